@@ -1,0 +1,35 @@
+.PHONY: help book test lint lock clean
+.DEFAULT_GOAL := help
+
+PYTHON_BIN := .venv/bin/python
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+book: .venv/.project  ## build everything: environment, notebooks, website
+	@$(PYTHON_BIN) -m llmecon build
+
+test: lint book  ## check everything a contribution must pass
+	@$(PYTHON_BIN) -m pytest -n 2
+
+lint: .venv/.project  ## check style and types
+	@$(PYTHON_BIN) -m ruff check --quiet
+	@$(PYTHON_BIN) -m ruff format --check --quiet
+	@$(PYTHON_BIN) -m mypy
+
+lock: .venv/.project  ## update requirements.lock from pyproject.toml (newest versions: make lock UPGRADE=1)
+	@.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --group dev \
+	  pyproject.toml -o requirements.lock --no-header --quiet $(if $(UPGRADE),--upgrade)
+
+clean:  ## remove what was built; the environment stays
+	@rm -rf book/_build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find llmecon tests book -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps are the last thing written, so a half-made environment is never taken for a whole one.
+.venv/.packages: requirements.lock
+	@.ci/environment
+	@touch $@
+
+.venv/.project: .venv/.packages pyproject.toml
+	@.venv/bin/uv pip install --quiet --python $(PYTHON_BIN) --no-deps --no-build-isolation --offline --editable .
+	@touch $@

@@ -1,0 +1,310 @@
+"""The tables under data/, turned into records that the models read.
+
+Every table is checked against its schema the first time it is used. Identifiers are looked up
+here and nowhere else, so that a misspelt one gets the same helpful line everywhere.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from llmecon.errors import InputError
+from llmecon.paths import DATA
+from llmecon.specs import JOULES_PER_KWH, LLM, XPU, Efficiency, LatencyTarget, Site, Workload
+
+GB = 1e9
+TERA = 1e12
+
+# A cluster whose network is not published is given 100 Gb/s Ethernet per device.
+COMMON_NETWORK_GB_S = 12.5
+
+# Providers whose list prices for accelerators include the rest of a general-purpose cloud.
+GENERAL_CLOUDS = ("AWS", "Azure", "Google Cloud", "hyperscaler")
+
+
+Record = TypeVar("Record", bound=eqx.Module)
+
+
+@dataclass(frozen=True)
+class Price:
+    """A price as it was found.
+
+    Attributes:
+        usd: USD, per hour for a rental, per device for a purchase.
+        month: when it was seen, YYYY-MM or YYYY.
+        source: bibliography key.
+        checked: whether the figure was read in that source.
+        label: who asks it, under what terms.
+    """
+
+    usd: float
+    month: str
+    source: str
+    checked: bool
+    label: str
+
+
+@cache
+def table(name: str) -> pd.DataFrame:
+    """A table of the catalogue, checked against its schema.
+
+    Args:
+        name: the file's name under data/, without its ending.
+
+    Returns:
+        The table; do not change it, it is shared.
+
+    Raises:
+        InputError: no such table, or a cell that its schema refuses.
+    """
+    from llmecon import schemas  # pandera takes half a second to import
+
+    path = DATA / f"{name}.csv"
+    if name not in schemas.SCHEMAS or not path.is_file():
+        known = ", ".join(sorted(schemas.SCHEMAS))
+        raise InputError(f"no table {name!r} in the catalogue; there are: {known}")
+    return schemas.validate(name, pd.read_csv(path))
+
+
+def ids(name: str) -> list[str]:
+    """The identifiers of a table, in the table's order."""
+    return [str(i) for i in _preferred(name)["id"]]
+
+
+def require(name: str, identifier: str) -> str:
+    """Check that an identifier is in a table.
+
+    Args:
+        name: the table.
+        identifier: what a person typed.
+
+    Returns:
+        The identifier.
+
+    Raises:
+        InputError: unknown; the message names the nearest ones and how to list all.
+    """
+    known = ids(name)
+    if identifier in known:
+        return identifier
+    near = difflib.get_close_matches(str(identifier).lower(), known, n=3, cutoff=0.4)
+    hint = f"nearest: {', '.join(near)}; " if near else ""
+    raise InputError(
+        f"{identifier!r} is not in the table {name}; {hint}list them with: llmecon list {name}"
+    )
+
+
+def row(name: str, identifier: str) -> Mapping[str, Any]:
+    """One row of a table as a mapping from column to value.
+
+    Raises:
+        InputError: the identifier is not in the table.
+    """
+    frame = _preferred(name).set_index("id")
+    return frame.loc[require(name, identifier)].to_dict()
+
+
+def _preferred(name: str) -> pd.DataFrame:
+    """Only the preferred vintage of a region where the table holds several."""
+    frame = table(name)
+    return frame[frame["preferred"] == 1] if "preferred" in frame else frame
+
+
+def _llm(of: Mapping[str, Any]) -> LLM:
+    return LLM(
+        layers=of["layers"],
+        moe_layers=of["moe_layers"],
+        width=of["width"],
+        heads=of["heads"],
+        kv_heads=of["kv_heads"],
+        head_dim=of["head_dim"],
+        value_dim=of["v_head_dim"],
+        ff_width=of["ff_width"],
+        ff_matrices=of["ff_matrices"],
+        vocabulary=of["vocabulary"],
+        tied_embeddings=of["tied_embeddings"],
+        experts=of["experts"],
+        experts_per_token=of["experts_per_token"],
+        expert_ff_width=of["expert_ff_width"],
+        shared_experts=of["shared_experts"],
+        kv_lora_rank=of["kv_lora_rank"],
+        rope_dim=of["rope_dim"],
+        q_lora_rank=of["q_lora_rank"],
+        window=of["window_tokens"],
+        windowed_layers=of["windowed_layers"],
+        context=of["context_tokens"],
+    )
+
+
+def _xpu(of: Mapping[str, Any]) -> XPU:
+    bf16 = of["bf16_tflops"] * TERA
+    has_fp8 = pd.notna(of["fp8_tflops"])
+    has_fp4 = pd.notna(of["fp4_tflops"])
+    has_link = pd.notna(of["link_gb_s"])
+    network = of["network_gb_s"] if pd.notna(of["network_gb_s"]) else COMMON_NETWORK_GB_S
+    return XPU(
+        bf16_flops=bf16,
+        fp8_flops=of["fp8_tflops"] * TERA if has_fp8 else bf16,
+        fp8_native=float(has_fp8),
+        fp4_flops=of["fp4_tflops"] * TERA if has_fp4 else bf16,
+        fp4_native=float(has_fp4),
+        memory=of["memory_gb"] * GB,
+        memory_bandwidth=of["memory_bandwidth_tb_s"] * TERA,
+        link_bandwidth=(of["link_gb_s"] if has_link else network) * GB,
+        link_domain=of["link_domain"] if has_link else 1.0,
+        network_bandwidth=network * GB,
+        tdp=of["tdp_w"] if pd.notna(of["tdp_w"]) else _typical_watts_per_tflops() * bf16 / TERA,
+    )
+
+
+@cache
+def _typical_watts_per_tflops() -> float:
+    """What stands in for a power rating that the maker does not publish."""
+    frame = table("xpus")
+    peers = frame[(frame["kind"] == "datacenter") & frame["tdp_w"].notna()]
+    return float((peers["tdp_w"] / peers["bf16_tflops"]).median())
+
+
+def llm(identifier: str) -> LLM:
+    """A model's architecture.
+
+    Raises:
+        InputError: unknown identifier.
+    """
+    return _llm(row("models", identifier))
+
+
+def xpu(identifier: str) -> XPU:
+    """An accelerator's datasheet, in SI units.
+
+    Raises:
+        InputError: unknown identifier.
+    """
+    return _xpu(row("xpus", identifier))
+
+
+def stack(records: Iterable[Record]) -> Record:
+    """Records of one kind as one record with a leading dimension, ready for vmap."""
+    listed = list(records)
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *listed)
+
+
+def llms(identifiers: Iterable[str] | None = None) -> LLM:
+    """Many models as one record with a leading dimension; all of the catalogue by default."""
+    return stack(llm(i) for i in (ids("models") if identifiers is None else identifiers))
+
+
+def xpus(identifiers: Iterable[str] | None = None) -> XPU:
+    """Many accelerators as one record with a leading dimension; all of them by default."""
+    return stack(xpu(i) for i in (ids("xpus") if identifiers is None else identifiers))
+
+
+def efficiency() -> Efficiency:
+    """What kernels and servers attain of a datasheet."""
+    frame = table("efficiencies")
+    return Efficiency(**dict(zip(frame["parameter"], frame["value"], strict=True)))
+
+
+def workload(identifier: str) -> Workload:
+    """A published distribution of requests; coefficients of variation not published are 1.
+
+    Raises:
+        InputError: unknown identifier.
+    """
+    of = row("workloads", identifier)
+    return Workload(
+        prompt_tokens=of["prompt_tokens"],
+        output_tokens=of["output_tokens"],
+        cached_fraction=_or(of["cached_fraction"], 0.0),
+        prompt_cv=_or(of["prompt_cv"], 1.0),
+        output_cv=_or(of["output_cv"], 1.0),
+        interarrival_cv=_or(of["interarrival_cv"], 1.0),
+    )
+
+
+def latency_target(identifier: str) -> LatencyTarget:
+    """Published limits on latency; a limit not published is a minute a token or first token.
+
+    Raises:
+        InputError: unknown identifier.
+    """
+    of = row("latency_targets", identifier)
+    return LatencyTarget(
+        ttft=_or(of["ttft_s"], 60.0),
+        tpot=_or(of["tpot_s"], 60.0),
+        quantile=_or(of["percentile"], 0.5),
+    )
+
+
+def site(
+    grid: str, facility: str | None = None, pue: float = 1.0, usd_per_kwh: float = 0.0
+) -> Site:
+    """A place to run machines.
+
+    Args:
+        grid: id of the region whose mix feeds the site.
+        facility: id of a facility whose published PUE is used instead of `pue`.
+        pue: facility energy over IT energy.
+        usd_per_kwh: price of electricity.
+
+    Raises:
+        InputError: unknown grid or facility.
+    """
+    used = row("facilities", facility)["pue"] if facility is not None else pue
+    return Site(
+        pue=used,
+        carbon_intensity=row("grid", grid)["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
+        electricity_price=usd_per_kwh / JOULES_PER_KWH,
+    )
+
+
+def rental_price(xpu_id: str) -> Price | None:
+    """What renting an accelerator on demand costs, from the offers of the newest year.
+
+    Args:
+        xpu_id: the accelerator.
+
+    Returns:
+        The median offer in USD per device-hour, of specialised clouds where there are any and of
+        general ones otherwise, who ask two to three times as much; None where none is published.
+    """
+    require("xpus", xpu_id)
+    frame = table("rental_prices")
+    offers = frame[frame["xpu"] == xpu_id]
+    on_demand = offers[offers["contract"] == "on-demand"]
+    offers = offers if on_demand.empty else on_demand
+    newest = offers[offers["month"].str[:4] == offers["month"].str[:4].max()]
+    specialised = newest[~newest["provider"].isin(GENERAL_CLOUDS)]
+    return _median(newest if specialised.empty else specialised, "usd_per_xpu_hour", "provider")
+
+
+def purchase_price(xpu_id: str) -> Price | None:
+    """The newest price at which an accelerator could be bought, or None if none is published."""
+    require("xpus", xpu_id)
+    frame = table("xpu_prices")
+    offers = frame[frame["xpu"] == xpu_id]
+    return _median(offers[offers["month"] == offers["month"].max()], "usd", "kind")
+
+
+def _median(offers: pd.DataFrame, value: str, label: str) -> Price | None:
+    if offers.empty:
+        return None
+    return Price(
+        usd=float(offers[value].median()),
+        month=str(offers["month"].max()),
+        source=";".join(dict.fromkeys(offers["source"])),
+        checked=bool(offers["checked"].all()),
+        label=", ".join(dict.fromkeys(offers[label])),
+    )
+
+
+def _or(value: Any, default: float) -> float:
+    return default if value is None or (isinstance(value, float) and np.isnan(value)) else value

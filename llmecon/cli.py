@@ -1,0 +1,149 @@
+"""The `llmecon` command."""
+
+import csv
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from llmecon import paths
+from llmecon.errors import InputError
+
+# What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
+
+_SET_HELP = "YAML file of parameter values: `common:` and, by chapter, `chapters:`."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input, 1 failure of the book itself.
+
+    Args:
+        arguments: The command line without the program's name; by default the process's own.
+    """
+    try:
+        status = cli.main(arguments, prog_name="llmecon", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message(), err=True)
+        status = 2
+    except click.ClickException as error:
+        status = _complain(2, error.format_message())
+    except InputError as error:
+        status = _complain(2, str(error))
+    except (click.Abort, KeyboardInterrupt):
+        status = _complain(130, "interrupted")
+    except Exception as error:
+        status = _complain(1, _record_failure(error))
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="llmecon")
+def cli() -> None:
+    """The economics of LLM deployment: rerun a chapter, or the whole book, for your own case."""
+
+
+@cli.command("chapters")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_chapters(as_json: bool) -> None:
+    """List the chapters with their parameters, types, units and defaults."""
+    from llmecon.publishing import scenario
+
+    chapters = scenario.chapters()
+    if as_json:
+        click.echo(json.dumps([scenario.describe(of) for of in chapters], indent=2))
+        return
+    for of in chapters:
+        click.echo(f"{of.slug}: {of.title}")
+        width = max((len(parameter.name) for parameter in of.parameters), default=0)
+        for parameter in of.parameters:
+            unit = f" [{parameter.unit}]" if parameter.unit else ""
+            click.echo(f"  {parameter.name:<{width}}  {parameter.help}")
+            click.echo(f"  {'':<{width}}  {parameter.allowed}{unit}; default {parameter.default}")
+        click.echo()
+
+
+@cli.command("list")
+@click.argument("table", required=False)
+def show_ids(table: str | None) -> None:
+    """List the ids in a TABLE of the catalogue, or the tables."""
+    tables = sorted(file.stem for file in paths.DATA.glob("*.csv"))
+    if table is None:
+        click.echo("\n".join(tables))
+        return
+    if table not in tables:
+        raise InputError(f"unknown table {table!r}; the tables are {', '.join(tables)}")
+    with (paths.DATA / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Tables without ids of their own are about something that has: their first column.
+    key = "id" if rows and "id" in rows[0] else next(iter(rows[0])) if rows else "id"
+    names = {row[key]: row.get("name") or "" for row in rows}
+    width = max(map(len, names), default=0)
+    for identifier, name in names.items():
+        click.echo(f"{identifier:<{width}}  {name}".rstrip())
+
+
+@cli.command("run")
+@click.argument("slug", metavar="CHAPTER")
+@click.option(
+    "-p",
+    "pairs",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter, see `llmecon chapters`; may be repeated.",
+)
+@click.option("--set", "file", type=click.Path(path_type=Path), help=_SET_HELP)
+@click.option(
+    "-o", "folder", type=click.Path(path_type=Path), help="Output folder [default: runs/CHAPTER]."
+)
+def run_chapter(
+    slug: str, pairs: Sequence[tuple[str, str]], file: Path | None, folder: Path | None
+) -> None:
+    """Rerun a CHAPTER: writes a notebook, a self-contained HTML report and the scenario."""
+    from llmecon.publishing import report, scenario
+
+    of = scenario.chapter(slug)
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise InputError("a parameter is given twice; give each one value")
+    parameters = scenario.load(file) if file else scenario.EMPTY
+    values = scenario.validate(of, parameters.values(of) | given)
+    page = report.make(of, values, folder or Path("runs") / slug, progress=_say)
+    click.echo(f"report: {page}")
+
+
+@cli.command("build")
+@click.option("--set", "file", type=click.Path(path_type=Path), help=_SET_HELP)
+@click.option("-o", "folder", type=click.Path(path_type=Path), help="Folder of the site.")
+def build_book(file: Path | None, folder: Path | None) -> None:
+    """Build the whole book as a website, for a parameter set or with the defaults."""
+    from llmecon.publishing import execute, scenario
+
+    parameters = scenario.load(file or paths.BOOK / "parameters" / "default.yaml")
+    default = "html" if parameters.name == "default" else f"html-{parameters.name}"
+    page = execute.build(parameters, folder or paths.BUILD / default, progress=_say)
+    click.echo(f"the book is ready: open {page} in a browser (no server or network needed)")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _complain(status: int, message: str) -> int:
+    click.echo(f"llmecon: {message}", err=True)
+    return status
+
+
+def _record_failure(error: Exception) -> str:
+    """One line on an error that isn't the user's; the traceback goes to a file."""
+    from llmecon.publishing.execute import BuildError
+
+    if isinstance(error, BuildError):
+        return str(error)
+    log = paths.BUILD / "logs" / "llmecon.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"internal error: {type(error).__name__}: {error}; log: {log}"

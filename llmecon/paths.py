@@ -1,0 +1,19 @@
+"""Where the book's sources are: in the checkout if there is one, else in the installed package."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+IN_CHECKOUT = (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "notebooks").is_dir()
+
+ROOT = _CHECKOUT if IN_CHECKOUT else _PACKAGE / "_bundled"
+DATA = ROOT / "data"
+NOTEBOOKS = ROOT / "notebooks"
+BOOK = ROOT / "book"
+CONFIG = ROOT / "_config.yml"
+LOCK = ROOT / "requirements.lock"
+LIBRARY = _PACKAGE
+
+# What is built goes here; an installed package may be read-only, so it uses the current folder.
+BUILD = BOOK / "_build" if IN_CHECKOUT else Path("llmecon-book")

@@ -1,0 +1,1 @@
+"""What turns models into a book; importing the library loads none of it."""

@@ -1,0 +1,1067 @@
+"""The book's charts: one Altair theme, the chart kinds that chapters share, and how a chart is shown.
+
+Colours are CSS variables with a fallback, so that one chart serves the light and the dark theme. Titles
+and colour keys are HTML, so that they wrap on a phone and are read aloud.
+"""
+
+import html
+import json
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from llmecon.publishing import words
+
+Chart: TypeAlias = alt.Chart | alt.LayerChart
+
+PALETTE: dict[str, str] = {
+    "blue": "#2457c5",
+    "orange": "#b4500b",
+    "teal": "#00746a",
+    "purple": "#7a3fc4",
+    "ochre": "#846200",
+    "magenta": "#b02a74",
+    "red": "#c3283a",
+    "slate": "#596273",
+}
+"""Colours on a light page; `_static/llmecon.css` holds the same names for light and dark pages."""
+
+_HUES = {
+    "nvidia": "teal",
+    "amd": "red",
+    "google": "blue",
+    "aws": "orange",
+    "amazon": "orange",
+    "intel": "purple",
+    "huawei": "magenta",
+    "apple": "slate",
+    "groq": "ochre",
+    "cerebras": "ochre",
+    "llama": "blue",
+    "meta": "blue",
+    "deepseek": "purple",
+    "qwen": "magenta",
+    "alibaba": "magenta",
+    "mistral": "orange",
+    "mixtral": "orange",
+    "gemma": "teal",
+    "gemini": "teal",
+    "gpt": "slate",
+    "openai": "slate",
+    "claude": "ochre",
+    "anthropic": "ochre",
+    "kimi": "red",
+    "moonshot": "red",
+}
+
+_FONT = (
+    'Inter, "SF Pro Text", -apple-system, "Segoe UI", Roboto, "Helvetica Neue", '
+    '"Liberation Sans", Arial, sans-serif'
+)
+_GRID = "var(--llmecon-grid, #e1e5ec)"
+_QUIET = "var(--llmecon-quiet, #5a6372)"
+_INK = "currentColor"
+_STATIC_WIDTH = 640
+_CHARACTER_PX = 6.6
+_LINE_PX = 15.0
+_LABEL = 26  # characters of a label before it is wrapped
+
+_TICKS = alt.ExprRef(expr="max(3, width / 80)")
+# Plain thousands and millions; SI's G reads as "giga" beside a price, so billions are "bn".
+_NUMBERS = (
+    "datum.value == 0 || abs(datum.value) >= 1000"
+    " ? replace(format(datum.value, '~s'), 'G', 'bn') : format(datum.value, '~g')"
+)
+
+
+def colour(name: str) -> str:
+    """The CSS colour of a palette entry, which follows the page's theme.
+
+    Args:
+        name: A key of `PALETTE`.
+
+    Returns:
+        A `var(...)` with the light theme's value as its fallback.
+    """
+    return f"var(--llmecon-{name}, {PALETTE[name]})"
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: vendors and model families always get the same one.
+
+    Args:
+        names: Vendors, model families, or anything else, in order of importance.
+
+    Returns:
+        Palette names by given name; names unknown to the house take what is left, in order.
+    """
+    chosen: dict[str, str] = {}
+    unknown = []
+    for name in dict.fromkeys(names):
+        hue = next((h for word, h in _HUES.items() if name.casefold().startswith(word)), None)
+        if hue is not None and hue not in chosen.values():
+            chosen[name] = hue
+        else:
+            unknown.append(name)
+    spare = [hue for hue in PALETTE if hue not in chosen.values()] or list(PALETTE)
+    chosen |= {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
+    return chosen
+
+
+@alt.theme.register("llmecon", enable=True)
+def theme() -> alt.theme.ThemeConfig:
+    """The look that every chart shares."""
+    text = {"font": _FONT, "fontSize": 12, "fill": _INK}
+    return {
+        "config": {
+            "background": "transparent",
+            "padding": {"left": 0, "right": 2, "top": 5, "bottom": 5},
+            "font": _FONT,
+            "view": {"stroke": None},
+            "axis": {
+                "labelColor": _QUIET,
+                "titleColor": _QUIET,
+                "labelFontSize": 12,
+                "titleFontSize": 12,
+                "titleFontWeight": "normal",
+                "gridColor": _GRID,
+                "domain": False,
+                "ticks": False,
+                "labelPadding": 6,
+                "titlePadding": 8,
+                "labelLimit": 0,
+                "titleLimit": 0,
+            },
+            "text": text,
+            "line": {"strokeWidth": 2.5, "strokeCap": "round", "strokeJoin": "round"},
+            "rule": {"color": _QUIET},
+        }
+    }
+
+
+# ---------------------------------------------------------------------------- chart kinds
+
+
+def bars(
+    frame: pd.DataFrame,
+    label: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    subtitle: str = "",
+    group: str | None = None,
+    highlight: str | None = None,
+    reference: str | None = None,
+    reference_name: str = "published",
+    log: bool = False,
+    ranked: bool = True,
+) -> Chart:
+    """Horizontal bars, largest first, each with its value; dots on a line where the axis is logarithmic.
+
+    Args:
+        frame: One row a bar.
+        label: Column of the bars' names.
+        value: Column of their values.
+        title: What the chart finds, as a sentence.
+        unit: Unit of the values, shown on the axis.
+        subtitle: What is measured, under which assumptions.
+        group: Column that colours the bars (a vendor, a family).
+        highlight: Name of the one bar to single out.
+        reference: Column of values to mark beside ours; may be missing in some rows.
+        reference_name: What the marks are, for the key.
+        log: Whether the axis is logarithmic.
+        ranked: Whether to sort by value rather than keep the order of the rows.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn.
+    """
+    columns = {"label": label, "value": value}
+    if group:
+        columns["group"] = group
+    if reference:
+        columns["reference"] = reference
+    rows, note = _tidy(frame, columns, positive=("value",) if log else (), optional=("reference",))
+    if ranked:
+        rows = rows.sort_values("value", ascending=False, kind="stable")
+    rows["text"] = [words.number(v, 3) for v in rows["value"]]
+    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
+    lines = int(rows["lines"].str.count("\n").max()) + 1
+    ends = rows[["value", "reference"]] if reference else rows[["value"]]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+
+    key: list[tuple[str, str]] = []
+    if group:
+        hues = colours(rows["group"].astype(str))
+        key = [(name, colour(hue)) for name, hue in hues.items()] if len(hues) > 1 else []
+        paint: Any = alt.Color(
+            "group:N",
+            scale=alt.Scale(domain=list(hues), range=[colour(h) for h in hues.values()]),
+            legend=None,
+        )
+    elif highlight is not None:
+        rows["chosen"] = rows["label"] == highlight
+        paint = alt.condition("datum.chosen", alt.value(colour("blue")), alt.value(colour("slate")))
+    else:
+        paint = alt.value(colour("blue"))
+    strength = alt.value(1.0)
+    if highlight is not None and not group:
+        strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.55))
+
+    scale: dict[str, Any] = {"range": [0, _room(10 + _CHARACTER_PX * rows["text"].str.len().max())]}
+    axis: Any = alt.Axis(title=unit, labels=False, grid=False, titleAnchor="start")
+    if log:
+        domain, ticks = _decades(low, high)
+        scale |= {"type": "log", "domain": domain, "nice": False}
+        axis = _axis(unit, values=ticks)
+    else:
+        scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
+    bold = alt.condition(
+        f"datum.value == {json.dumps(_wrapped(highlight or '', _LABEL))}",
+        alt.value("bold"),
+        alt.value("normal"),
+    )
+    y = alt.Y(
+        "lines:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelColor=_INK,
+            labelLineHeight=13,
+            labelPadding=8,
+            labelFontWeight=bold if highlight else "normal",
+        ),
+    )
+    x = alt.X("value:Q", scale=alt.Scale(**scale), axis=axis)
+    tooltip = [
+        alt.Tooltip("label:N", title=label),
+        *([alt.Tooltip("group:N", title=group)] if group else []),
+        alt.Tooltip("value:Q", title=f"{value} [{unit}]", format=",.4~g"),
+        *([alt.Tooltip("reference:Q", title=reference_name, format=",.4~g")] if reference else []),
+    ]
+    base = alt.Chart(rows).encode(y=y, tooltip=tooltip)
+    if log:
+        stem = base.mark_rule(strokeWidth=1.5, opacity=0.35).encode(
+            x=x, x2=alt.datum(scale["domain"][0]), color=paint
+        )
+        dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, color=paint)
+        layers = [stem, dot]
+    else:
+        layers = [
+            base.mark_bar(height={"band": 0.68}, cornerRadiusEnd=2).encode(
+                x=x, color=paint, opacity=strength
+            )
+        ]
+    # The value stands right of whichever lies further out, our figure or the published one.
+    edge = "value"
+    if reference:
+        rows["edge"] = rows[["value", "reference"]].max(axis=1)
+        edge = "edge"
+        mark = base.transform_filter("isValid(datum.reference)").mark_point(
+            shape="diamond", filled=True, size=95, opacity=1, stroke=_surface(), strokeWidth=1.5
+        )
+        layers.append(mark.encode(x="reference:Q", color=alt.value(_INK)))
+        key.append((f"◆ {reference_name}", ""))
+    layers.append(base.mark_text(align="left", dx=9).encode(x=alt.X(f"{edge}:Q"), text="text:N"))
+    return _finish(
+        alt.layer(*layers),
+        title,
+        subtitle,
+        note,
+        height=len(rows) * (26 if lines == 1 else 4 + 14 * lines) + 8,
+        key=key,
+    )
+
+
+def lines(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    series: str,
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    subtitle: str = "",
+    band: tuple[str, str] | None = None,
+    rules_x: Mapping[str, float] | None = None,
+    rules_y: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    points: bool = False,
+    point_label: str | None = None,
+    height: int = 340,
+) -> Chart:
+    """Lines with their names at their ends.
+
+    Args:
+        frame: One row a point.
+        x: Column of the abscissa.
+        y: Column of the ordinate.
+        series: Column that names the lines.
+        title: What the chart finds, as a sentence.
+        x_title: What the abscissa is, with its unit.
+        y_title: What the ordinate is, with its unit.
+        subtitle: What is shown, under which assumptions.
+        band: Columns of the lower and upper end of an interval.
+        rules_x: Vertical lines by what is written beside them (a limit, a break-even).
+        rules_y: Horizontal lines by what is written on them.
+        log_x: Whether the abscissa is logarithmic.
+        log_y: Whether the ordinate is logarithmic.
+        points: Whether to mark the points on the lines.
+        point_label: Column shown for a point in its tooltip (a batch size, a device).
+        height: Height of the plot [px].
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn.
+    """
+    rules_x, rules_y = dict(rules_x or {}), dict(rules_y or {})
+    columns = {"x": x, "y": y, "series": series}
+    if band:
+        columns |= {"low": band[0], "high": band[1]}
+    if point_label:
+        columns["point"] = point_label
+    positive = tuple(c for c, log in (("x", log_x), ("y", log_y), ("low", log_y)) if log)
+    rows, note = _tidy(frame, columns, positive=[c for c in positive if c in columns])
+    rows = rows.sort_values(["series", "x"], kind="stable")
+    names = list(dict.fromkeys(frame[series].astype(str)))
+    names = [name for name in names if name in set(rows["series"].astype(str))]
+    hues = colours(names)
+
+    seen_y = [rows[c] for c in ("y", "low", "high") if c in rows] + [
+        pd.Series(rules_y, dtype=float)
+    ]
+    x_scale = _scale(pd.concat([rows["x"], pd.Series(rules_x, dtype=float)]), log_x)
+    y_scale = _scale(pd.concat(seen_y), log_y, floor=True)
+    last = rows.groupby("series", sort=False).tail(1).copy()
+    last["lines"] = [_wrapped(name, 18) for name in last["series"]]
+    last["at"] = _apart(last, y_scale, height)
+    longest = max(len(part) for text in last["lines"] for part in text.split("\n"))
+
+    right = _room(14 + _CHARACTER_PX * longest)
+    x_axis = alt.X(
+        "x:Q",
+        scale=alt.Scale(**x_scale.arguments, range=[0, right]),
+        axis=_axis(x_title, values=x_scale.ticks, tickCount=_TICKS, grid=False, domain=True),
+    )
+    y_axis = alt.Y("y:Q", scale=alt.Scale(**y_scale.arguments), axis=_top_axis(y_title, y_scale))
+    paint = alt.Color(
+        "series:N",
+        scale=alt.Scale(domain=names, range=[colour(hues[name]) for name in names]),
+        legend=None,
+    )
+    tooltip = [
+        alt.Tooltip("series:N", title=series),
+        *([alt.Tooltip("point:N", title=point_label)] if point_label else []),
+        alt.Tooltip("x:Q", title=x_title, format=",.4~g"),
+        alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
+    ]
+    base = alt.Chart(rows).encode(x=x_axis, y=y_axis, color=paint)
+    layers: list[Chart] = []
+    if band:
+        layers.append(base.mark_area(opacity=0.16).encode(y="low:Q", y2="high:Q"))
+    layers += _rules(rules_x, x_scale, rules_y, right, height)
+    layers.append(base.mark_line())
+    # Even where no points are drawn, wide invisible ones make the tooltips easy to hit.
+    dots = base.mark_point(filled=True, size=42 if points else 160, opacity=1 if points else 0)
+    layers.append(dots.encode(tooltip=tooltip))
+    layers.append(
+        alt.Chart(last)
+        .mark_text(align="left", dx=8, lineBreak="\n", lineHeight=13, fontWeight="bold")
+        .encode(x="x:Q", y=alt.Y("at:Q"), text="lines:N", color=paint)
+    )
+    return _finish(alt.layer(*layers), title, subtitle, note, height=height)
+
+
+def frontier(
+    frame: pd.DataFrame,
+    speed: str,
+    cost: str,
+    series: str,
+    *,
+    title: str,
+    subtitle: str = "",
+    speed_title: str = "Speed each user sees [tokens/s]",
+    cost_title: str = "Cost [USD per million tokens]",
+    point_label: str | None = None,
+    limits: Mapping[str, float] | None = None,
+    height: int = 380,
+) -> Chart:
+    """Cost against speed on logarithmic axes: what a faster answer costs.
+
+    Args:
+        frame: One row an operating point.
+        speed: Column of the speed that a user sees [tokens/s].
+        cost: Column of the cost [USD per million tokens].
+        series: Column that names the lines (a model, an accelerator, both).
+        title: What the chart finds, as a sentence.
+        subtitle: What is shown, under which assumptions.
+        speed_title: Title of the abscissa.
+        cost_title: Title of the ordinate.
+        point_label: Column shown for a point in its tooltip (a batch size).
+        limits: Speeds to mark, by what is written beside them (a latency target, reading speed).
+        height: Height of the plot [px].
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn.
+    """
+    return lines(
+        frame,
+        speed,
+        cost,
+        series,
+        title=title,
+        subtitle=subtitle,
+        x_title=speed_title,
+        y_title=cost_title,
+        rules_x=limits,
+        log_x=True,
+        log_y=True,
+        points=True,
+        point_label=point_label,
+        height=height,
+    )
+
+
+def elasticities(
+    effects: Mapping[str, float], *, title: str, outcome: str, subtitle: str = "", most: int = 12
+) -> Chart:
+    """Signed bars of what moves an outcome, strongest first.
+
+    Args:
+        effects: Elasticity by input: the change of the outcome in percent for 1% more of the input.
+        title: What the chart finds, as a sentence.
+        outcome: What changes.
+        subtitle: What is shown, under which assumptions.
+        most: Bars to draw at most.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no effect is finite.
+    """
+    frame = pd.DataFrame({"label": list(effects), "value": [float(v) for v in effects.values()]})
+    rows, note = _tidy(frame, {"label": "label", "value": "value"})
+    rows = rows.iloc[np.argsort(-rows["value"].abs(), kind="stable")].head(most)
+    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
+    rows["text"] = [_signed(v) for v in rows["value"]]
+    widest = float(rows["value"].abs().max()) or 1.0
+    low, high = min(0.0, float(rows["value"].min())), max(0.0, float(rows["value"].max()))
+    pad = 12 + _CHARACTER_PX * int(rows["text"].str.len().max())
+    scale = alt.Scale(
+        domain=[low, high] if low < high else [0, widest],
+        nice=False,
+        range=[pad if low < 0 else 0, _room(pad if high > 0 else 0)],
+    )
+    base = alt.Chart(rows).encode(
+        x=alt.X("value:Q", scale=scale, axis=None),
+        y=alt.Y(
+            "lines:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(
+                labelExpr="split(datum.label, '\\n')",
+                labelColor=_INK,
+                labelLineHeight=13,
+                labelPadding=8,
+            ),
+        ),
+        color=alt.condition(
+            "datum.value < 0", alt.value(colour("teal")), alt.value(colour("orange"))
+        ),
+        tooltip=[
+            alt.Tooltip("label:N", title="1% more of"),
+            alt.Tooltip("value:Q", title=f"changes {outcome} by [%]", format="+.3~f"),
+        ],
+    )
+    ink = alt.value(_INK)
+    chart = alt.layer(
+        base.mark_bar(height={"band": 0.68}),
+        base.transform_filter("datum.value >= 0")
+        .mark_text(align="left", dx=6)
+        .encode(text="text:N", color=ink),
+        base.transform_filter("datum.value < 0")
+        .mark_text(align="right", dx=-6)
+        .encode(text="text:N", color=ink),
+        alt.Chart(pd.DataFrame({"value": [0]})).mark_rule(strokeWidth=1).encode(x="value:Q"),
+    )
+    key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
+    lines_each = int(rows["lines"].str.count("\n").max()) + 1
+    unit = f"Change of {outcome}, in percent, for 1% more of the input"
+    return _finish(
+        chart,
+        title,
+        f"{subtitle} {unit}".strip(),
+        note,
+        height=len(rows) * (26 if lines_each == 1 else 4 + 14 * lines_each) + 8,
+        key=key if low < 0 < high else [],
+    )
+
+
+def stacked(
+    frame: pd.DataFrame,
+    label: str,
+    part: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    subtitle: str = "",
+    share: bool = False,
+) -> Chart:
+    """Horizontal bars divided into parts, with the total at the end of each.
+
+    Args:
+        frame: One row a part of a bar.
+        label: Column of the bars' names; bars keep the order of the rows.
+        part: Column of the parts' names.
+        value: Column of the parts' values; at least 0.
+        title: What the chart finds, as a sentence.
+        unit: Unit of the values.
+        subtitle: What is shown, under which assumptions.
+        share: Whether to show shares of each total rather than amounts.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn, or a value is negative.
+    """
+    rows, note = _tidy(frame, {"label": label, "part": part, "value": value})
+    if (rows["value"] < 0).any():
+        raise ValueError(f"a stacked chart needs values of at least 0 in column {value!r}")
+    rows = rows.groupby(["label", "part"], sort=False, as_index=False)["value"].sum()
+    totals = rows.groupby("label", sort=False)["value"].transform("sum")
+    rows["of"] = rows["value"] / totals.where(totals > 0, 1.0)
+    shown = "of" if share else "value"
+    rows["end"] = rows.groupby("label", sort=False)[shown].cumsum()
+    rows["start"] = rows["end"] - rows[shown]
+    rows["text"] = [
+        words.percent(s) if share else words.number(v)
+        for v, s in zip(rows["value"], rows["of"], strict=True)
+    ]
+    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
+    parts = list(dict.fromkeys(rows["part"].astype(str)))
+    hues = {name: list(PALETTE)[i % len(PALETTE)] for i, name in enumerate(parts)}
+    total = rows.groupby("lines", sort=False, as_index=False).agg(
+        end=("end", "max"), sum=("value", "sum")
+    )
+    total["text"] = [words.number(v, 3) for v in total["sum"]]
+
+    longest = 0 if share else 10 + _CHARACTER_PX * int(total["text"].str.len().max())
+    scale = alt.Scale(
+        domain=[0, 1 if share else float(rows["end"].max()) or 1.0],
+        nice=False,
+        range=[0, _room(longest)],
+    )
+    axis = _axis("Share [%]" if share else unit, labels=False, grid=False)
+    base = alt.Chart(rows).encode(
+        y=alt.Y(
+            "lines:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(
+                labelExpr="split(datum.label, '\\n')",
+                labelColor=_INK,
+                labelLineHeight=13,
+                labelPadding=8,
+            ),
+        ),
+        tooltip=[
+            alt.Tooltip("label:N", title=label),
+            alt.Tooltip("part:N", title=part),
+            alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+            alt.Tooltip("of:Q", title="share", format=".1%"),
+        ],
+    )
+    paint = alt.Color(
+        "part:N",
+        scale=alt.Scale(domain=parts, range=[colour(hues[name]) for name in parts]),
+        legend=None,
+    )
+    # A number is written inside its segment only where the segment is wide enough for it.
+    fits = "scale('x', datum.end) - scale('x', datum.start) > 8 + 7 * length(datum.text)"
+    layers: list[Chart] = [
+        base.mark_bar(height={"band": 0.72}, stroke=_surface(), strokeWidth=1.5).encode(
+            color=paint
+        ),
+        base.transform_calculate(middle="(datum.start + datum.end) / 2")
+        .mark_text(color=_surface(), fontWeight="bold", fontSize=11)
+        .encode(
+            x=alt.X("middle:Q"),
+            text="text:N",
+            opacity=alt.condition(fits, alt.value(1), alt.value(0)),
+        ),
+    ]
+    if not share:
+        layers.append(
+            alt.Chart(total)
+            .mark_text(align="left", dx=6, fontWeight="bold")
+            .encode(x="end:Q", y=alt.Y("lines:N", sort=None), text="text:N")
+        )
+    wrapped = int(rows["lines"].str.count("\n").max()) + 1
+    return _finish(
+        alt.layer(*layers),
+        title,
+        subtitle,
+        note,
+        height=len(total) * (34 if wrapped <= 2 else 6 + 14 * wrapped) + 8,
+        key=[(name, colour(hues[name])) for name in parts],
+    )
+
+
+def heatmap(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    value: str,
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    unit: str,
+    subtitle: str = "",
+    log: bool = False,
+) -> Chart:
+    """A table of values, deeper colour where they are larger.
+
+    Args:
+        frame: One row a cell.
+        x: Column of the columns' names, in the order of the rows.
+        y: Column of the rows' names, in the order of the rows.
+        value: Column of the values.
+        title: What the chart finds, as a sentence.
+        x_title: What the columns are.
+        y_title: What the rows are.
+        unit: Unit of the values.
+        subtitle: What is shown, under which assumptions.
+        log: Whether colour follows the logarithm of the value.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no cell can be drawn.
+    """
+    rows, note = _tidy(frame, {"x": x, "y": y, "value": value}, positive=("value",) if log else ())
+    rows["text"] = [words.number(v) for v in rows["value"]]
+    rows["x"], rows["y"] = rows["x"].map(_name), rows["y"].map(_name)
+    depth = np.log(rows["value"]) if log else rows["value"]
+    span = float(depth.max() - depth.min()) or 1.0
+    rows["depth"] = _shortened(0.06 + 0.64 * (depth - depth.min()) / span)
+    base = alt.Chart(rows).encode(
+        x=alt.X("x:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y(
+            "y:N",
+            sort=None,
+            title=y_title,
+            axis=alt.Axis(
+                labelColor=_INK,
+                labelPadding=8,
+                titleAngle=0,
+                titleAlign="right",
+                titleX=-8,
+                titleY=-12,
+            ),
+        ),
+        tooltip=[
+            alt.Tooltip("x:N", title=x_title),
+            alt.Tooltip("y:N", title=y_title),
+            alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+        ],
+    )
+    # Opacity rather than a colour ramp: it starts from the page's own background in either theme.
+    tiles = base.mark_rect(color="var(--llmecon-heat, #2457c5)", cornerRadius=2).encode(
+        opacity=alt.Opacity("depth:Q", scale=None)
+    )
+    text = base.mark_text(fontSize=11).encode(
+        text="text:N",
+        opacity=alt.condition(
+            "bandwidth('x') > 6 * length(datum.text)", alt.value(1), alt.value(0)
+        ),
+    )
+    return _finish(
+        alt.layer(tiles, text),
+        title,
+        f"{subtitle} [{unit}]" if subtitle else unit,
+        note,
+        height=rows["y"].nunique() * 30 + 8,
+    )
+
+
+def timeline(
+    frame: pd.DataFrame,
+    time: str,
+    delivered: str,
+    read: str,
+    *,
+    title: str,
+    subtitle: str = "",
+    wanted: str | None = None,
+    height: int = 300,
+) -> Chart:
+    """Tokens delivered against tokens read; the shaded gap is what the reader waits for or what waits for them.
+
+    Args:
+        frame: One row an instant.
+        time: Column of the time since the request [s].
+        delivered: Column of the tokens delivered by then.
+        read: Column of the tokens read by then.
+        title: What the chart finds, as a sentence.
+        subtitle: What is shown, under which assumptions.
+        wanted: Column of the tokens that a reader who never waits would have read.
+        height: Height of the plot [px].
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn.
+    """
+    columns = {"x": time, "delivered": delivered, "read": read} | (
+        {"wanted": wanted} if wanted else {}
+    )
+    rows, note = _tidy(frame, columns)
+    names = {"delivered": "delivered", "read": "read", "wanted": "read without waiting"}
+    kept = [name for name in names if name in rows]
+    long = rows.melt("x", kept, "kind", "y").assign(series=lambda f: f["kind"].map(names))
+    chart = lines(
+        long,
+        "x",
+        "y",
+        "series",
+        title=title,
+        subtitle=subtitle,
+        x_title="Time since the request [s]",
+        y_title="Tokens",
+        height=height,
+    )
+    gap = "wanted" if wanted else "delivered"
+    shade = (
+        alt.Chart(rows)
+        .mark_area(opacity=0.16, color=colour("orange" if wanted else "blue"))
+        .encode(x="x:Q", y=alt.Y("read:Q"), y2=f"{gap}:Q")
+    )
+    chart.layer = [shade, *chart.layer]
+    if note:
+        chart.usermeta = {**chart.usermeta, "note": note}
+    return chart
+
+
+# ---------------------------------------------------------------------------- showing
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart as a notebook shows it: its text, a static picture, and what makes the picture live.
+
+    Attributes:
+        description: What a reader who can't see the chart is told.
+        markup: HTML that needs nothing but itself; the site's script turns it into a live chart.
+    """
+
+    description: str
+    markup: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.markup, "text/plain": self.description}
+
+
+def show(chart: Chart, description: str) -> Figure:
+    """A chart ready to be the last expression of a cell.
+
+    Args:
+        chart: Any Altair chart; those of this module bring a title, a key and notes.
+        description: Alternative text: what the chart shows and what to see in it.
+
+    Returns:
+        An object that notebooks display as HTML.
+
+    Raises:
+        ValueError: If the description is empty.
+    """
+    if not description.strip():
+        raise ValueError("a chart needs a description for readers who can't see it")
+    spec = chart.to_dict()
+    spec["description"] = description
+    title = spec.pop("title", {})
+    title = title if isinstance(title, dict) else {"text": title}
+    meta = spec.pop("usermeta", {})
+    spec.pop("$schema", None)
+
+    still = dict(spec)
+    if still.get("width") == "container":
+        still["width"] = _STATIC_WIDTH
+        still.pop("autosize", None)
+    picture = vl_convert.vegalite_to_svg(still)
+    picture = picture.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+    head = "".join(
+        f'<{tag} class="llmecon-{name}">{text}</{tag}>'
+        for tag, name, text in (
+            ("strong", "title", html.escape(_joined(title.get("text")))),
+            ("span", "subtitle", html.escape(_joined(title.get("subtitle")))),
+            ("span", "key", _key(meta.get("key", []))),
+        )
+        if text
+    )
+    foot = f'<p class="llmecon-note">{html.escape(meta["note"])}</p>' if meta.get("note") else ""
+    # "<" is escaped so that no text in the data can end the script element.
+    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    markup = (
+        '<figure class="llmecon-figure">'
+        + (f"<figcaption>{head}</figcaption>" if head else "")
+        + f'<div class="llmecon-chart" role="img" aria-label="{html.escape(description)}">'
+        + f'<div class="llmecon-static" style="max-width:{_STATIC_WIDTH + 60}px">{picture}</div>'
+        + f'<script type="application/json">{data}</script></div>{foot}</figure>'
+    )
+    return Figure(description, markup)
+
+
+# ---------------------------------------------------------------------------- parts
+
+
+@dataclass(frozen=True)
+class _Scale:
+    log: bool
+    domain: list[float]
+    ticks: list[float] | None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {"type": "log" if self.log else "linear", "domain": self.domain, "nice": False}
+
+    def fraction(self, values: pd.Series) -> pd.Series:
+        """Where values lie between the domain's ends, 0 to 1."""
+        low, high = self.domain
+        if self.log:
+            return (np.log(values) - math.log(low)) / (math.log(high) - math.log(low))
+        return (values - low) / (high - low)
+
+    def value(self, fraction: float) -> float:
+        low, high = self.domain
+        if self.log:
+            return math.exp(math.log(low) + fraction * (math.log(high) - math.log(low)))
+        return low + fraction * (high - low)
+
+
+def _scale(values: pd.Series, log: bool, floor: bool = False) -> _Scale:
+    low, high = float(values.min()), float(values.max())
+    if log:
+        domain, ticks = _decades(low, high)
+        return _Scale(True, domain, ticks)
+    # Start at zero unless the values lie far from it.
+    if floor or low < 0.4 * high:
+        low = min(low, 0.0)
+    if low == high:
+        high = low + 1.0
+    step = 10.0 ** math.floor(math.log10((high - low) / 2))
+    if floor:
+        return _Scale(False, [math.floor(low / step) * step, math.ceil(high / step) * step], None)
+    return _Scale(False, [low, high], None)
+
+
+def _decades(low: float, high: float) -> tuple[list[float], list[float]]:
+    """Ends and ticks of a logarithmic axis: 1-2-5 where few decades are spanned, else powers of ten."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5)]
+    below = [s for s in steps if s <= low * 1.001]
+    above = [s for s in steps if s >= high * 0.999]
+    domain = [below[-1] if below else low, above[0] if above else high]
+    if domain[0] == domain[1]:
+        domain[1] *= 10
+    inside = [float(f"{s:.6g}") for s in steps if domain[0] * 0.999 <= s <= domain[1] * 1.001]
+    if last - first > 3:
+        inside = [s for s in inside if math.isclose(math.log10(s), round(math.log10(s)))]
+    return [float(f"{d:.6g}") for d in domain], inside
+
+
+def _tidy(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str],
+    positive: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> tuple[pd.DataFrame, str]:
+    """The named columns under the chart's own names, rows that can't be drawn left out, and a note if any were."""
+    missing = [name for name in columns.values() if name not in frame]
+    if missing:
+        raise ValueError(
+            f"no column {missing[0]!r}; there are: {', '.join(map(str, frame.columns))}"
+        )
+    rows = pd.DataFrame({ours: frame[theirs].to_numpy() for ours, theirs in columns.items()})
+    keep = np.ones(len(rows), dtype=bool)
+    for name in rows:
+        if pd.api.types.is_numeric_dtype(rows[name]) and name not in (
+            "label",
+            "series",
+            "part",
+            "group",
+        ):
+            finite = np.isfinite(rows[name].to_numpy(dtype=float))
+            if name in positive:
+                finite &= rows[name].to_numpy(dtype=float) > 0
+            if name not in optional:
+                keep &= finite
+            rows[name] = _shortened(rows[name].where(finite))
+    if not keep.any():
+        limit = " positive" if positive else ""
+        raise ValueError(f"nothing to draw: no row has finite{limit} values in every column")
+    left_out = int((~keep).sum())
+    plural = "" if left_out == 1 else "s"
+    why = "finite, positive" if positive else "finite"
+    note = f"{left_out} row{plural} without {why} values left out." if left_out else ""
+    return rows[keep].reset_index(drop=True), note
+
+
+def _shortened(values: pd.Series) -> pd.Series:
+    """Five significant digits: more are invisible and make the page heavier."""
+    return values.map(lambda v: float(f"{v:.5g}") if np.isfinite(v) else None)
+
+
+def _finish(
+    chart: alt.LayerChart,
+    title: str,
+    subtitle: str,
+    note: str,
+    *,
+    height: float,
+    key: Sequence[tuple[str, str]] = (),
+) -> alt.LayerChart:
+    return chart.properties(
+        width="container",
+        height=height,
+        title=alt.Title(title, subtitle=subtitle),
+        usermeta={"key": [list(entry) for entry in key], "note": note},
+    )
+
+
+def _rules(
+    at_x: Mapping[str, float],
+    x_scale: _Scale,
+    at_y: Mapping[str, float],
+    right: alt.ExprRef,
+    height: float,
+) -> list[Chart]:
+    layers: list[Chart] = []
+    for i, (text, value) in enumerate(sorted(at_x.items(), key=lambda item: item[1])):
+        late = x_scale.fraction(pd.Series([value])).iloc[0] > 0.6
+        base = alt.Chart(pd.DataFrame({"x": [value], "text": [text]})).encode(x="x:Q")
+        layers.append(base.mark_rule(strokeDash=[4, 3]))
+        layers.append(
+            base.mark_text(
+                align="right" if late else "left",
+                baseline="bottom",
+                dx=-5 if late else 5,
+                y=height - 6 - _LINE_PX * i,
+                color=_QUIET,
+            ).encode(text="text:N")
+        )
+    for text, value in at_y.items():
+        base = alt.Chart(pd.DataFrame({"y": [value], "text": [text]})).encode(y="y:Q")
+        layers.append(base.mark_rule(strokeDash=[4, 3], x=0, x2=right))
+        layers.append(
+            base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, x=0, color=_QUIET).encode(
+                text="text:N"
+            )
+        )
+    return layers
+
+
+def _apart(last: pd.DataFrame, scale: _Scale, height: float) -> list[float]:
+    """Ordinates for the lines' names: their ends, pushed apart until no two names overlap."""
+    rows = last["lines"].str.count("\n") + 1
+    size = (rows * 13 + 2).to_numpy(dtype=float)
+    want = (scale.fraction(last["y"]) * height).to_numpy(dtype=float)
+    order = np.argsort(want)
+    place = want[order]
+    for _ in range(60):
+        for i in range(len(place) - 1):
+            overlap = (size[order[i]] + size[order[i + 1]]) / 2 - (place[i + 1] - place[i])
+            if overlap > 0:
+                place[i] -= overlap / 2
+                place[i + 1] += overlap / 2
+    result = np.empty(len(place))
+    result[order] = place
+    # A text of several lines hangs from its first.
+    result += (rows.to_numpy() - 1) * 13 / 2
+    return [float(f"{scale.value(p / height):.5g}") for p in result]
+
+
+def _axis(title: str, **options: Any) -> alt.Axis:
+    if options.get("labels", True):
+        options["labelExpr"] = _NUMBERS
+    options = {key: value for key, value in options.items() if value is not None}
+    if options.pop("domain", False):
+        options |= {"domain": True, "domainColor": _GRID}
+    return alt.Axis(title=title, titleAnchor="start", **options)
+
+
+def _top_axis(title: str, scale: _Scale) -> alt.Axis:
+    """A vertical axis whose title lies flat above it, where it can be read."""
+    return _axis(
+        title,
+        values=scale.ticks,
+        tickCount=5,
+        titleAngle=0,
+        titleAlign="left",
+        titleBaseline="bottom",
+        titleX=0,
+        titleY=-10,
+    )
+
+
+def _room(pixels: float) -> alt.ExprRef:
+    """The right end of a horizontal scale that leaves room for text beside the marks."""
+    return alt.ExprRef(expr=f"max(width - {math.ceil(pixels)}, 60)")
+
+
+def _surface() -> str:
+    return "var(--llmecon-surface, #ffffff)"
+
+
+def _wrapped(text: object, width: int) -> str:
+    return "\n".join(textwrap.wrap(_name(text), width, break_long_words=False)) or " "
+
+
+def _name(value: object) -> str:
+    return words.number(value, 4) if isinstance(value, float) else str(value)
+
+
+def _signed(value: float) -> str:
+    text = words.number(value, 3)
+    return text if value < 0 or text == "0" else f"+{text}"
+
+
+def _joined(text: object) -> str:
+    return " ".join(text) if isinstance(text, list) else str(text or "")
+
+
+def _key(entries: Iterable[Sequence[str]]) -> str:
+    return "".join(
+        '<span class="llmecon-entry">'
+        + (
+            f'<span class="llmecon-swatch" style="background:{html.escape(tint)}"></span>'
+            if tint
+            else ""
+        )
+        + f"{html.escape(name)}</span>"
+        for name, tint in entries
+    )

@@ -1,0 +1,117 @@
+"""Headline numbers: declared in a notebook, stored in its outputs, collected from there."""
+
+import html
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nbformat
+from IPython.display import Markdown, display
+
+from llmecon.publishing import words
+
+_KEY = "llmecon"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One computed number that a chapter stands for.
+
+    Args:
+        name: Identifier, unique in the chapter.
+        value: The number, in `unit`; None where `text` says why there is none.
+        unit: Unit of `value`, as `llmecon.publishing.words.quantity` understands it.
+        label: What the number is, in a few words.
+        text: The number as shown; by default `value` and `unit` in words.
+
+    Raises:
+        ValueError: The value is not finite and no text explains why.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    label: str
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        value = math.nan if self.value is None else float(self.value)
+        if not math.isfinite(value) and not self.text:
+            raise ValueError(f"headline {self.name!r} is {value}: give it a text that says why")
+        object.__setattr__(self, "value", value if math.isfinite(value) else None)
+        if not self.text:
+            object.__setattr__(self, "text", words.quantity(value, self.unit))
+
+
+def headline(name: str, value: float | None, *, unit: str = "", label: str, text: str = "") -> None:
+    """Show one headline number and store it in the notebook; arguments as in `Headline`."""
+    headlines([Headline(name, value, unit, label, text)])
+
+
+def headlines(row: Sequence[Headline]) -> None:
+    """Show headline numbers side by side and store them in the notebook.
+
+    Args:
+        row: The numbers, most important first.
+    """
+    cards = "".join(
+        f'<div class="llmecon-headline"><strong>{html.escape(h.text)}</strong><br>'
+        f"<span>{html.escape(h.label)}</span></div>"
+        for h in row
+    )
+    display(
+        {
+            "text/html": f'<div class="llmecon-headlines">{cards}</div>',
+            "text/markdown": "\n".join(f"- **{h.text}** {h.label}" for h in row),
+            "text/plain": "\n".join(f"{h.text}: {h.label}" for h in row),
+        },
+        metadata={_KEY: [asdict(h) for h in row]},
+        raw=True,
+    )
+
+
+def say(markdown: str) -> None:
+    """Show prose that was computed from the parameters.
+
+    Args:
+        markdown: The prose, in Markdown.
+    """
+    display(Markdown(markdown))
+
+
+def collect(notebook: Path) -> list[Headline]:
+    """The headline numbers of an executed notebook, in the order shown.
+
+    Args:
+        notebook: Path of the executed notebook.
+
+    Raises:
+        ValueError: Two headline numbers share a name.
+    """
+    found: dict[str, Headline] = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", ()):
+            for stored in output.get("metadata", {}).get(_KEY, ()):
+                if stored["name"] in found:
+                    raise ValueError(
+                        f"{notebook.name}: two headline numbers named {stored['name']!r}"
+                    )
+                found[stored["name"]] = Headline(**stored)
+    return list(found.values())
+
+
+def write_table(chapters: Iterable[tuple[str, Path]], table: Path) -> None:
+    """Write the headline numbers of several chapters as one JSON list.
+
+    Args:
+        chapters: Slug and executed notebook of each chapter.
+        table: JSON file to write: a list of chapter, name, value, unit, label, text.
+    """
+    rows = [
+        {"chapter": slug, **asdict(headline)}
+        for slug, notebook in chapters
+        for headline in collect(notebook)
+    ]
+    table.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,399 @@
+"""A chapter's parameters: declared once, in its first cell; validated, documented, saved.
+
+The cell tagged `parameters` is the declaration. Each line is a typed default and a comment:
+the meaning, then in brackets the unit or kind, then perhaps what is allowed.
+
+    deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]
+    tokens: float = 15e12  # training tokens [tokens, > 0]
+    precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]
+    xpu: str = "h100-sxm"  # accelerator to rent [xpu id]
+    rivals: str = "h200-sxm, mi300x"  # accelerators to compare [xpu ids]
+"""
+
+import ast
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+import yaml
+
+from llmecon import paths
+from llmecon.errors import InputError
+
+Value = bool | int | float | str
+
+_TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+_EXPECTED: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+}
+_NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
+_BRACKET = re.compile(r"^(?P<help>.*?)\s*\[(?P<terms>[^\[\]]*)\]$")
+_BETWEEN = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
+_BOUND = re.compile(rf"(>=|<=|>|<)\s*({_NUMBER})")
+_CHOICES = re.compile(r"one of (.+)")
+_IDS = re.compile(r"(\w[\w ]*) (ids?)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a chapter, as declared in its notebook.
+
+    Args:
+        name: Variable it sets in the notebook.
+        type: bool, int, float or str.
+        default: Value where none is given.
+        help: What it means.
+        unit: Unit of a number; empty where it has none.
+        minimum: Least value, or None.
+        maximum: Greatest value, or None.
+        open: The bounds themselves are not allowed.
+        choices: The only values allowed; empty where there is no such list.
+        table: Catalogue table whose ids are allowed, or None.
+        several: The value is a comma-separated list of ids.
+    """
+
+    name: str
+    type: type
+    default: Value
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    open: bool = False
+    choices: tuple[str, ...] = ()
+    table: str | None = None
+    several: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What a value must be, in words."""
+        if self.table:
+            what = "ids, separated by commas," if self.several else "an id"
+            return f"{what} from: llmecon list {self.table}"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None:
+            limits = f" from {low:g} to {high:g}"
+        elif low is not None:
+            limits = f" {'above' if self.open else 'of at least'} {low:g}"
+        elif high is not None:
+            limits = f" {'below' if self.open else 'of at most'} {high:g}"
+        else:
+            limits = ""
+        return _EXPECTED[self.type] + limits
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook of the book.
+
+    Args:
+        slug: Name on the command line, such as `xpu-needs`.
+        title: Its first heading.
+        notebook: Path of the notebook, without outputs.
+        parameters: What can be set, in the order declared.
+    """
+
+    slug: str
+    title: str
+    notebook: Path
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """Values for several chapters, as read from a YAML file.
+
+    Args:
+        name: Name of the set, from its file.
+        common: Values for every chapter that has the parameter.
+        chapters: Values by chapter, which win over the common ones.
+    """
+
+    name: str
+    common: Mapping[str, Any]
+    chapters: Mapping[str, Mapping[str, Any]]
+
+    def values(self, chapter: Chapter) -> dict[str, Any]:
+        """The set's values for one chapter, not yet validated."""
+        names = {parameter.name for parameter in chapter.parameters}
+        common = {name: value for name, value in self.common.items() if name in names}
+        return common | dict(self.chapters.get(chapter.slug, {}))
+
+
+EMPTY = ParameterSet("default", {}, {})
+
+
+def chapters() -> tuple[Chapter, ...]:
+    """All chapters, by slug."""
+    return tuple(_read(notebook) for notebook in sorted(paths.NOTEBOOKS.glob("*.ipynb")))
+
+
+def chapter(slug: str) -> Chapter:
+    """The chapter called `slug`.
+
+    Raises:
+        InputError: There is none; the message names the nearest.
+    """
+    slugs = [_slug(notebook) for notebook in sorted(paths.NOTEBOOKS.glob("*.ipynb"))]
+    if slug not in slugs:
+        raise InputError(_unknown("chapter", slug, slugs))
+    return _read(paths.NOTEBOOKS / f"{slug.replace('-', '_')}.ipynb")
+
+
+def validate(of: Chapter, values: Mapping[str, Any]) -> dict[str, Value]:
+    """Check values for a chapter's parameters and fill in its defaults.
+
+    Args:
+        of: The chapter.
+        values: Values by parameter name; numbers may be given as text.
+
+    Returns:
+        One value of the declared type for every parameter, in the order declared.
+
+    Raises:
+        InputError: A name is unknown or a value not allowed; one line tells all that is wrong.
+    """
+    return _record(of, values).model_dump()
+
+
+def check(slug: str, namespace: Mapping[str, Any]) -> pydantic.BaseModel:
+    """Validate the parameters inside a running notebook, however it was started.
+
+    Args:
+        slug: The chapter.
+        namespace: The notebook's `globals()`.
+
+    Returns:
+        A frozen record with one attribute a parameter.
+
+    Raises:
+        InputError: As in `validate`.
+    """
+    of = chapter(slug)
+    names = {parameter.name for parameter in of.parameters} | _injected(namespace)
+    return _record(of, {name: namespace[name] for name in names if name in namespace})
+
+
+def load(file: Path) -> ParameterSet:
+    """Read a parameter set: a YAML mapping with `common` and `chapters`, both optional.
+
+    Args:
+        file: The YAML file.
+
+    Raises:
+        InputError: The file can't be read, or names a chapter or parameter that doesn't exist.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}; give the path of a YAML file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not UTF-8 text; give the path of a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(error, "problem", None) or "can't be parsed"
+        raise InputError(f"{file}:{line} not valid YAML: {problem}") from None
+
+    known = {of.slug: of for of in chapters()}
+    top = _mapping(file, "the file", content, ["common", "chapters"])
+    every_name = {parameter.name for of in known.values() for parameter in of.parameters}
+    common = _mapping(file, "common", top.get("common"), sorted(every_name))
+    by_chapter = _mapping(file, "chapters", top.get("chapters"), list(known))
+    return ParameterSet(
+        name=file.stem,
+        common=common,
+        chapters={
+            slug: _mapping(file, slug, values, [p.name for p in known[slug].parameters])
+            for slug, values in by_chapter.items()
+        },
+    )
+
+
+def describe(of: Chapter) -> dict[str, Any]:
+    """A chapter and its parameters as plain data, ready for JSON."""
+    rows = [asdict(parameter) | {"type": parameter.type.__name__} for parameter in of.parameters]
+    return {"chapter": of.slug, "title": of.title, "parameters": rows}
+
+
+def save(of: Chapter, values: Mapping[str, Value], file: Path) -> None:
+    """Write one chapter's values as a parameter set that `load` reads.
+
+    Args:
+        of: The chapter.
+        values: Its validated values.
+        file: The YAML file to write.
+    """
+    help_lines = f"# {of.title}\n# Rerun with: llmecon run {of.slug} --set {file.name}\n"
+    content = yaml.safe_dump({"chapters": {of.slug: dict(values)}}, sort_keys=False)
+    file.write_text(help_lines + content, encoding="utf-8")
+
+
+def _slug(notebook: Path) -> str:
+    return notebook.stem.replace("_", "-")
+
+
+def _read(notebook: Path) -> Chapter:
+    import nbformat  # slow to import, and not needed for `llmecon --help`
+    from papermill import inspect_notebook
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    heading = re.search(r"^# +(.+)", cells[0].source, re.MULTILINE) if cells else None
+    declared = inspect_notebook(notebook).values()
+    return Chapter(
+        slug=_slug(notebook),
+        title=heading[1].strip() if heading else _slug(notebook),
+        notebook=notebook,
+        parameters=tuple(_declaration(notebook.name, *line.values()) for line in declared),
+    )
+
+
+def _declaration(notebook: str, name: str, kind: str, default: str, comment: str) -> Parameter:
+    """The parameter declared by one line of the parameters cell."""
+    bracket = _BRACKET.match(comment)
+    if kind not in _TYPES or not bracket:
+        raise ValueError(f"{notebook}: declare as `{name}: float = 1.0  # meaning [unit]`")
+    unit, limits = "", dict[str, Any]()
+    for term in _terms(bracket["terms"]):
+        found = _limits(term)
+        limits |= found
+        unit = unit if found else term
+    of = _TYPES[kind]
+    return Parameter(name, of, of(ast.literal_eval(default)), bracket["help"], unit, **limits)
+
+
+def _terms(text: str) -> list[str]:
+    """`days, > 0` is two terms; the commas of `one of a, b` separate no terms."""
+    head, choices, tail = text.partition("one of ")
+    terms = [term.strip() for term in head.split(",") if term.strip()]
+    return [*terms, choices + tail] if choices else terms
+
+
+def _limits(term: str) -> dict[str, Any]:
+    """What a term of the bracket allows; empty if the term is a unit."""
+    if match := _BETWEEN.fullmatch(term):
+        return {"minimum": float(match[1]), "maximum": float(match[2])}
+    if match := _BOUND.fullmatch(term):
+        side = "minimum" if match[1].startswith(">") else "maximum"
+        return {side: float(match[2]), "open": "=" not in match[1]}
+    if match := _CHOICES.fullmatch(term):
+        return {"choices": tuple(choice.strip() for choice in match[1].split(","))}
+    if match := _IDS.fullmatch(term):
+        return {"table": _table(match[1]), "several": match[2] == "ids"}
+    return {}
+
+
+def _table(singular: str) -> str:
+    """The catalogue table of a thing: `model` is in `models`, `grid` in `grid`."""
+    name = singular.replace(" ", "_")
+    plurals = (name, f"{name}s", f"{name.removesuffix('y')}ies")
+    return next((table for table in plurals if (paths.DATA / f"{table}.csv").is_file()), plurals[1])
+
+
+def _record(of: Chapter, values: Mapping[str, Any]) -> pydantic.BaseModel:
+    fields: dict[str, Any] = {
+        parameter.name: (_annotation(parameter), parameter.default) for parameter in of.parameters
+    }
+    settings = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model: type[pydantic.BaseModel] = pydantic.create_model(of.slug, __config__=settings, **fields)
+    try:
+        return model(**values)
+    except pydantic.ValidationError as invalid:
+        declared = {parameter.name: parameter for parameter in of.parameters}
+        lines = [_explain(of, declared, error) for error in invalid.errors()]
+        raise InputError("; ".join(lines)) from None
+
+
+def _annotation(parameter: Parameter) -> Any:
+    """The pydantic type that accepts what the declaration allows."""
+
+    def refuse_booleans(value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("a truth value is not a number")
+        return value
+
+    def within(value: float) -> float:
+        low = -math.inf if parameter.minimum is None else parameter.minimum
+        high = math.inf if parameter.maximum is None else parameter.maximum
+        inside = low < value < high if parameter.open else low <= value <= high
+        if not (inside and math.isfinite(value)):
+            raise ValueError("out of range")
+        return value
+
+    def known(table: str, value: str) -> str:
+        from llmecon import catalog  # loads JAX, which most parameters do without
+
+        for identifier in value.split(",") if parameter.several else [value]:
+            try:
+                catalog.require(table, identifier.strip())
+            except InputError as error:
+                raise InputError(f"{parameter.name}: {error}") from None
+        return value
+
+    def offered(value: str) -> str:
+        if value not in parameter.choices:
+            raise ValueError("not one of the choices")
+        return value
+
+    checks: list[Any] = []
+    if parameter.type in (int, float):
+        checks.append(pydantic.BeforeValidator(refuse_booleans))
+        checks.append(pydantic.AfterValidator(within))
+    if parameter.table:
+        checks.append(pydantic.AfterValidator(partial(known, parameter.table)))
+    if parameter.choices:
+        checks.append(pydantic.AfterValidator(offered))
+    return Annotated[parameter.type, *checks] if checks else parameter.type
+
+
+def _explain(of: Chapter, declared: Mapping[str, Parameter], error: Any) -> str:
+    """One line on one of pydantic's errors."""
+    name = str(error["loc"][0])
+    if name not in declared:
+        return _unknown(f"parameter of {of.slug}", name, list(declared), "llmecon chapters")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return str(cause)
+    unit = f" [{declared[name].unit}]" if declared[name].unit else ""
+    return f"{name}: got {error['input']!r}; expected {declared[name].allowed}{unit}"
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], command: str = "llmecon chapters") -> str:
+    nearest = difflib.get_close_matches(name, known, n=3) or known
+    return f"unknown {kind} {name!r}; nearest: {', '.join(nearest)}; list them with: {command}"
+
+
+def _mapping(file: Path, where: str, content: Any, allowed: Sequence[str]) -> dict[str, Any]:
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: {where} must map names to values, not be {content!r:.40}")
+    for key in content:
+        if key not in allowed:
+            nearest = difflib.get_close_matches(str(key), allowed, n=3) or allowed
+            raise InputError(f"{file}: {where}: unknown {key!r}; nearest: {', '.join(nearest)}")
+    return content
+
+
+def _injected(namespace: Mapping[str, Any]) -> set[str]:
+    """Names that papermill's own cell assigned: it injects unknown ones with a mere warning."""
+    cells = [source for source in namespace.get("In", ()) if source.startswith("# Parameters\n")]
+    return {
+        target.id
+        for source in cells
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }

@@ -1,0 +1,492 @@
+"""What one forward pass costs: FLOPs, bytes, memory and time.
+
+A forward pass is the same computation whether it reads a prompt (many new tokens, no past) or
+writes one token (one new token, a long past), so one function prices both.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from llmecon.numerics import smooth_maximum
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision
+
+Scalar = Float[Array, "..."]
+
+# Kernels launched per layer by fused inference engines: a dense attention block, a dense or a
+# mixture feed-forward block, and what MLA's compressions and shared experts add.
+ATTENTION_KERNELS = 7.0
+DENSE_KERNELS = 3.0
+MIXTURE_KERNELS = 7.0
+MLA_KERNELS = 5.0
+SHARED_EXPERT_KERNELS = 2.0
+
+
+class Parameters(eqx.Module):
+    """A model's weights by the part they serve, counted over all layers.
+
+    Attributes:
+        attention: query, key, value and output projections.
+        feed_forward: dense layers' feed-forward networks and shared experts.
+        experts: all routed experts.
+        active_experts: the routed experts that one token visits.
+        embedding: the input embedding, a look-up.
+        head: the output projection over the vocabulary (a second use of the embedding if tied).
+        tied: 1 if head and embedding are the same weights.
+    """
+
+    attention: Scalar
+    feed_forward: Scalar
+    experts: Scalar
+    active_experts: Scalar
+    embedding: Scalar
+    head: Scalar
+    tied: Scalar
+
+    @property
+    def total(self) -> Scalar:
+        """All weights stored."""
+        stored_head = self.head * (1.0 - self.tied)
+        return self.attention + self.feed_forward + self.experts + self.embedding + stored_head
+
+    @property
+    def active(self) -> Scalar:
+        """Weights multiplied for one token: the embedding look-up costs nothing."""
+        return self.attention + self.feed_forward + self.active_experts + self.head
+
+
+def parameters(llm: LLM) -> Parameters:
+    """Count a model's weights from its architecture.
+
+    Args:
+        llm: the model.
+
+    Returns:
+        Weights by part. Norms, biases and learned positions, well under 1%, are left out.
+    """
+    is_mla = llm.kv_lora_rank > 0
+    grouped = llm.width * (
+        llm.heads * llm.head_dim
+        + llm.kv_heads * (llm.head_dim + llm.value_dim)
+        + llm.heads * llm.value_dim
+    )
+    query_width = llm.heads * (llm.head_dim + llm.rope_dim)
+    query = jnp.where(
+        llm.q_lora_rank > 0, llm.q_lora_rank * (llm.width + query_width), llm.width * query_width
+    )
+    latent = (
+        query
+        + llm.width * (llm.kv_lora_rank + llm.rope_dim)
+        + llm.kv_lora_rank * llm.heads * (llm.head_dim + llm.value_dim)
+        + llm.heads * llm.value_dim * llm.width
+    )
+    one_expert = llm.ff_matrices * llm.width * llm.expert_ff_width
+    dense = (llm.layers - llm.moe_layers) * llm.ff_matrices * llm.width * llm.ff_width
+    router = llm.moe_layers * llm.width * llm.experts
+    return Parameters(
+        attention=llm.layers * jnp.where(is_mla, latent, grouped),
+        feed_forward=dense + llm.moe_layers * llm.shared_experts * one_expert + router,
+        experts=llm.moe_layers * llm.experts * one_expert,
+        active_experts=llm.moe_layers * llm.experts_per_token * one_expert,
+        embedding=llm.vocabulary * llm.width,
+        head=llm.vocabulary * llm.width,
+        tied=llm.tied_embeddings,
+    )
+
+
+def weight_bytes(llm: LLM, precision: Precision) -> Scalar:
+    """Bytes of all weights in a precision.
+
+    Args:
+        llm: the model.
+        precision: bytes per weight of each part.
+
+    Returns:
+        Bytes, over all devices of an instance that stores each weight once.
+    """
+    count = parameters(llm)
+    return (
+        count.attention * precision.attention
+        + (count.feed_forward + count.experts) * precision.feed_forward
+        + (count.embedding + count.head * (1.0 - count.tied)) * precision.embedding
+    )
+
+
+def cached_elements_per_token(llm: LLM) -> Scalar:
+    """Numbers that one layer caches per token: keys and values, or MLA's latent.
+
+    Args:
+        llm: the model.
+
+    Returns:
+        Elements per token and layer.
+    """
+    grouped = llm.kv_heads * (llm.head_dim + llm.value_dim)
+    return jnp.where(llm.kv_lora_rank > 0, llm.kv_lora_rank + llm.rope_dim, grouped)
+
+
+def kv_cache_bytes(llm: LLM, precision: Precision, context: Scalar) -> Scalar:
+    """Bytes that one sequence's KV cache takes.
+
+    Args:
+        llm: the model.
+        precision: bytes per cached element.
+        context: tokens in the sequence so far.
+
+    Returns:
+        Bytes per sequence; sliding-window layers keep at most their window.
+    """
+    full_layers = llm.layers - llm.windowed_layers
+    kept = full_layers * context + llm.windowed_layers * jnp.minimum(context, llm.window)
+    return kept * cached_elements_per_token(llm) * precision.kv_cache
+
+
+def experts_touched(llm: LLM, tokens: Scalar) -> Scalar:
+    """Experts that at least one of some tokens is routed to, under uniform routing.
+
+    Args:
+        llm: the model.
+        tokens: tokens in the pass.
+
+    Returns:
+        E * (1 - (1 - k/E)**tokens) experts per mixture layer; 0 for a dense model.
+    """
+    experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
+    # A router that sends every token to every expert has base 0, where powers lose their gradient.
+    missed = jnp.maximum(1.0 - llm.experts_per_token / experts, 1e-30) ** tokens
+    return jnp.where(llm.experts > 0, experts * (1.0 - missed), 0.0)
+
+
+def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
+    """Peak FLOP/s at which an accelerator multiplies weights of a precision."""
+    return {"bf16": xpu.bf16_flops, "fp8": xpu.fp8_flops, "fp4": xpu.fp4_flops}[
+        precision.arithmetic
+    ]
+
+
+def attention_groups(deployment: Deployment) -> Scalar:
+    """Groups of devices in an instance that attend to separate requests."""
+    return jnp.maximum(deployment.expert / deployment.tensor, 1.0)
+
+
+def attended_pairs(llm: LLM, new_tokens: Scalar, past_tokens: Scalar) -> Scalar:
+    """Query-key pairs that one sequence's new tokens form, summed over layers.
+
+    Args:
+        llm: the model.
+        new_tokens: tokens computed in this pass.
+        past_tokens: tokens already cached.
+
+    Returns:
+        Pairs, causal: a new token sees the past and, on average, half of its companions.
+    """
+    mean_reach = past_tokens + 0.5 * new_tokens
+    windowed_reach = jnp.minimum(mean_reach, llm.window)
+    full_layers = llm.layers - llm.windowed_layers
+    return new_tokens * (full_layers * mean_reach + llm.windowed_layers * windowed_reach)
+
+
+def attention_flops(llm: LLM, new_tokens: Scalar, past_tokens: Scalar) -> Scalar:
+    """FLOPs of scores and weighted values for one sequence.
+
+    MLA may multiply the latent directly (absorbed: wide pairs, no expansion) or expand it to heads
+    first; engines use the former to decode and the latter to prefill, the cheaper of the two.
+
+    Args:
+        llm: the model.
+        new_tokens: tokens computed in this pass.
+        past_tokens: tokens already cached.
+
+    Returns:
+        FLOPs per sequence, over all layers [DeepSeekV2].
+    """
+    pairs = attended_pairs(llm, new_tokens, past_tokens)
+    plain = 2.0 * pairs * llm.heads * (llm.head_dim + llm.rope_dim + llm.value_dim)
+    absorbed = 2.0 * pairs * llm.heads * (2.0 * llm.kv_lora_rank + llm.rope_dim)
+    expansion = (
+        2.0
+        * past_tokens
+        * llm.layers
+        * llm.kv_lora_rank
+        * llm.heads
+        * (llm.head_dim + llm.value_dim)
+    )
+    return jnp.where(llm.kv_lora_rank > 0, jnp.minimum(absorbed, plain + expansion), plain)
+
+
+def collective_time(
+    xpu: XPU,
+    devices: Scalar,
+    volume: Scalar,
+    rounds: Scalar,
+    efficiency: Efficiency,
+    stride: Scalar | float = 1.0,
+) -> Scalar:
+    """Time of all-reduces over devices, hierarchical beyond the fast links.
+
+    Args:
+        xpu: the accelerator.
+        devices: how many take part.
+        volume: bytes that each device holds, summed over all rounds.
+        rounds: how many all-reduces those bytes are spread over.
+        efficiency: link efficiency and latency of one step.
+        stride: devices between neighbours in the group, so that 1 in `stride` of a domain's
+            devices belongs to it.
+
+    Returns:
+        Seconds: 2 (d-1)/d of the volume over the links inside each domain of d members,
+        2 (m-1)/m of 1/d of it over the network between m domains [Shoeybi2019], and log2(devices)
+        steps' latency a round.
+    """
+    inside = jnp.clip(xpu.link_domain / stride, 1.0, devices)
+    domains = devices / inside
+    near = 2.0 * (1.0 - 1.0 / inside) * volume / xpu.link_bandwidth
+    far = 2.0 * (1.0 - 1.0 / domains) * volume / inside / xpu.network_bandwidth
+    latency = rounds * efficiency.collective_latency * jnp.log2(devices)
+    return (near + far) / efficiency.link + latency
+
+
+def exchange_time(
+    xpu: XPU,
+    devices: Scalar,
+    volume: Scalar,
+    rounds: Scalar,
+    efficiency: Efficiency,
+    stride: Scalar | float = 1.0,
+) -> Scalar:
+    """Time of all-to-all exchanges over devices.
+
+    Args:
+        xpu: the accelerator.
+        devices: how many take part.
+        volume: bytes that each device sends, summed over all rounds.
+        rounds: how many exchanges those bytes are spread over.
+        efficiency: link efficiency and latency of one step.
+        stride: devices between neighbours in the group.
+
+    Returns:
+        Seconds: what stays in the fast domain over the links, the rest over the network.
+    """
+    inside = jnp.clip(xpu.link_domain / stride, 1.0, devices)
+    near = (inside - 1.0) / devices * volume / xpu.link_bandwidth
+    far = (1.0 - inside / devices) * volume / xpu.network_bandwidth
+    latency = rounds * efficiency.collective_latency * jnp.log2(devices)
+    return (near + far) / efficiency.link + latency
+
+
+class PassCost(eqx.Module):
+    """One forward pass of one instance.
+
+    Attributes:
+        seconds: time from first layer to last.
+        occupancy: time that each device is kept busy; less than seconds under pipelining.
+        compute: time that the arithmetic alone would take per device, s.
+        memory: time that the memory traffic alone would take per device, s.
+        network: time of the collectives, s.
+        overhead: kernel launches and host work, s.
+        flops: FLOPs of the whole instance.
+        bytes: bytes read from memory by the whole instance.
+    """
+
+    seconds: Scalar
+    occupancy: Scalar
+    compute: Scalar
+    memory: Scalar
+    network: Scalar
+    overhead: Scalar
+    flops: Scalar
+    bytes: Scalar
+
+
+def forward_pass(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    efficiency: Efficiency,
+    sequences: Scalar,
+    new_tokens: Scalar,
+    past_tokens: Scalar,
+) -> PassCost:
+    """Price one forward pass of an instance over a batch of equal sequences.
+
+    Linear layers and attention follow each other, and each takes the smooth maximum of its
+    compute and memory time (the roofline [Williams2009]); the linear layers' collectives join
+    their maximum; launches and host work are added [Pope2022].
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout.
+        efficiency: attained shares and overheads.
+        sequences: sequences in flight in the instance.
+        new_tokens: tokens computed per sequence: 1 to decode, the prompt to prefill.
+        past_tokens: tokens cached per sequence before the pass.
+
+    Returns:
+        Time and traffic of the pass.
+    """
+    precision = deployment.precision
+    count = parameters(llm)
+    groups = attention_groups(deployment)
+    devices = jnp.maximum(deployment.tensor, deployment.expert)
+    # Under pipelining the batch is cut into as many parts as stages, so that no stage waits.
+    in_flight = sequences / deployment.pipeline
+    tokens = in_flight * new_tokens
+    group_tokens = tokens / groups
+    group_sequences = in_flight / groups
+
+    peak = peak_flops(xpu, precision)
+    spread = jnp.where(deployment.expert > 1.0, 1.0 + efficiency.expert_imbalance, 1.0)
+
+    dense_weights = count.attention + count.feed_forward
+    dense_flops = 2.0 * (dense_weights * tokens + count.head * in_flight)
+    expert_flops = 2.0 * count.active_experts * tokens
+    linear_compute = (
+        dense_flops / (groups * deployment.tensor) + spread * expert_flops / devices
+    ) / (peak * efficiency.compute)
+
+    dense_bytes = (
+        count.attention * precision.attention
+        + count.feed_forward * precision.feed_forward
+        + count.head * precision.embedding
+    )
+    touched = experts_touched(llm, tokens) / jnp.where(llm.experts > 0, llm.experts, 1.0)
+    expert_bytes = touched * count.experts * precision.feed_forward
+    linear_memory = (
+        dense_bytes / deployment.tensor / efficiency.memory
+        + spread * expert_bytes / devices / efficiency.expert_memory
+    ) / xpu.memory_bandwidth
+
+    dense_layers = llm.layers - llm.moe_layers
+    routed = jnp.where(deployment.expert > 1.0, 1.0, 0.0) * llm.moe_layers
+    reduced_layers = 2.0 * dense_layers + llm.moe_layers + (llm.moe_layers - routed)
+    row = group_tokens * llm.width * precision.activation
+    reduction = collective_time(
+        xpu, deployment.tensor, reduced_layers * row, 2.0 * reduced_layers, efficiency
+    )
+    # Dispatch travels in the weights' precision, results return as activations.
+    sent = group_tokens / deployment.tensor * llm.experts_per_token * llm.width
+    dispatched = sent * (precision.attention + precision.activation)
+    exchange = jnp.where(
+        routed > 0.0,
+        exchange_time(
+            xpu, deployment.expert, routed * dispatched, 2.0 * routed, efficiency
+        ),
+        0.0,
+    )
+    hops = (deployment.pipeline - 1.0) * (
+        efficiency.collective_latency + row / deployment.tensor / xpu.network_bandwidth
+    )
+    network = reduction + exchange + hops
+
+    # A key/value head lives on at least one device; MLA's latent is whole on every one.
+    kv_shards = jnp.where(
+        llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads)
+    )
+    sequence_flops = attention_flops(llm, new_tokens, past_tokens)
+    attention_compute = (
+        group_sequences
+        * sequence_flops
+        / deployment.tensor
+        / (xpu.bf16_flops * efficiency.attention_compute)
+    )
+    sequence_bytes = kv_cache_bytes(llm, precision, past_tokens + new_tokens)
+    attention_memory = (
+        group_sequences
+        * sequence_bytes
+        / kv_shards
+        / (xpu.memory_bandwidth * efficiency.memory)
+    )
+
+    is_mla = jnp.where(llm.kv_lora_rank > 0, MLA_KERNELS, 0.0)
+    has_shared = jnp.where(llm.shared_experts > 0, SHARED_EXPERT_KERNELS, 0.0)
+    kernels = (
+        llm.layers * (ATTENTION_KERNELS + is_mla)
+        + dense_layers * DENSE_KERNELS
+        + llm.moe_layers * (MIXTURE_KERNELS + has_shared)
+    )
+    overhead = (
+        kernels * efficiency.kernel_time
+        + efficiency.host_time
+        + efficiency.host_time_per_sequence * group_sequences
+    )
+
+    p = efficiency.sharpness
+    linear = smooth_maximum(linear_compute, linear_memory, network, sharpness=p)
+    attention = smooth_maximum(attention_compute, attention_memory, sharpness=p)
+    seconds = linear + attention + overhead
+    return PassCost(
+        seconds=seconds,
+        occupancy=seconds / deployment.pipeline,
+        compute=linear_compute + attention_compute,
+        memory=linear_memory + attention_memory,
+        network=network,
+        overhead=overhead,
+        flops=deployment.pipeline * (dense_flops + expert_flops + in_flight * sequence_flops),
+        bytes=deployment.pipeline
+        * (dense_bytes * groups + expert_bytes + in_flight * sequence_bytes),
+    )
+
+
+def instance_memory(llm: LLM, xpu: XPU, deployment: Deployment, efficiency: Efficiency) -> Scalar:
+    """Bytes of an instance's memory left for KV caches once the weights are loaded.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout; attention and dense layers are stored once per attention group.
+        efficiency: its `usable_memory` leaves room for activations and the runtime.
+
+    Returns:
+        Bytes, negative where the weights alone do not fit.
+    """
+    precision = deployment.precision
+    count = parameters(llm)
+    replicated = (
+        weight_bytes(llm, precision) - count.experts * precision.feed_forward
+    ) * attention_groups(deployment)
+    stored = replicated + count.experts * precision.feed_forward
+    return deployment.xpus * xpu.memory * efficiency.usable_memory - stored
+
+
+def sequences_that_fit(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    efficiency: Efficiency,
+    context: Scalar,
+) -> Scalar:
+    """Sequences whose KV caches fit in an instance at once.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout.
+        efficiency: its `usable_memory` leaves room for activations and the runtime.
+        context: tokens cached per sequence.
+
+    Returns:
+        Sequences, relaxed (not rounded), 0 where the weights alone do not fit.
+    """
+    # Cached heads are replicated when a layer is split more ways than it has key/value heads.
+    shards = jnp.where(
+        llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads)
+    )
+    copies = deployment.tensor / shards
+    free = jnp.maximum(instance_memory(llm, xpu, deployment, efficiency), 0.0)
+    return free / (copies * kv_cache_bytes(llm, deployment.precision, context))
+
+
+def devices_for_weights(llm: LLM, xpu: XPU, precision: Precision, efficiency: Efficiency) -> Scalar:
+    """Devices needed to hold the weights, relaxed.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        precision: bytes per weight.
+        efficiency: its `usable_memory`.
+
+    Returns:
+        Devices, at least; round up to use.
+    """
+    return weight_bytes(llm, precision) / (xpu.memory * efficiency.usable_memory)

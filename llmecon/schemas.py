@@ -1,0 +1,541 @@
+"""What each table of the catalogue may hold: columns, types, units, ranges, keys.
+
+Column names carry their unit. An empty cell means that the figure is not published. `source` is a
+key of the bibliography, or several joined by semicolons; `checked` says whether the figure was
+read in that source or in a page that restates it.
+"""
+
+import ast
+import re
+from typing import Any, ClassVar
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from llmecon.errors import InputError
+
+SLUG = r"^[a-z0-9][a-z0-9./_-]*$"
+KEYS = r"^[A-Za-z][A-Za-z0-9]*(;[A-Za-z][A-Za-z0-9]*)*$"
+MONTH = r"^(19|20)\d\d(-(0[1-9]|1[0-2]))?$"
+FULL_MONTH = r"^(19|20)\d\d-(0[1-9]|1[0-2])$"
+
+_PATTERNS = {
+    SLUG: "lower-case letters, digits and . / _ - (such as llama-3.1-70b)",
+    KEYS: "keys of the bibliography joined by ; (such as Hoffmann2022;Besiroglu2024)",
+    MONTH: "a month as YYYY-MM or a year as YYYY",
+    FULL_MONTH: "a month as YYYY-MM",
+}
+
+PRECISIONS = ["bf16", "fp8", "fp4", "int4"]
+
+
+def _number(**checks: Any) -> Any:
+    return pa.Field(coerce=True, **checks)
+
+
+def _published(**checks: Any) -> Any:
+    """A number that may be missing."""
+    return pa.Field(coerce=True, nullable=True, **checks)
+
+
+def _text(**checks: Any) -> Any:
+    return pa.Field(coerce=True, **checks)
+
+
+def _remark(**checks: Any) -> Any:
+    """A text that may be missing."""
+    return pa.Field(coerce=True, nullable=True, **checks)
+
+
+def _key() -> Any:
+    return pa.Field(coerce=True, str_matches=SLUG, unique=True)
+
+
+def _reference() -> Any:
+    return pa.Field(coerce=True, str_matches=SLUG)
+
+
+class Sourced(pa.DataFrameModel):
+    """The columns that end every table."""
+
+    source: str = _text(str_matches=KEYS)
+    checked: bool
+    note: str = _remark()
+
+    class Config:
+        """No column beyond those declared."""
+
+        strict = True
+
+
+class Models(Sourced):
+    """Architectures of language models."""
+
+    id: str = _key()
+    name: str = _text()
+    family: str = _text()
+    developer: str = _text()
+    release: str = _text(str_matches=FULL_MONTH)
+    parameters_total_b: float = _number(gt=0, le=10_000)
+    parameters_active_b: float = _number(gt=0, le=10_000)
+    layers: int = _number(ge=1, le=500)
+    moe_layers: int = _number(ge=0, le=500)
+    width: int = _number(ge=64, le=100_000)
+    heads: int = _number(ge=1, le=1024)
+    kv_heads: int = _number(ge=1, le=1024)
+    head_dim: int = _number(ge=16, le=1024)
+    ff_width: int = _number(ge=0, le=1_000_000)
+    ff_matrices: int = _number(isin=[2, 3])
+    vocabulary: int = _number(ge=1000, le=1_000_000)
+    tied_embeddings: int = _number(isin=[0, 1])
+    experts: int = _number(ge=0, le=10_000)
+    experts_per_token: int = _number(ge=0, le=1000)
+    expert_ff_width: int = _number(ge=0, le=100_000)
+    shared_experts: int = _number(ge=0, le=100)
+    kv_lora_rank: int = _number(ge=0, le=10_000)
+    rope_dim: int = _number(ge=0, le=1024)
+    q_lora_rank: int = _number(ge=0, le=10_000)
+    v_head_dim: int = _number(ge=16, le=1024)
+    window_tokens: int = _number(ge=0, le=10_000_000)
+    windowed_layers: int = _number(ge=0, le=500)
+    context_tokens: int = _number(ge=512, le=100_000_000)
+    training_tokens_t: float = _published(gt=0, le=1000)
+    attention: str = _text(isin=["MHA", "MQA", "GQA", "MLA"])
+    weights_native_precision: str = _text(isin=PRECISIONS)
+    architecture_checked: int = _number(isin=[0, 1])
+
+    @pa.dataframe_check(name="active parameters at most the total")
+    @classmethod
+    def _active(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["parameters_active_b"] <= frame["parameters_total_b"]
+
+    @pa.dataframe_check(name="a whole number of heads for each KV head")
+    @classmethod
+    def _groups(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["heads"] % frame["kv_heads"] == 0
+
+    @pa.dataframe_check(name="experts given if and only if some layers have them")
+    @classmethod
+    def _experts(cls, frame: pd.DataFrame) -> pd.Series:
+        some = frame["moe_layers"] > 0
+        columns = ["experts", "experts_per_token", "expert_ff_width"]
+        return (frame[columns] > 0).all(axis=1).where(some, (frame[columns] == 0).all(axis=1))
+
+    @pa.dataframe_check(name="no more MoE or windowed layers than layers")
+    @classmethod
+    def _layers(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame[["moe_layers", "windowed_layers"]].max(axis=1) <= frame["layers"]
+
+    @pa.dataframe_check(name="a window if and only if some layers have one")
+    @classmethod
+    def _window(cls, frame: pd.DataFrame) -> pd.Series:
+        return (frame["window_tokens"] > 0) == (frame["windowed_layers"] > 0)
+
+    @pa.dataframe_check(name="a latent rank if and only if the attention is MLA")
+    @classmethod
+    def _latent(cls, frame: pd.DataFrame) -> pd.Series:
+        return (frame["kv_lora_rank"] > 0) == (frame["attention"] == "MLA")
+
+
+class Quality(Sourced):
+    """Published scores of models on benchmarks."""
+
+    model: str = _reference()
+    benchmark: str = _text(isin=["mmlu", "mmlu-pro", "gpqa-diamond", "swe-bench-verified"])
+    score_pct: float = _number(ge=0, le=100)
+    setting: str = _text()
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["model", "benchmark", "setting"]
+
+
+class XPUs(Sourced):
+    """Datasheets of accelerators; peaks are dense, links one direction per device."""
+
+    id: str = _key()
+    name: str = _text()
+    vendor: str = _text()
+    kind: str = _text(isin=["datacenter", "workstation", "edge", "laptop", "phone", "wafer"])
+    year: int = _number(ge=2010, le=2040)
+    bf16_tflops: float = _number(gt=0)
+    fp8_tflops: float = _published(gt=0)
+    int8_tops: float = _published(gt=0)
+    fp4_tflops: float = _published(gt=0)
+    memory_gb: float = _number(gt=0)
+    memory_bandwidth_tb_s: float = _number(gt=0)
+    link_gb_s: float = _published(gt=0)
+    link_domain: int = _number(ge=1)
+    network_gb_s: float = _published(gt=0)
+    tdp_w: float = _published(gt=0)
+    idle_w: float = _published(gt=0)
+    die_mm2: float = _published(gt=0)
+    process_nm: float = _published(gt=0)
+
+    @pa.dataframe_check(name="idle power below the rated power")
+    @classmethod
+    def _idle(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["idle_w"].isna() | frame["tdp_w"].isna() | (frame["idle_w"] < frame["tdp_w"])
+
+
+class XPUPrices(Sourced):
+    """What an accelerator costs to buy."""
+
+    xpu: str = _reference()
+    month: str = _text(str_matches=MONTH)
+    usd: float = _number(gt=0)
+    kind: str = _text(isin=["list", "street", "estimate"])
+
+
+class RentalPrices(Sourced):
+    """What an accelerator costs to rent."""
+
+    xpu: str = _reference()
+    month: str = _text(str_matches=MONTH)
+    provider: str = _text()
+    contract: str = _text(isin=["on-demand", "spot", "reserved", "assumption"])
+    usd_per_xpu_hour: float = _number(gt=0, le=1000)
+
+
+class APIPrices(Sourced):
+    """List prices of hosted models."""
+
+    id: str = _reference()
+    provider: str = _text()
+    model: str = _reference()
+    month: str = _text(str_matches=FULL_MONTH)
+    input_usd_per_mtok: float = _number(ge=0, le=1000)
+    cached_input_usd_per_mtok: float = _published(ge=0, le=1000)
+    output_usd_per_mtok: float = _number(ge=0, le=1000)
+    kind: str = _text(isin=["chat", "embedding", "fine-tuned"])
+    current: int = _number(isin=[0, 1])
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["id", "month"]
+
+    @pa.dataframe_check(name="cached input no dearer than input")
+    @classmethod
+    def _cached(cls, frame: pd.DataFrame) -> pd.Series:
+        cached = frame["cached_input_usd_per_mtok"]
+        return cached.isna() | (cached <= frame["input_usd_per_mtok"])
+
+
+class APIDiscounts(Sourced):
+    """Discounts for batches and for cached prompts, as fractions and multiples of list price."""
+
+    provider: str = _text(unique=True)
+    batch_discount: float = _number(ge=0, lt=1)
+    cache_write_multiplier: float = _number(ge=0, le=10)
+    cache_read_multiplier: float = _number(ge=0, le=1)
+    as_of: str = _text(str_matches=MONTH)
+
+
+class ImageTokens(Sourced):
+    """How vendors count an image as tokens."""
+
+    provider: str = _text()
+    family: str = _text(unique=True)
+    rule: str = _text(isin=["tiles", "area", "fixed"])
+    tile_px: float = _published(gt=0)
+    base_tokens: float = _published(ge=0)
+    tokens_per_tile: float = _published(gt=0)
+    pixels_per_token: float = _published(gt=0)
+    fit_box_px: float = _published(gt=0)
+    short_side_px: float = _published(gt=0)
+    max_tokens: float = _published(gt=0)
+    example_width_px: int = _number(gt=0)
+    example_height_px: int = _number(gt=0)
+    example_tokens: int = _number(gt=0)
+
+
+class Grid(Sourced):
+    """Carbon intensity of electricity; `preferred` marks the vintage to use of each region."""
+
+    id: str = _reference()
+    name: str = _text()
+    level: str = _text(
+        isin=[
+            "country",
+            "world",
+            "us-subregion",
+            "us-state",
+            "bidding-zone",
+            "province",
+            "cloud-region",
+            "grid-zone",
+            "source-factor",
+        ]
+    )
+    g_co2e_per_kwh: float = _number(gt=0, le=1500)
+    basis: str = _text(isin=["lifecycle", "direct"])
+    year: int = _number(ge=2000, le=2040)
+    preferred: int = _number(isin=[0, 1])
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["id", "year"]
+
+    @pa.dataframe_check(name="exactly one preferred row for each id")
+    @classmethod
+    def _preferred(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame.groupby("id")["preferred"].transform("sum") == 1
+
+
+class ElectricityPrices(Sourced):
+    """What industrial customers pay for electricity."""
+
+    grid: str = pa.Field(coerce=True, str_matches=SLUG, unique=True)
+    usd_per_kwh: float = _number(gt=0, le=2)
+    year: int = _number(ge=2000, le=2040)
+
+
+class Facilities(Sourced):
+    """Energy and water overheads of data centres."""
+
+    id: str = _key()
+    name: str = _text()
+    operator: str = _text()
+    scope: str = _text(isin=["fleet", "region", "site", "survey", "hpc", "cloud"])
+    pue: float = _number(ge=1, le=3)
+    wue_l_per_kwh: float = _published(ge=0, le=20)
+    year: float = _published(ge=2000, le=2040)
+
+
+class LatencyTargets(Sourced):
+    """Limits on latency that benchmarks, systems and studies set."""
+
+    id: str = _key()
+    name: str = _text()
+    workload: str = _text(isin=["any", "chat", "code", "reasoning", "summarisation"])
+    ttft_s: float = _published(gt=0, le=60)
+    tpot_s: float = _published(gt=0, le=10)
+    percentile: float = _published(gt=0, lt=1)
+
+
+class ReadingSpeeds(Sourced):
+    """How fast people read, in words and in tokens."""
+
+    id: str = _key()
+    name: str = _text()
+    words_per_minute: float = _number(gt=0, le=2000)
+    tokens_per_word: float = _number(gt=0, le=5)
+    tokens_per_s: float = _number(gt=0, le=100)
+
+
+class Workloads(Sourced):
+    """Lengths and arrivals of requests; lengths are means."""
+
+    id: str = _key()
+    name: str = _text()
+    prompt_tokens: float = _number(gt=0, le=10_000_000)
+    output_tokens: float = _number(gt=0, le=1_000_000)
+    prompt_cv: float = _published(ge=0, le=50)
+    output_cv: float = _published(ge=0, le=50)
+    interarrival_cv: float = _published(ge=0, le=100)
+    cached_fraction: float = _published(ge=0, le=1)
+
+
+class TrainingRuns(Sourced):
+    """Published training runs; device-hours may count more than the final run."""
+
+    id: str = _key()
+    model: str = _remark(str_matches=SLUG)
+    label: str = _text()
+    parameters_total_b: float = _number(gt=0, le=10_000)
+    parameters_active_b: float = _number(gt=0, le=10_000)
+    tokens_b: float = _number(gt=0, le=1_000_000)
+    xpu: str = _remark(str_matches=SLUG)
+    devices: float = _published(ge=1, le=1_000_000)
+    precision: str = _text(isin=PRECISIONS)
+    wallclock_days: float = _published(gt=0, le=3650)
+    device_hours: float = _published(gt=0)
+
+    @pa.dataframe_check(name="device-hours, or devices and days")
+    @classmethod
+    def _effort(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["device_hours"].notna() | (
+            frame["devices"].notna() & frame["wallclock_days"].notna()
+        )
+
+
+class Failures(Sourced):
+    """Interruptions of large training runs; `device_mtbf_hours` is devices x hours / count."""
+
+    id: str = _key()
+    cluster: str = _text()
+    xpu: str = _remark(str_matches=SLUG)
+    devices: int = _number(ge=1)
+    days: float = _published(gt=0)
+    interruptions: float = _published(gt=0)
+    device_mtbf_hours: float = _published(gt=0)
+    checkpoint_write_s: float = _published(gt=0)
+    restart_s: float = _published(gt=0)
+
+
+class ServingDays(Sourced):
+    """One published day of a serving fleet, a quantity a row."""
+
+    quantity: str = _key()
+    value: float = _number(gt=0)
+    unit: str = _text()
+
+
+class Servers(Sourced):
+    """Whole servers: price, power, and what it takes to house them."""
+
+    id: str = _key()
+    name: str = _text()
+    xpu: str = _reference()
+    xpus_per_server: int = _number(ge=1)
+    server_price_usd: float = _published(gt=0)
+    max_power_w: float = _published(gt=0)
+    network_share_usd_per_xpu: float = _published(ge=0)
+    colocation_usd_per_kw_month: float = _published(gt=0)
+    depreciation_years: float = _published(gt=0, le=20)
+
+
+class Efficiencies(Sourced):
+    """Share of a datasheet that kernels and servers attain, and overheads."""
+
+    parameter: str = _key()
+    value: float = _number(ge=0)
+    low: float = _number(ge=0)
+    high: float = _number(ge=0)
+    unit: str = _text()
+
+    @pa.dataframe_check(name="low <= value <= high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        return (frame["low"] <= frame["value"]) & (frame["value"] <= frame["high"])
+
+
+SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
+    "api_discounts": APIDiscounts,
+    "api_prices": APIPrices,
+    "efficiencies": Efficiencies,
+    "electricity_prices": ElectricityPrices,
+    "facilities": Facilities,
+    "failures": Failures,
+    "grid": Grid,
+    "image_tokens": ImageTokens,
+    "latency_targets": LatencyTargets,
+    "models": Models,
+    "quality": Quality,
+    "reading_speeds": ReadingSpeeds,
+    "rental_prices": RentalPrices,
+    "servers": Servers,
+    "serving_days": ServingDays,
+    "training_runs": TrainingRuns,
+    "workloads": Workloads,
+    "xpu_prices": XPUPrices,
+    "xpus": XPUs,
+}
+
+FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
+    ("electricity_prices", "grid"): ("grid", "id"),
+    ("failures", "xpu"): ("xpus", "id"),
+    ("rental_prices", "xpu"): ("xpus", "id"),
+    ("servers", "xpu"): ("xpus", "id"),
+    ("training_runs", "model"): ("models", "id"),
+    ("training_runs", "xpu"): ("xpus", "id"),
+    ("xpu_prices", "xpu"): ("xpus", "id"),
+}
+
+
+def validate(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Check a table against its schema.
+
+    Args:
+        name: the table, without `.csv`.
+        frame: its rows as read, numbered from 0.
+
+    Returns:
+        The rows, with every column in the type that the schema gives it.
+
+    Raises:
+        InputError: no such table, or a cell that the schema refuses; one line names the file, the
+            row (the header is row 1), the column, and what would be right.
+    """
+    if name not in SCHEMAS:
+        raise InputError(f"no table {name!r}; there are: {', '.join(sorted(SCHEMAS))}")
+    schema = SCHEMAS[name]
+    _refuse_mistyped(name, frame, schema)
+    try:
+        return schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        raise InputError(_first_failure(name, frame, errors.failure_cases)) from None
+
+
+def _refuse_mistyped(name: str, frame: pd.DataFrame, schema: type[pa.DataFrameModel]) -> None:
+    # Coercion alone would cut 3.5 to 3 and take any text for true.
+    for column, declared in schema.to_schema().columns.items():
+        if column not in frame:
+            raise InputError(f"{name}.csv: column {column} is missing")
+        cells = frame[column]
+        kind = str(declared.dtype)
+        if kind.startswith("int"):
+            numbers = pd.to_numeric(cells, errors="coerce")
+            wrong, right = numbers.isna() | (numbers % 1 != 0), "a whole number"
+        elif kind.startswith("float"):
+            wrong = pd.to_numeric(cells, errors="coerce").isna() & cells.notna()
+            right = "a number, or nothing where none is published"
+        elif kind == "bool":
+            wrong, right = ~cells.isin([True, False]), "true or false"
+        else:
+            continue
+        if wrong.any():
+            index = int(wrong.to_numpy().argmax())
+            raise InputError(_complaint(name, frame, index, column, cells.iloc[index], right))
+
+
+def _first_failure(name: str, frame: pd.DataFrame, failures: pd.DataFrame) -> str:
+    first = failures.to_dict("records")[0]
+    check = str(first["check"])
+    if check == "column_in_schema":
+        return f"{name}.csv: column {first['failure_case']} is not one that the table has"
+    if pd.isna(first["index"]):
+        return f"{name}.csv: {first['column']}: {check}"
+    column = first["column"] if first["schema_context"] == "Column" else None
+    cell = first["failure_case"] if column else None
+    return _complaint(name, frame, int(first["index"]), column, cell, _expected(check))
+
+
+def _complaint(
+    name: str, frame: pd.DataFrame, index: int, column: str | None, cell: Any, right: str
+) -> str:
+    label = f" ({frame.iloc[index, 0]!s})" if frame.shape[1] else ""
+    where = f"{name}.csv, row {index + 2}{label}"
+    if column is None:
+        return f"{where}: it must hold that: {right}"
+    shown = "nothing" if pd.isna(cell) else repr(cell) if isinstance(cell, str) else str(cell)
+    return f"{where}, column {column}: found {shown}, expected {right}"
+
+
+def _expected(check: str) -> str:
+    """What a pandera check asks for, in words."""
+    if check == "not_nullable":
+        return "a value"
+    if check == "field_uniqueness":
+        return "a value that occurs once"
+    if check == "multiple_fields_uniqueness":
+        return "a key that occurs once"
+    found = re.match(r"^(\w+)\((.*)\)$", check, flags=re.DOTALL)
+    if found is None:
+        return check
+    verb, argument = found.groups()
+    if verb == "str_matches":
+        return _PATTERNS.get(argument.strip("'\""), argument)
+    if verb == "isin":
+        return "one of " + ", ".join(str(choice) for choice in ast.literal_eval(argument))
+    words = {
+        "greater_than": "more than",
+        "greater_than_or_equal_to": "at least",
+        "less_than": "less than",
+        "less_than_or_equal_to": "at most",
+    }
+    return f"{words[verb]} {argument}" if verb in words else check

@@ -1,0 +1,399 @@
+"""A service under load: batching, TTFT, TPOT, queueing and capacity.
+
+The server batches continuously [Kwon2023]: a request joins the running batch as soon as there is
+room, its prompt is computed between the others' tokens, and it leaves when its output ends. With
+B requests in flight, each decoding O tokens, one request finishes and one prompt is computed per
+O / B steps, so that
+
+    TPOT(B) = step(B) + (B - 1) / O * prefill       a token waits for the others' prompts
+    rate(B) = B / (prefill + O * TPOT(B))           Little's law [Little1961]
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from llmecon.energy import device_power
+from llmecon.numerics import solve_increasing
+from llmecon.queueing import lognormal_quantile, wait
+from llmecon.roofline import attention_groups, forward_pass, peak_flops, sequences_that_fit
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Precision,
+    Workload,
+)
+
+Scalar = Float[Array, "..."]
+
+# Engines cap the sequences that one scheduler runs at once; common defaults are of this order.
+MAXIMUM_SEQUENCES = 1024.0
+# The lightest load considered: a request in flight one thousandth of the time.
+MINIMUM_BATCH = 1e-3
+# The span over which queues are averaged, s: an hour of steady load.
+HORIZON = 3600.0
+
+# The layouts that are considered: devices per layer, and consecutive groups of layers.
+TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+PIPELINE_DEPTHS = (1.0, 2.0, 4.0)
+SEARCHED_BATCHES = 48
+TOLERATED_LOSS = 0.05
+
+
+class OperatingPoint(eqx.Module):
+    """An instance with a steady number of requests in flight.
+
+    Attributes:
+        batch: requests in flight, on average over time.
+        tpot: time per output token as a request feels it, s.
+        step: one decode step with no prompt in its way, s.
+        prefill: time to compute one prompt with nothing in its way, s.
+        rate: requests completed per second.
+        prefill_share: share of the instance's time that goes into prompts.
+        compute_use: achieved over peak FLOP/s.
+        memory_use: achieved over peak memory bandwidth.
+        power: average power of one device, W.
+    """
+
+    batch: Scalar
+    tpot: Scalar
+    step: Scalar
+    prefill: Scalar
+    rate: Scalar
+    prefill_share: Scalar
+    compute_use: Scalar
+    memory_use: Scalar
+    power: Scalar
+
+
+class Service(eqx.Module):
+    """An instance that receives requests at some rate.
+
+    Attributes:
+        offered: requests arriving per second.
+        load: offered over the most that the instance can complete.
+        ttft: mean time to first token, s.
+        ttft_quantile: TTFT that the target share of requests stays below, s.
+        point: what the instance does meanwhile; its rate is what it completes.
+    """
+
+    offered: Scalar
+    load: Scalar
+    ttft: Scalar
+    ttft_quantile: Scalar
+    point: OperatingPoint
+
+
+class Capacity(eqx.Module):
+    """The most that an instance serves within its latency targets.
+
+    Attributes:
+        rate: requests per second, 0 where the targets or the memory rule everything out.
+        feasible: 1 where the model fits and an unhurried request meets both targets, else 0.
+        service: the instance at that rate.
+    """
+
+    rate: Scalar
+    feasible: Scalar
+    service: Service
+
+
+def tokens_per_step(deployment: Deployment) -> Scalar:
+    """Output tokens that a decode step yields per sequence under speculative decoding.
+
+    Args:
+        deployment: its draft length g and acceptance a, 0 <= a <= 1.
+
+    Returns:
+        (1 - a**(g+1)) / (1 - a) [Leviathan2022]; 1 without drafts, g + 1 if all are accepted.
+    """
+    a, g = deployment.acceptance, deployment.draft_tokens
+    safe = jnp.clip(a, 1e-9, 1.0 - 1e-9)
+    series = (1.0 - safe ** (g + 1.0)) / (1.0 - safe)
+    return jnp.where(a < 1.0, series, g + 1.0)
+
+
+def largest_batch(
+    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
+) -> Scalar:
+    """Requests that an instance can hold in flight at once.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout.
+        workload: its mean context sizes a request's KV cache.
+        efficiency: its usable memory.
+
+    Returns:
+        Requests, relaxed: what the memory or the scheduler allows; 0 where weights do not fit.
+    """
+    room = sequences_that_fit(llm, xpu, deployment, efficiency, workload.mean_context)
+    return jnp.minimum(room, MAXIMUM_SEQUENCES * attention_groups(deployment))
+
+
+def operating_point(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    batch: Scalar,
+) -> OperatingPoint:
+    """What an instance does while it keeps some requests in flight.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: prompt and output lengths.
+        efficiency: attained shares and overheads.
+        batch: requests in flight on average, > 0, relaxed.
+
+    Returns:
+        Latency, throughput and power of the instance.
+    """
+    # The batch that a running request sees: at light load the instance is idle part of the time,
+    # and whenever it runs there is at least one request.
+    busy = -jnp.expm1(-batch)
+    seen = batch / busy
+    gained = tokens_per_step(deployment)
+    checked = 1.0 + deployment.draft_tokens
+    past = jnp.maximum(workload.mean_context - checked, 0.0)
+    decode = forward_pass(llm, xpu, deployment, efficiency, seen, checked, past)
+    step = decode.seconds * (1.0 + deployment.draft_tokens * deployment.draft_cost)
+
+    # Each attention group and each pipeline stage works on a prompt of its own.
+    at_once = deployment.pipeline * attention_groups(deployment)
+    computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
+    cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
+    prompts = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+    mixed = 1.0 - deployment.disaggregated
+    prompt_time = mixed * efficiency.prefill_interference * prompts.seconds / at_once
+
+    output = workload.output_tokens
+    tpot = step / gained + (seen - 1.0) / output * prompt_time
+    rate = batch / (prompt_time + output * tpot)
+    decode_time = output * step / gained
+    steps = rate * output / (gained * seen)
+    flops = steps * decode.flops + mixed * rate * prompts.flops / at_once
+    traffic = steps * decode.bytes + mixed * rate * prompts.bytes / at_once
+    compute_use = flops / (deployment.xpus * peak_flops(xpu, deployment.precision))
+    memory_use = traffic / (deployment.xpus * xpu.memory_bandwidth)
+    return OperatingPoint(
+        batch=batch,
+        tpot=tpot,
+        step=step,
+        prefill=prompts.seconds,
+        rate=rate,
+        prefill_share=seen * prompt_time / (seen * prompt_time + decode_time),
+        compute_use=compute_use,
+        memory_use=memory_use,
+        power=device_power(xpu, efficiency, busy, compute_use, memory_use),
+    )
+
+
+def _service(
+    point: OperatingPoint,
+    full: OperatingPoint,
+    offered: Scalar,
+    deployment: Deployment,
+    workload: Workload,
+    target_quantile: Scalar,
+) -> Service:
+    """Latency at a point, given the point at which the instance is full."""
+    load = offered / full.rate
+    slot = wait(
+        load, full.rate, full.batch, workload.interarrival_cv, workload.output_cv, HORIZON
+    )
+    # Prompts are computed one after another, by each stage and group.
+    at_once = deployment.pipeline * attention_groups(deployment)
+    prompt_capacity = at_once / point.prefill
+    admitted = jnp.minimum(offered, full.rate)
+    turn = wait(
+        admitted / prompt_capacity,
+        prompt_capacity,
+        at_once,
+        workload.interarrival_cv,
+        workload.prompt_cv,
+        HORIZON,
+    )
+    longer = lognormal_quantile(target_quantile, workload.prompt_cv)
+    return Service(
+        offered=offered,
+        load=load,
+        ttft=slot.mean + turn.mean + point.prefill + point.step,
+        # Adding quantiles assumes that misfortunes come together, which errs on the safe side.
+        ttft_quantile=slot.quantile(target_quantile)
+        + turn.quantile(target_quantile)
+        + point.prefill * longer
+        + point.step,
+        point=point,
+    )
+
+
+def _meets(service: Service, target: LatencyTarget) -> Array:
+    # A limit that binds is met to the last digits of a root search.
+    slack = 1.0 + 1e-9
+    return (service.ttft_quantile <= target.ttft * slack) & (
+        service.point.tpot <= target.tpot * slack
+    )
+
+
+def serve(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    rate: Scalar,
+    quantile: Scalar | float = 0.99,
+) -> Service:
+    """Latency and batch of an instance at a given rate of requests.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: lengths and burstiness.
+        efficiency: attained shares and overheads.
+        rate: requests arriving per second, > 0; may exceed what the instance completes, in which
+            case the wait is that of a queue growing for an hour.
+        quantile: share of requests that `ttft_quantile` covers.
+
+    Returns:
+        The service; its gradient is that of the fixed point, by the implicit function theorem.
+    """
+    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    full = operating_point(llm, xpu, deployment, workload, efficiency, room)
+
+    def shortfall(batch: Scalar) -> Scalar:
+        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+        return jnp.log(point.rate / rate)
+
+    batch = solve_increasing(shortfall, MINIMUM_BATCH, room)
+    point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+    return _service(point, full, jnp.asarray(rate, float), deployment, workload, jnp.asarray(quantile))
+
+
+def capacity(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    target: LatencyTarget,
+) -> Capacity:
+    """The highest rate at which an instance meets its latency targets.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: lengths and burstiness.
+        efficiency: attained shares and overheads.
+        target: limits on TTFT (at its quantile) and on mean TPOT.
+
+    Returns:
+        The rate, whether anything is feasible, and the service at that rate.
+    """
+    room = largest_batch(llm, xpu, deployment, workload, efficiency)
+    full_batch = jnp.maximum(room, 1.0)
+    full = operating_point(llm, xpu, deployment, workload, efficiency, full_batch)
+
+    def at(batch: Scalar) -> Service:
+        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+        return _service(point, full, point.rate, deployment, workload, target.quantile)
+
+    def excess(batch: Scalar) -> Scalar:
+        service = at(batch)
+        return jnp.log(
+            jnp.maximum(
+                service.ttft_quantile / target.ttft, service.point.tpot / target.tpot
+            )
+        )
+
+    service = at(solve_increasing(excess, MINIMUM_BATCH, full_batch))
+    feasible = (room >= 1.0) & _meets(service, target)
+    return Capacity(
+        rate=jnp.where(feasible, service.point.rate, 0.0),
+        feasible=jnp.where(feasible, 1.0, 0.0),
+        service=service,
+    )
+
+
+def _layouts(precision: Precision) -> Deployment:
+    """Every layout considered, with a leading dimension of them."""
+    grid = np.meshgrid(TENSOR_WIDTHS, (0.0, 1.0), PIPELINE_DEPTHS, indexing="ij")
+    tensor, whole_experts, pipeline = (axis.ravel() for axis in grid)
+    expert = np.where(whole_experts > 0.0, tensor, 1.0)
+    same = jax.tree.map(lambda leaf: jnp.full(tensor.shape, leaf), precision)
+    return Deployment(
+        tensor=tensor,
+        expert=expert,
+        pipeline=pipeline,
+        precision=same,
+        draft_tokens=np.zeros_like(tensor),
+        acceptance=np.zeros_like(tensor),
+        draft_cost=np.zeros_like(tensor),
+        disaggregated=np.zeros_like(tensor),
+    )
+
+
+def best_deployment(
+    llm: LLM,
+    xpu: XPU,
+    precision: Precision,
+    workload: Workload,
+    efficiency: Efficiency,
+    target: LatencyTarget,
+) -> tuple[Deployment, Capacity]:
+    """The layout that serves most requests per device within the latency targets.
+
+    Considered are tensor widths up to the accelerator's fast-link domain, experts split or spread
+    whole, and a few pipeline depths. The gradient is that of the winner while the layout stays.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        precision: bytes and arithmetic.
+        workload: lengths and burstiness.
+        efficiency: attained shares and overheads.
+        target: limits on TTFT and TPOT.
+
+    Returns:
+        The layout and its capacity; a capacity of 0 where no layout is feasible, in which case the
+        layout is the one with most room for KV caches.
+    """
+    layouts = _layouts(precision)
+
+    def score(layout: Deployment) -> tuple[Scalar, Scalar]:
+        allowed = (layout.tensor <= xpu.link_domain) & (
+            (layout.pipeline <= 1.0) | (xpu.link_domain > 1.0)
+        )
+        room = largest_batch(llm, xpu, layout, workload, efficiency)
+        batches = jnp.geomspace(MINIMUM_BATCH, jnp.maximum(room, 1.0), SEARCHED_BATCHES)
+        points = jax.vmap(
+            lambda batch: operating_point(llm, xpu, layout, workload, efficiency, batch)
+        )(batches)
+        full = jax.tree.map(lambda leaf: leaf[-1], points)
+        services = jax.vmap(
+            lambda point: _service(point, full, point.rate, layout, workload, target.quantile)
+        )(points)
+        served = jnp.max(jnp.where(_meets(services, target), points.rate, 0.0)) / layout.xpus
+        return jnp.where(allowed & (room >= 1.0), served, 0.0), jnp.where(allowed, room, -1.0)
+
+    # The winner is found on a coarse grid of batches, then its capacity is solved for exactly.
+    # Layouts within a few percent of the best count as equal: the smallest is easiest to run. Where
+    # nothing is feasible, the one with most room shows best what is missing.
+    served, room = jax.vmap(score)(layouts)
+    good = served >= (1.0 - TOLERATED_LOSS) * jnp.max(served)
+    smallest = jnp.argmin(jnp.where(good, layouts.xpus, jnp.inf))
+    best = jnp.where(jnp.max(served) > 0.0, smallest, jnp.argmax(room))
+    chosen = jax.tree.map(lambda leaf: leaf[best], layouts)
+    return chosen, capacity(llm, xpu, chosen, workload, efficiency, target)

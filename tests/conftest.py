@@ -1,0 +1,73 @@
+"""A book of two small chapters, for tests of what makes a book."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from llmecon import paths
+
+PARAMETERS = """\
+xpu: str = "h100-sxm"  # accelerator to rent [xpu id]
+rivals: str = "h100-sxm, h200-sxm"  # accelerators to compare [xpu ids]
+tokens: float = 15e12  # training tokens [tokens, > 0]
+deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]
+replicas: int = 2  # copies of the model [1 to 100]
+precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]
+spot: bool = False  # rent spare capacity [yes or no]
+"""
+
+BODY = """\
+from llmecon.publishing import results
+
+results.headline("days", deadline_days, unit="days", label="until the deadline of the $x$ run")
+results.say(f"There are **{replicas} replicas**.")
+"""
+
+
+def write_notebook(path: Path, *code: str, title: str, parameters: str = PARAMETERS) -> Path:
+    """Write a chapter: title, parameters cell, then cells of code."""
+    v4 = nbformat.v4
+    cells = [
+        v4.new_markdown_cell(f"# {title}\n\nWe write $C = 6ND$."),
+        v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        *(v4.new_code_cell(source) for source in code),
+    ]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def write_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a book below `root` and let the library take it for its own."""
+    write_notebook(root / "notebooks" / "fast_one.ipynb", BODY, title="A fast one")
+    write_notebook(root / "notebooks" / "slow_one.ipynb", BODY, title="A slow one")
+    book = root / "book"
+    (book / "parameters").mkdir(parents=True)
+    (book / "parameters" / "default.yaml").write_text("common: {}\n")
+    (book / "index.md").write_text("# Toy book\n\nWelcome.\n")
+    (book / "glossary.md").write_text(
+        "# Glossary\n\n```{glossary}\nTTFT\n  Time to first token.\n```\n"
+    )
+    (book / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n"
+        "  - file: chapters/fast-one\n  - file: chapters/slow-one\n  - file: glossary\n"
+    )
+    (root / "_config.yml").write_text(
+        'title: Toy\nonly_build_toc_files: true\nexecute: {execute_notebooks: "off"}\n'
+    )
+    monkeypatch.setattr(paths, "ROOT", root)
+    monkeypatch.setattr(paths, "NOTEBOOKS", root / "notebooks")
+    monkeypatch.setattr(paths, "BOOK", book)
+    monkeypatch.setattr(paths, "CONFIG", root / "_config.yml")
+    monkeypatch.setattr(paths, "BUILD", book / "_build")
+    return root
+
+
+@pytest.fixture
+def toy_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a book of two chapters, in place of the real one."""
+    return write_book(tmp_path / "toy", monkeypatch)

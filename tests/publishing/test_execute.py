@@ -1,0 +1,97 @@
+"""Executing chapters and making the site."""
+
+import json
+
+import nbformat
+import pytest
+
+from llmecon import paths
+from llmecon.errors import InputError
+from llmecon.publishing import execute, scenario
+from tests.conftest import BODY, write_notebook
+
+
+@pytest.fixture
+def quick_site(monkeypatch):
+    """Let a site be one page, as the real thing takes seconds; count how many are made."""
+    made = []
+
+    def make_site(staged, site, strict=True):
+        made.append(staged)
+        (site / "index.html").write_text((staged / "results.json").read_text())
+
+    monkeypatch.setattr(execute, "make_site", make_site)
+    return made
+
+
+def build(parameters=scenario.EMPTY):
+    said = []
+    page = execute.build(parameters, paths.BUILD / "html", said.append)
+    return page, said
+
+
+def test_build_executes_what_changed_and_nothing_else(toy_book, quick_site):
+    page, said = build()
+    rows = json.loads(page.read_text())
+    assert [(row["chapter"], row["name"], row["value"]) for row in rows] == [
+        ("fast-one", "days", 90.0),
+        ("slow-one", "days", 90.0),
+    ]
+    assert len(quick_site) == 1
+
+    _, said = build()
+    assert said == ["fast-one: unchanged", "slow-one: unchanged", "site: unchanged"]
+
+    notebook = toy_book / "notebooks" / "slow_one.ipynb"
+    write_notebook(notebook, BODY, "1 + 1", title="A slow one")
+    _, said = build()
+    assert "fast-one: unchanged" in said
+    assert "slow-one: running" in said
+    assert len(quick_site) == 2
+
+    (toy_book / "book" / "index.md").write_text("# Another page\n")
+    _, said = build()
+    assert [line for line in said if "running" in line] == []
+    assert len(quick_site) == 3
+
+    parameters = scenario.ParameterSet("default", {}, {"fast-one": {"deadline_days": 30}})
+    page, said = build(parameters)
+    assert "slow-one: unchanged" in said
+    assert json.loads(page.read_text())[0]["value"] == 30.0
+
+    broken = write_notebook(notebook, BODY, "1 / 0", title="A slow one")
+    with pytest.raises(execute.BuildError, match=r"slow-one: cell 3: ZeroDivisionError: division"):
+        build(parameters)
+    assert json.loads(page.read_text())[0]["value"] == 30.0
+    assert "1 / 0" not in (paths.BUILD / "executed" / "default" / "slow-one.ipynb").read_text()
+    assert "ZeroDivisionError" in (paths.BUILD / "logs" / "slow-one.log").read_text()
+
+    refusal = "from llmecon.errors import InputError\nraise InputError('xpu: needs 8 devices')"
+    write_notebook(broken, refusal, title="A slow one")
+    with pytest.raises(InputError, match=r"^slow-one: xpu: needs 8 devices$"):
+        build(parameters)
+    assert page.is_file()
+
+
+def test_published_notebook_says_nothing_about_the_machine(toy_book, tmp_path):
+    of = scenario.chapter("fast-one")
+    values = scenario.validate(of, {"replicas": 7})
+    output = tmp_path / "made" / "fast-one.ipynb"
+    execute.execute([execute.Execution(of, values, output)], print)
+    executed = nbformat.read(output, as_version=4)
+    assert str(tmp_path) not in output.read_text()
+    assert "papermill" not in executed.metadata
+    injected = [c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", ())]
+    assert [cell.source for cell in injected] == ["# Parameters\nreplicas = 7"]
+    assert "**7 replicas**" in output.read_text()
+    assert [file.name for file in output.parent.iterdir()] == ["fast-one.ipynb"]
+
+
+def test_failed_site_keeps_the_old_one_and_shows_the_warnings(toy_book):
+    page, _ = build()
+    assert "Welcome" in page.read_text()
+    assert (page.parent / "chapters" / "fast-one.html").is_file()
+    (toy_book / "book" / "index.md").write_text("# Toy book\n\n{doc}`nowhere`\n")
+    with pytest.raises(execute.BuildError, match="nowhere"):
+        build()
+    assert "Welcome" in page.read_text()

@@ -1,0 +1,58 @@
+"""Headline numbers, from declaration to collection."""
+
+import math
+
+import nbformat
+import pytest
+
+from llmecon.publishing import results
+from llmecon.publishing.results import Headline
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook would show, as notebook outputs."""
+    outputs = []
+
+    def display(data, metadata, raw):
+        outputs.append(nbformat.v4.new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr(results, "display", display)
+    return outputs
+
+
+def write(outputs, path):
+    cells = [nbformat.v4.new_code_cell("", outputs=[output]) for output in outputs]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_collected_as_declared(shown, tmp_path):
+    first = Headline("cost", 3.25e6, "USD", "to train <it>")
+    second = Headline("xpus", 2048, "xPUs", "at once", text="2,048 xPUs")
+    results.headlines([first])
+    results.headlines([second])
+    assert results.collect(write(shown, tmp_path / "x.ipynb")) == [first, second]
+    assert first.text == "USD\N{NO-BREAK SPACE}3.25\N{NO-BREAK SPACE}million"
+
+
+def test_shown_as_html_markdown_and_text(shown):
+    results.headline("cost", 2.5, unit="USD", label="a <token>")
+    (output,) = shown
+    assert "a &lt;token&gt;" in output.data["text/html"]
+    assert output.data["text/markdown"].startswith("- **USD")
+    assert output.data["text/plain"].endswith("2.50: a <token>")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_what_is_not_a_number_needs_an_explanation(value):
+    with pytest.raises(ValueError, match=r"'volume'.*says why"):
+        Headline("volume", value, "tokens", "break-even")
+    explained = Headline("volume", value, "tokens", "break-even", text="never breaks even")
+    assert explained.value is None
+
+
+def test_names_are_unique(shown, tmp_path):
+    results.headlines([Headline("cost", 1.0, "USD", "a"), Headline("cost", 2.0, "USD", "b")])
+    with pytest.raises(ValueError, match="two headline numbers named 'cost'"):
+        results.collect(write(shown, tmp_path / "x.ipynb"))

@@ -1,0 +1,92 @@
+"""Parameters: declared, validated, saved, loaded."""
+
+import pytest
+
+from llmecon.errors import InputError
+from llmecon.publishing import scenario
+from tests.conftest import write_notebook
+
+
+def test_declaration_is_read_from_the_parameters_cell(toy_book):
+    by_name = {p.name: p for p in scenario.chapter("fast-one").parameters}
+    assert by_name["xpu"].table == "xpus"
+    assert by_name["rivals"].several
+    tokens = by_name["tokens"]
+    assert (tokens.type, tokens.default, tokens.unit) == (float, 15e12, "tokens")
+    assert (tokens.minimum, tokens.maximum, tokens.open) == (0, None, True)
+    days = by_name["deadline_days"]
+    assert (days.help, days.minimum, days.maximum) == ("wall-clock time allowed", 0.1, 3650)
+    assert by_name["replicas"].unit == ""
+    assert by_name["precision"].choices == ("bf16", "fp8", "fp4", "int4")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x: float = 1.0", "x: float = 1.0  # no unit", "x = 1.0  # a [b]", "x: list = []  # a [b]"],
+)
+def test_half_a_declaration_is_an_error(toy_book, line):
+    write_notebook(toy_book / "notebooks" / "fast_one.ipynb", title="T", parameters=line)
+    with pytest.raises(ValueError, match=r"fast_one.ipynb: declare as `x: float"):
+        scenario.chapter("fast-one")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("tokens", "1e12", 1e12),
+        ("tokens", 3, 3.0),
+        ("replicas", "3", 3),
+        ("replicas", 3.0, 3),
+        ("spot", "true", True),
+        ("spot", True, True),
+        ("precision", "int4", "int4"),
+        ("xpu", "h200-sxm", "h200-sxm"),
+    ],
+)
+def test_accepted_forms(toy_book, name, given, value):
+    values = scenario.validate(scenario.chapter("fast-one"), {name: given})
+    assert values[name] == value
+    assert type(values[name]) is type(value)
+
+
+def test_all_that_is_wrong_is_said_at_once(toy_book):
+    with pytest.raises(InputError) as refused:
+        scenario.validate(scenario.chapter("fast-one"), {"tokens": -1, "replicas": 0, "tokns": 1})
+    assert str(refused.value).count(";") >= 3
+    for part in ("tokens: got -1", "replicas: got 0", "'tokns'; nearest: tokens"):
+        assert part in str(refused.value)
+
+
+def test_check_in_a_notebook(toy_book):
+    defaults = scenario.validate(scenario.chapter("fast-one"), {})
+    given = scenario.check("fast-one", {**defaults, "replicas": 7, "helper": 3, "In": [""]})
+    assert given.replicas == 7
+    with pytest.raises(InputError, match="replicas: got 700"):
+        scenario.check("fast-one", {**defaults, "replicas": 700})
+
+
+def test_check_notices_an_unknown_name_that_papermill_injected(toy_book):
+    namespace = {"replica": 7, "In": ["", "replicas: int = 2", "# Parameters\nreplica = 7\n"]}
+    with pytest.raises(InputError, match="'replica'; nearest: replicas"):
+        scenario.check("fast-one", namespace)
+
+
+def test_common_values_go_where_they_fit_and_yield_to_a_chapters_own(toy_book, tmp_path):
+    write_notebook(
+        toy_book / "notebooks" / "slow_one.ipynb",
+        title="S",
+        parameters="tokens: float = 1.0  # training tokens [tokens]",
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text("common: {tokens: 5, replicas: 3}\nchapters: {fast-one: {tokens: 7}}\n")
+    parameters = scenario.load(file)
+    assert parameters.name == "mine"
+    assert parameters.values(scenario.chapter("fast-one")) == {"tokens": 7, "replicas": 3}
+    assert parameters.values(scenario.chapter("slow-one")) == {"tokens": 5}
+
+
+def test_saved_scenario_reproduces_the_values(toy_book, tmp_path):
+    of = scenario.chapter("fast-one")
+    values = scenario.validate(of, {"tokens": "1.5e25", "precision": "fp8", "spot": "yes"})
+    scenario.save(of, values, tmp_path / "saved.yaml")
+    assert scenario.validate(of, scenario.load(tmp_path / "saved.yaml").values(of)) == values

@@ -1,0 +1,123 @@
+"""Numbers as prose."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmecon.publishing import words
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("x", "digits", "said"),
+    [
+        (0, 2, "0"),
+        (-0.0, 2, "0"),
+        (-1e-300, 2, "−1 × 10⁻³⁰⁰"),
+        (0.034512, 2, "0.035"),
+        (0.5, 2, "0.5"),
+        (0.999, 2, "1"),
+        (42.4, 2, "42"),
+        (4321.0, 2, "4,300"),
+        (4321.0, 3, "4,320"),
+        (999_999.0, 2, "1 million"),
+        (3_249_000.0, 2, "3.2 million"),
+        (430e6, 2, "430 million"),
+        (15e12, 2, "15 trillion"),
+        (3.8e25, 2, "3.8 × 10²⁵"),
+        (-12.0, 2, "−12"),
+        (math.nan, 2, "unknown"),
+        (math.inf, 2, "unlimited"),
+    ],
+)
+def test_number(x, digits, said):
+    assert plain(words.number(x, digits)) == said
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_number_never_shows_an_exponent_or_minus_zero(x):
+    said = words.number(x)
+    assert "e" not in said.replace("one", "")
+    assert said not in ("−0", "-0")
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (0.034512, "USD 0.035"),
+        (0.6, "USD 0.60"),
+        (2.5, "USD 2.50"),
+        (99.99, "USD 99.99"),
+        (99.996, "USD 100"),
+        (12_345.0, "USD 12,300"),
+        (3_249_000.0, "USD 3.25 million"),
+        (-2.5, "USD −2.50"),
+        (0, "USD 0"),
+    ],
+)
+def test_usd(x, said):
+    assert plain(words.usd(x)) == said
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [(0.37, "37%"), (0.004, "0.4%"), (0.9968, "99.7%"), (1.0, "100%"), (5.45, "545%"), (0, "0%")],
+)
+def test_percent(x, said):
+    assert words.percent(x) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (2e-6, "2 µs"),
+        (0.035, "35 ms"),
+        (1.24, "1.2 s"),
+        (90, "1.5 minutes"),
+        (3600, "1 hour"),
+        (86400 * 90, "90 days"),
+        (365.25 * 86400 * 2.3, "2.3 years"),
+        (math.inf, "unlimited s"),
+    ],
+)
+def test_duration(seconds, said):
+    assert plain(words.duration(seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (1, "1 xPU"),
+        (0, "0 xPUs"),
+        (2.5, "2.5 xPUs"),
+        (16_384, "16,384 xPUs"),
+        (2e6, "2 million xPUs"),
+    ],
+)
+def test_count(n, said):
+    assert plain(words.count(n, "xPU")) == said
+
+
+@pytest.mark.parametrize(
+    ("x", "unit", "said"),
+    [
+        (2.5, "USD per hour", "USD 2.50 per hour"),
+        (0.25, "fraction", "25%"),
+        (0.5, "s", "500 ms"),
+        (12.34, "kg CO2e", "12 kg CO2e"),
+        (12.34, "", "12"),
+    ],
+)
+def test_quantity(x, unit, said):
+    assert plain(words.quantity(x, unit)) == said
+
+
+def test_listing():
+    assert words.listing(["a"]) == "a"
+    assert words.listing(["a", "b", "c"]) == "a, b and c"

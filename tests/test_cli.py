@@ -1,0 +1,209 @@
+"""The command line: what it prints, what it refuses, what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from llmecon import cli, paths
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.main(list(arguments))
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def test_chapters_explain_every_parameter(toy_book, capsys):
+    assert call("chapters") == 0
+    printed = capsys.readouterr().out
+    assert "fast-one: A fast one" in printed
+    assert "wall-clock time allowed" in printed
+    assert "a finite number from 0.1 to 3650 [days]; default 90.0" in printed
+    assert "one of bf16, fp8, fp4, int4; default bf16" in printed
+
+
+def test_chapters_as_json(toy_book, capsys):
+    assert call("chapters", "--json") == 0
+    fast, slow = json.loads(capsys.readouterr().out)
+    assert (fast["chapter"], slow["chapter"]) == ("fast-one", "slow-one")
+    tokens = next(p for p in fast["parameters"] if p["name"] == "tokens")
+    assert tokens["type"] == "float"
+    assert tokens["default"] == 15e12
+    assert tokens["minimum"] == 0
+    assert tokens["open"] is True
+
+
+def test_list_shows_tables_and_ids(capsys):
+    assert call("list") == 0
+    assert "xpus" in capsys.readouterr().out.split()
+    assert call("list", "xpus") == 0
+    assert "h100-sxm" in capsys.readouterr().out
+
+
+BAD_PARAMETERS = [
+    # name, value, what the line must say
+    ("xpu", "h100-sxn", ["xpu:", "h100-sxm", "llmecon list xpus"]),
+    ("xpu", "H100", ["xpu:", "llmecon list xpus"]),
+    ("xpu", "", ["xpu:", "llmecon list xpus"]),
+    ("rivals", "h100-sxm, h200-sx", ["rivals:", "h200-sxm", "llmecon list xpus"]),
+    ("rivals", "h100-sxm,,", ["rivals:", "llmecon list xpus"]),
+    ("tokens", "many", ["tokens:", "'many'", "a finite number above 0", "[tokens]"]),
+    ("tokens", "0", ["tokens:", "above 0"]),
+    ("tokens", "-1e12", ["tokens:", "'-1e12'", "above 0"]),
+    ("tokens", "nan", ["tokens:", "a finite number"]),
+    ("tokens", "inf", ["tokens:", "a finite number"]),
+    ("tokens", "1e999", ["tokens:", "a finite number"]),
+    ("tokens", "", ["tokens:", "a finite number"]),
+    ("tokens", "15T", ["tokens:", "a finite number"]),
+    ("tokens", "1,000", ["tokens:", "a finite number"]),
+    ("deadline_days", "0", ["deadline_days:", "from 0.1 to 3650", "[days]"]),
+    ("deadline_days", "3651", ["deadline_days:", "from 0.1 to 3650"]),
+    ("deadline_days", "true", ["deadline_days:", "a finite number"]),
+    ("replicas", "3.5", ["replicas:", "'3.5'", "a whole number from 1 to 100"]),
+    ("replicas", "0", ["replicas:", "from 1 to 100"]),
+    ("replicas", "101", ["replicas:", "from 1 to 100"]),
+    ("replicas", "two", ["replicas:", "a whole number"]),
+    ("replicas", "1e400", ["replicas:", "a whole number"]),
+    ("precision", "bf17", ["precision:", "bf16, fp8, fp4, int4"]),
+    ("precision", "BF16", ["precision:", "bf16, fp8, fp4, int4"]),
+    ("spot", "perhaps", ["spot:", "true or false"]),
+    ("spot", "2", ["spot:", "true or false"]),
+    ("token", "1e12", ["'token'", "nearest: tokens", "llmecon chapters"]),
+    ("", "1", ["unknown parameter", "llmecon chapters"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BAD_PARAMETERS)
+def test_bad_parameter_is_refused_in_one_line(toy_book, tmp_path, capsys, name, value, said):
+    output = tmp_path / "output"
+    assert call("run", "fast-one", "-p", name, value, "-o", str(output)) == 2
+    _assert_one_line(capsys, said)
+    assert not output.exists()
+    assert not paths.BUILD.exists()
+
+
+BAD_COMMANDS = [
+    (["run"], ["CHAPTER"]),
+    (["run", "fast-on"], ["'fast-on'", "nearest: fast-one", "llmecon chapters"]),
+    (["run", "fast_one"], ["'fast_one'", "nearest: fast-one"]),
+    (["run", "fast-one", "-p", "tokens"], ["-p", "2 arguments"]),
+    (["run", "fast-one", "-p", "tokens", "1", "-p", "tokens", "2"], ["twice"]),
+    (["run", "fast-one", "--parameter", "x", "1"], ["--parameter"]),
+    (["run", "fast-one", "extra"], ["extra"]),
+    (["run", "fast-one", "--set", "nowhere.yaml"], ["nowhere.yaml", "YAML file"]),
+    (["run", "fast-one", "-o", "taken/deeper"], ["taken", "can't write", "-o"]),
+    (["build", "-o", "full"], ["full", "new or empty folder"]),
+    (["build", "--set", "."], [".:", "YAML file"]),
+    (["biuld"], ["biuld"]),
+    (["list", "gpus"], ["'gpus'", "xpus"]),
+    (["chapters", "--jsn"], ["--json"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD_COMMANDS)
+def test_bad_command_is_refused_in_one_line(
+    toy_book, tmp_path, monkeypatch, capsys, arguments, said
+):
+    here = tmp_path / "here"
+    (here / "full").mkdir(parents=True)
+    (here / "full" / "thesis.txt").write_text("mine")
+    (here / "taken").write_text("a file")
+    before = sorted(here.rglob("*"))
+    monkeypatch.chdir(here)
+    assert call(*arguments) == 2
+    _assert_one_line(capsys, said)
+    assert sorted(here.rglob("*")) == before
+
+
+BAD_SETS = [
+    ("common: [1, 2]", ["common must map names to values"]),
+    ("- 1", ["the file must map"]),
+    ("common: {tokens: 1e12", ["line 1", "not valid YAML"]),
+    ("common:\n  tokens: 1\n tokens: 2\n", ["line 3", "not valid YAML"]),
+    ("commons: {}", ["'commons'", "nearest: common"]),
+    ("common: {token: 1}", ["'token'", "nearest: tokens"]),
+    ("chapters: {fast: {}}", ["'fast'", "nearest: fast-one"]),
+    ("chapters: {fast-one: {replica: 1}}", ["fast-one", "'replica'", "nearest: replicas"]),
+    ("chapters: {fast-one: 3}", ["fast-one must map names to values"]),
+    ("chapters: {fast-one: {replicas: true}}", ["replicas:", "True", "a whole number"]),
+    ("chapters: {fast-one: {tokens: .nan}}", ["tokens:", "a finite number"]),
+    ("chapters: {fast-one: {precision: 8}}", ["precision:", "bf16, fp8, fp4, int4"]),
+    ("chapters: {fast-one: {xpu: [h100-sxm]}}", ["xpu:", "llmecon list xpus"]),
+    ("common: {xpu: null}", ["xpu:", "llmecon list xpus"]),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), BAD_SETS)
+@pytest.mark.parametrize("command", [["run", "fast-one"], ["build"]])
+def test_bad_set_is_refused_in_one_line(toy_book, tmp_path, capsys, command, content, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    output = tmp_path / "output"
+    assert call(*command, "--set", str(file), "-o", str(output)) == 2
+    _assert_one_line(capsys, said)
+    assert not output.exists()
+
+
+def test_without_a_command_it_says_what_there_is(capsys):
+    assert call() == 2
+    assert "chapters" in capsys.readouterr().err
+
+
+def test_internal_failure_is_short_and_logged(toy_book, monkeypatch, capsys):
+    (toy_book / "notebooks" / "fast_one.ipynb").write_text("{}")
+    assert call("chapters") == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert str(paths.BUILD / "logs" / "llmecon.log") in error
+    assert "Traceback" in (paths.BUILD / "logs" / "llmecon.log").read_text()
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from llmecon import cli\n"
+        "try: cli.main(['--help'])\n"
+        "finally: print(sorted({'sphinx', 'papermill', 'altair'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_installed_package_works_without_a_checkout(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "installed")
+    assert not [name for name in names if "_build" in name or "__pycache__" in name]
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "llmecon", "chapters"],
+        cwd=elsewhere,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "xpu-needs:" in done.stdout
+    assert not list(elsewhere.iterdir())
+
+
+def _assert_one_line(capsys, said):
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("llmecon: ")
+    for part in said:
+        assert part in lines[0], lines[0]

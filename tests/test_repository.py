@@ -1,0 +1,89 @@
+"""What must hold for every file under version control."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from llmecon import paths
+from llmecon.publishing import scenario
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+FORBIDDEN = {
+    "address of a package registry": r"pypi\.org/simple|pythonhosted\.org|registry\.npmjs",
+    "address of a content network": r"cdn\.jsdelivr|unpkg\.com|cdnjs\.|fonts\.g\w+\.com",
+    "analytics": r"googletagmanager|google-analytics|plausible\.io",
+    "path of somebody's machine": r"(?<![\w.~-])/(?:home|Users|root)/\w",
+}
+
+
+def tracked() -> list[Path]:
+    """The files under version control, or all but the ignored ones before they are."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    files = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    return [file for file in files if file.is_file() and file != Path(__file__).resolve()]
+
+
+def test_no_file_reaches_for_the_network_or_names_a_machine():
+    found = []
+    for file in tracked():
+        text = file.read_bytes().decode("utf-8", errors="ignore")
+        for what, pattern in FORBIDDEN.items():
+            if match := re.search(pattern, text):
+                found.append(f"{file.relative_to(REPOSITORY)}: {what}: {match[0]}")
+    assert not found
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_committed_clean(notebook):
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    assert content.metadata.kernelspec.language == "python"
+    assert "papermill" not in content.metadata
+    for cell in content.cells:
+        assert "papermill" not in cell.metadata
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_starts_with_its_title_and_parameters(notebook):
+    title, parameters, start = nbformat.read(notebook, as_version=4).cells[:3]
+    slug = notebook.stem.replace("_", "-")
+    assert title.source.startswith("# ")
+    assert "parameters" in parameters.metadata.get("tags", ())
+    assert f'scenario.check("{slug}", globals())' in start.source
+    declared = scenario.chapter(slug).parameters
+    lines = [line for line in parameters.source.splitlines() if line and line[0] not in "# "]
+    assert len(declared) == len(lines)
+
+
+@pytest.mark.parametrize("of", scenario.chapters(), ids=lambda of: of.slug)
+def test_defaults_are_allowed(of):
+    assert scenario.validate(of, {}) == {p.name: p.default for p in of.parameters}
+
+
+@pytest.mark.parametrize(
+    "file", sorted((paths.BOOK / "parameters").glob("*.yaml")), ids=lambda file: file.stem
+)
+def test_parameter_sets_are_allowed(file):
+    parameters = scenario.load(file)
+    for of in scenario.chapters():
+        scenario.validate(of, parameters.values(of))
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    contents = (paths.BOOK / "_toc.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(contents)["root"] == "index"
+    for of in scenario.chapters():
+        assert re.search(rf"chapters/{of.slug}\s", contents)
