@@ -1,29 +1,21 @@
 """The economics of deploying large language models, as differentiable functions.
 
 Importing the package switches JAX to 64-bit floats: prices, token counts and seconds span
-twenty orders of magnitude, and gradients through root solves need the digits.
+twenty orders of magnitude, and gradients through root solves need the digits. The modules are
+loaded when first used, so that the command line answers without waiting for JAX.
 """
 
-import jax
+import importlib
+import os
+import sys
+from types import ModuleType
 
-jax.config.update("jax_enable_x64", True)
+from llmecon.errors import InputError
 
-from llmecon import (  # noqa: E402  (the switch above must come first)
-    carbon,
-    catalog,
-    economics,
-
-    energy,
-    experience,
-    numerics,
-    queueing,
-    roofline,
-    serving,
-    specs,
-    training,
-
-)
-from llmecon.errors import InputError  # noqa: E402
+if "jax" in sys.modules:
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+else:
+    os.environ["JAX_ENABLE_X64"] = "1"
 
 __all__ = [
     "InputError",
@@ -32,6 +24,7 @@ __all__ = [
     "economics",
     "energy",
     "experience",
+    "feasibility",
     "numerics",
     "queueing",
     "roofline",
@@ -39,3 +32,13 @@ __all__ = [
     "specs",
     "training",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"llmecon.{name}")
+    raise AttributeError(f"module 'llmecon' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

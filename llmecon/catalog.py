@@ -109,7 +109,8 @@ def row(name: str, identifier: str) -> Mapping[str, Any]:
         InputError: the identifier is not in the table.
     """
     frame = _preferred(name).set_index("id")
-    return frame.loc[require(name, identifier)].to_dict()
+    found = frame.loc[require(name, identifier)]
+    return {str(column): value for column, value in found.items()}
 
 
 def _preferred(name: str) -> pd.DataFrame:
@@ -194,7 +195,8 @@ def xpu(identifier: str) -> XPU:
 def stack(records: Iterable[Record]) -> Record:
     """Records of one kind as one record with a leading dimension, ready for vmap."""
     listed = list(records)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *listed)
+    stacked: Record = jax.tree.map(lambda *leaves: jnp.stack(leaves), *listed)
+    return stacked
 
 
 def llms(identifiers: Iterable[str] | None = None) -> LLM:

@@ -11,6 +11,7 @@ from llmecon.specs import (
     SECONDS_PER_MONTH,
     SECONDS_PER_YEAR,
     Deployment,
+    Number,
     Site,
     Workload,
     number,
@@ -30,11 +31,11 @@ class Ownership(eqx.Module):
         hosting: space and power capacity, USD per watt of rated power and second.
     """
 
-    price: Scalar = number()
-    lifetime: Scalar = number()
-    discount_rate: Scalar = number()
-    maintenance: Scalar = number()
-    hosting: Scalar = number()
+    price: Number = number()
+    lifetime: Number = number()
+    discount_rate: Number = number()
+    maintenance: Number = number()
+    hosting: Number = number()
 
 
 class OwnershipCost(eqx.Module):
@@ -84,10 +85,10 @@ class ApiPrice(eqx.Module):
         batch_discount: share taken off for work that may wait up to a day.
     """
 
-    input: Scalar = number()
-    cached_input: Scalar = number()
-    output: Scalar = number()
-    batch_discount: Scalar = number(default=0.0)
+    input: Number = number()
+    cached_input: Number = number()
+    output: Number = number()
+    batch_discount: Number = number(default=0.0)
 
 
 class Conversation(eqx.Module):
@@ -101,11 +102,11 @@ class Conversation(eqx.Module):
         reuse: share of what could come from the prefix cache that does.
     """
 
-    turns: Scalar = number()
-    system_tokens: Scalar = number()
-    user_tokens: Scalar = number()
-    output_tokens: Scalar = number()
-    reuse: Scalar = number(default=1.0)
+    turns: Number = number()
+    system_tokens: Number = number()
+    user_tokens: Number = number()
+    output_tokens: Number = number()
+    reuse: Number = number(default=1.0)
 
 
 class BreakEven(eqx.Module):
@@ -128,7 +129,7 @@ def capital_recovery_factor(discount_rate: Scalar, years: Scalar) -> Scalar:
         years: number of yearly payments, > 0.
 
     Returns:
-        r / (1 - (1 + r)**-n) per year, 1/n at r = 0 [Barroso2018].
+        r / (1 - (1 + r)**-n) per year, 1/n at r = 0 [BarrosoHolzle].
     """
     # At r = 0 the quotient is 0/0; below 1e-6 its series is exact to double precision.
     small = discount_rate < 1e-6

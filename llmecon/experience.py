@@ -4,6 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from llmecon.specs import Number, number
+
 Scalar = Float[Array, "..."]
 
 
@@ -15,8 +17,8 @@ class Reader(eqx.Module):
         speed: tokens per second that they read.
     """
 
-    ttft: Scalar
-    speed: Scalar
+    ttft: Number = number()
+    speed: Number = number()
 
 
 def response_time(ttft: Scalar, tpot: Scalar, tokens: Scalar) -> Scalar:
@@ -84,8 +86,6 @@ def delivered_tokens(time: Scalar, ttft: Scalar, tpot: Scalar, tokens: Scalar) -
     return jnp.clip((time - ttft) / tpot, 0.0, tokens)
 
 
-def read_tokens(
-    time: Scalar, ttft: Scalar, tpot: Scalar, tokens: Scalar, reader: Reader
-) -> Scalar:
+def read_tokens(time: Scalar, ttft: Scalar, tpot: Scalar, tokens: Scalar, reader: Reader) -> Scalar:
     """Tokens that the reader has read at a time, s after the request."""
     return jnp.clip((time - ttft) / jnp.maximum(tpot, 1.0 / reader.speed), 0.0, tokens)

@@ -1,7 +1,9 @@
-"""Smooth maxima and monotone root solves whose gradients stay finite."""
+"""Smooth maxima, monotone root solves and elasticities whose gradients stay finite."""
 
 from collections.abc import Callable
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
@@ -69,24 +71,48 @@ def solve_increasing(
         The argument at the crossing, or the end of the bracket nearest to it.
     """
     low, high = jnp.asarray(lower, float), jnp.asarray(upper, float)
-    # One traced copy of the function serves both ends, which halves the time to compile.
-    at_low, at_high = jax.vmap(function)(jnp.stack([low, high]))
+    # Traced once and replayed from here on: tracing and compiling are what a model spends time on.
+    traced = eqx.filter_closure_convert(function, low)
+    # Which end is nearer has no gradient, so none is prepared for it.
+    consts, rest = eqx.partition(traced, eqx.is_array)
+    frozen = eqx.combine(jax.lax.stop_gradient(consts), rest)
+    at_low, at_high = jax.vmap(frozen)(jax.lax.stop_gradient(jnp.stack([low, high])))
     below, above = at_low >= 0, at_high <= 0
     inside = ~(below | above)
 
-    # Outside the bracket's range the solver is given a line it can solve, and its answer is unused.
-    start, stop = jax.lax.stop_gradient((jnp.log(low), jnp.log(high)))
-    middle = 0.5 * (start + stop)
+    # Where there is nothing to search, the solver is given a line that crosses zero at 0.
+    start = jax.lax.stop_gradient(jnp.where(inside, jnp.log(low), -1.0))
+    stop = jax.lax.stop_gradient(jnp.where(inside, jnp.log(high), 1.0))
 
     def residual(log_x: Scalar, _: None) -> Scalar:
-        return jnp.where(inside, function(jnp.exp(log_x)), log_x - middle)
+        return jnp.where(inside, traced(jnp.exp(log_x)), log_x)
 
-    solution = optx.root_find(
+    solution: Any = optx.root_find(
         residual,
-        optx.Bisection(rtol=1e-12, atol=1e-12),
-        middle,
+        # `flip` is known, so the solver need not trace the function twice more to find out.
+        optx.Bisection(rtol=1e-12, atol=1e-12, flip=False),  # type: ignore[call-arg]
+        0.5 * (start + stop),
         options={"lower": start, "upper": stop},
         max_steps=80,
         throw=False,
     )
     return jnp.where(below, low, jnp.where(above, high, jnp.exp(solution.value)))
+
+
+def elasticity(function: Callable[..., Scalar], *arguments: Any) -> tuple[Any, ...]:
+    """By how many percent a result changes when an input changes by one percent.
+
+    Args:
+        function: of the arguments, to a positive scalar.
+        arguments: records or scalars; their float leaves are the inputs.
+
+    Returns:
+        d log(function) / d log(input) for every input, in the arguments' own structure.
+    """
+    numbers, rest = eqx.partition(arguments, eqx.is_inexact_array)
+
+    def logarithm(of: tuple[Any, ...]) -> Scalar:
+        return jnp.log(function(*eqx.combine(of, rest)))
+
+    effects: tuple[Any, ...] = jax.tree.map(jnp.multiply, jax.grad(logarithm)(numbers), numbers)
+    return effects

@@ -68,7 +68,8 @@ def wait(
     root = jnp.sqrt(spare**2 + 8.0 * irregularity * probability / (capacity * horizon) + 1e-18)
     # The two forms are equal; each is free of cancellation on its side of load 1.
     light = 2.0 * irregularity / (capacity * (root + jnp.maximum(spare, 0.0)))
-    heavy = 0.25 * horizon * (root - jnp.minimum(spare, 0.0)) / probability
+    # At load 1 and beyond everyone waits, so this needs no division by a vanishing probability.
+    heavy = 0.25 * horizon * (root - jnp.minimum(spare, 0.0))
     mean_if_waiting = jnp.where(load < 1.0, light, heavy)
     return Wait(
         mean=mean_if_waiting * probability,

@@ -178,12 +178,18 @@ def attended_pairs(llm: LLM, new_tokens: Scalar, past_tokens: Scalar) -> Scalar:
         past_tokens: tokens already cached.
 
     Returns:
-        Pairs, causal: a new token sees the past and, on average, half of its companions.
+        Pairs, causal: a new token sees the past and, on average, half of its companions; in a
+        windowed layer, no more than the window.
     """
-    mean_reach = past_tokens + 0.5 * new_tokens
-    windowed_reach = jnp.minimum(mean_reach, llm.window)
-    full_layers = llm.layers - llm.windowed_layers
-    return new_tokens * (full_layers * mean_reach + llm.windowed_layers * windowed_reach)
+
+    def windowed_pairs_up_to(position: Scalar) -> Scalar:
+        # The integral of min(position, window).
+        kept = jnp.minimum(position, llm.window)
+        return kept * (position - 0.5 * kept)
+
+    full = new_tokens * (past_tokens + 0.5 * new_tokens)
+    windowed = windowed_pairs_up_to(past_tokens + new_tokens) - windowed_pairs_up_to(past_tokens)
+    return (llm.layers - llm.windowed_layers) * full + llm.windowed_layers * windowed
 
 
 def attention_flops(llm: LLM, new_tokens: Scalar, past_tokens: Scalar) -> Scalar:
@@ -362,16 +368,14 @@ def forward_pass(
     reduced_layers = 2.0 * dense_layers + llm.moe_layers + (llm.moe_layers - routed)
     row = group_tokens * llm.width * precision.activation
     reduction = collective_time(
-        xpu, deployment.tensor, reduced_layers * row, 2.0 * reduced_layers, efficiency
+        xpu, deployment.tensor, reduced_layers * row, reduced_layers, efficiency
     )
     # Dispatch travels in the weights' precision, results return as activations.
     sent = group_tokens / deployment.tensor * llm.experts_per_token * llm.width
     dispatched = sent * (precision.attention + precision.activation)
     exchange = jnp.where(
         routed > 0.0,
-        exchange_time(
-            xpu, deployment.expert, routed * dispatched, 2.0 * routed, efficiency
-        ),
+        exchange_time(xpu, deployment.expert, routed * dispatched, 2.0 * routed, efficiency),
         0.0,
     )
     hops = (deployment.pipeline - 1.0) * (
@@ -380,9 +384,7 @@ def forward_pass(
     network = reduction + exchange + hops
 
     # A key/value head lives on at least one device; MLA's latent is whole on every one.
-    kv_shards = jnp.where(
-        llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads)
-    )
+    kv_shards = jnp.where(llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads))
     sequence_flops = attention_flops(llm, new_tokens, past_tokens)
     attention_compute = (
         group_sequences
@@ -392,10 +394,7 @@ def forward_pass(
     )
     sequence_bytes = kv_cache_bytes(llm, precision, past_tokens + new_tokens)
     attention_memory = (
-        group_sequences
-        * sequence_bytes
-        / kv_shards
-        / (xpu.memory_bandwidth * efficiency.memory)
+        group_sequences * sequence_bytes / kv_shards / (xpu.memory_bandwidth * efficiency.memory)
     )
 
     is_mla = jnp.where(llm.kv_lora_rank > 0, MLA_KERNELS, 0.0)
@@ -469,9 +468,7 @@ def sequences_that_fit(
         Sequences, relaxed (not rounded), 0 where the weights alone do not fit.
     """
     # Cached heads are replicated when a layer is split more ways than it has key/value heads.
-    shards = jnp.where(
-        llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads)
-    )
+    shards = jnp.where(llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads))
     copies = deployment.tensor / shards
     free = jnp.maximum(instance_memory(llm, xpu, deployment, efficiency), 0.0)
     return free / (copies * kv_cache_bytes(llm, deployment.precision, context))

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.energy import device_power
+from llmecon.errors import InputError
 from llmecon.numerics import solve_increasing
 from llmecon.queueing import lognormal_quantile, wait
 from llmecon.roofline import attention_groups, forward_pass, peak_flops, sequences_that_fit
@@ -208,9 +209,7 @@ def _service(
 ) -> Service:
     """Latency at a point, given the point at which the instance is full."""
     load = offered / full.rate
-    slot = wait(
-        load, full.rate, full.batch, workload.interarrival_cv, workload.output_cv, HORIZON
-    )
+    slot = wait(load, full.rate, full.batch, workload.interarrival_cv, workload.output_cv, HORIZON)
     # Prompts are computed one after another, by each stage and group.
     at_once = deployment.pipeline * attention_groups(deployment)
     prompt_capacity = at_once / point.prefill
@@ -278,7 +277,9 @@ def serve(
 
     batch = solve_increasing(shortfall, MINIMUM_BATCH, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-    return _service(point, full, jnp.asarray(rate, float), deployment, workload, jnp.asarray(quantile))
+    return _service(
+        point, full, jnp.asarray(rate, float), deployment, workload, jnp.asarray(quantile)
+    )
 
 
 def capacity(
@@ -313,9 +314,7 @@ def capacity(
     def excess(batch: Scalar) -> Scalar:
         service = at(batch)
         return jnp.log(
-            jnp.maximum(
-                service.ttft_quantile / target.ttft, service.point.tpot / target.tpot
-            )
+            jnp.maximum(service.ttft_quantile / target.ttft, service.point.tpot / target.tpot)
         )
 
     service = at(solve_increasing(excess, MINIMUM_BATCH, full_batch))
@@ -325,6 +324,61 @@ def capacity(
         feasible=jnp.where(feasible, 1.0, 0.0),
         service=service,
     )
+
+
+def operating_point_at(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    tpot: Scalar | float,
+) -> OperatingPoint:
+    """The fullest operating point whose tokens still come at a given pace.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: prompt and output lengths.
+        efficiency: attained shares and overheads.
+        tpot: time per output token that may be reached, s.
+
+    Returns:
+        The point whose TPOT is `tpot`; the emptiest one where even that is slower, the fullest one
+        that memory allows where even that is faster.
+    """
+    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+
+    def excess(batch: Scalar) -> Scalar:
+        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+        return jnp.log(point.tpot / tpot)
+
+    batch = solve_increasing(excess, MINIMUM_BATCH, room)
+    return operating_point(llm, xpu, deployment, workload, efficiency, batch)
+
+
+def prefill_rate(
+    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
+) -> Scalar:
+    """Prompts that an instance computes when it does nothing else, as under disaggregation.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance; each attention group and each pipeline stage works
+            on a prompt of its own.
+        workload: its prompts; the cached part is attended to but not computed.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        Requests per second [Zhong2024].
+    """
+    at_once = deployment.pipeline * attention_groups(deployment)
+    computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
+    cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
+    prompts = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+    return at_once / prompts.seconds
 
 
 def _layouts(precision: Precision) -> Deployment:
@@ -371,8 +425,11 @@ def best_deployment(
         layout is the one with most room for KV caches.
     """
     layouts = _layouts(precision)
+    # The search needs no gradient; the winner's capacity has its own.
+    searched = jax.lax.stop_gradient((llm, xpu, workload, efficiency, target))
 
     def score(layout: Deployment) -> tuple[Scalar, Scalar]:
+        llm, xpu, workload, efficiency, target = searched
         allowed = (layout.tensor <= xpu.link_domain) & (
             (layout.pipeline <= 1.0) | (xpu.link_domain > 1.0)
         )
@@ -397,3 +454,47 @@ def best_deployment(
     best = jnp.where(jnp.max(served) > 0.0, smallest, jnp.argmax(room))
     chosen = jax.tree.map(lambda leaf: leaf[best], layouts)
     return chosen, capacity(llm, xpu, chosen, workload, efficiency, target)
+
+
+def full_rate(
+    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
+) -> Scalar:
+    """The most requests per second that an instance completes if nobody minds waiting.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: prompt and output lengths.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        Requests per second at the largest batch.
+    """
+    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    return operating_point(llm, xpu, deployment, workload, efficiency, room).rate
+
+
+def deployment_of(xpus: int, xpu: XPU, precision: Precision) -> Deployment:
+    """The usual layout of an instance with a given number of devices.
+
+    Args:
+        xpus: devices in the instance.
+        xpu: the accelerator, whose fast-link domain bounds the tensor width.
+        precision: bytes and arithmetic.
+
+    Returns:
+        Layers split over as many devices as the fast links join, and a pipeline over the rest.
+
+    Raises:
+        InputError: the devices do not divide into equal groups that fast links join.
+    """
+    domain = int(xpu.link_domain)
+    tensor = min(xpus, domain)
+    if xpus % tensor:
+        near = tensor * max(round(xpus / tensor), 1)
+        raise InputError(
+            f"{xpus} devices do not divide into groups of {tensor}, which is what the fast links "
+            f"join; use a multiple of it, such as {near}"
+        )
+    return Deployment(tensor=tensor, pipeline=xpus // tensor, precision=precision)

@@ -5,6 +5,8 @@ and parallel widths are floats too, so that they can be relaxed and differentiat
 carry leading batch dimensions, so that one record can hold a whole catalogue.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
@@ -12,6 +14,12 @@ from jaxtyping import Array, ArrayLike, Float
 from llmecon.errors import InputError
 
 Scalar = Float[Array, "..."]
+
+if TYPE_CHECKING:
+    # Records convert whatever number they are given, which type checkers can't follow.
+    Number = Any
+else:
+    Number = Scalar
 
 JOULES_PER_KWH = 3.6e6
 SECONDS_PER_HOUR = 3600.0
@@ -24,9 +32,9 @@ def _scalar(value: ArrayLike) -> Array:
     return jnp.asarray(value, dtype=jnp.float64)
 
 
-def number(**kwargs: object) -> Array:
+def number(**options: Any) -> Any:
     """A field of a record that holds a float64 scalar, or a batch of them."""
-    return eqx.field(converter=_scalar, **kwargs)  # type: ignore[no-any-return]
+    return eqx.field(converter=_scalar, **options)
 
 
 class LLM(eqx.Module):
@@ -56,27 +64,27 @@ class LLM(eqx.Module):
         context: the longest context that the model supports, tokens.
     """
 
-    layers: Scalar = number()
-    moe_layers: Scalar = number()
-    width: Scalar = number()
-    heads: Scalar = number()
-    kv_heads: Scalar = number()
-    head_dim: Scalar = number()
-    value_dim: Scalar = number()
-    ff_width: Scalar = number()
-    ff_matrices: Scalar = number()
-    vocabulary: Scalar = number()
-    tied_embeddings: Scalar = number()
-    experts: Scalar = number()
-    experts_per_token: Scalar = number()
-    expert_ff_width: Scalar = number()
-    shared_experts: Scalar = number()
-    kv_lora_rank: Scalar = number()
-    rope_dim: Scalar = number()
-    q_lora_rank: Scalar = number()
-    window: Scalar = number()
-    windowed_layers: Scalar = number()
-    context: Scalar = number()
+    layers: Number = number()
+    moe_layers: Number = number()
+    width: Number = number()
+    heads: Number = number()
+    kv_heads: Number = number()
+    head_dim: Number = number()
+    value_dim: Number = number()
+    ff_width: Number = number()
+    ff_matrices: Number = number()
+    vocabulary: Number = number()
+    tied_embeddings: Number = number()
+    experts: Number = number()
+    experts_per_token: Number = number()
+    expert_ff_width: Number = number()
+    shared_experts: Number = number()
+    kv_lora_rank: Number = number()
+    rope_dim: Number = number()
+    q_lora_rank: Number = number()
+    window: Number = number()
+    windowed_layers: Number = number()
+    context: Number = number()
 
 
 class XPU(eqx.Module):
@@ -99,46 +107,46 @@ class XPU(eqx.Module):
         tdp: thermal design power, W.
     """
 
-    bf16_flops: Scalar = number()
-    fp8_flops: Scalar = number()
-    fp8_native: Scalar = number()
-    fp4_flops: Scalar = number()
-    fp4_native: Scalar = number()
-    memory: Scalar = number()
-    memory_bandwidth: Scalar = number()
-    link_bandwidth: Scalar = number()
-    link_domain: Scalar = number()
-    network_bandwidth: Scalar = number()
-    tdp: Scalar = number()
+    bf16_flops: Number = number()
+    fp8_flops: Number = number()
+    fp8_native: Number = number()
+    fp4_flops: Number = number()
+    fp4_native: Number = number()
+    memory: Number = number()
+    memory_bandwidth: Number = number()
+    link_bandwidth: Number = number()
+    link_domain: Number = number()
+    network_bandwidth: Number = number()
+    tdp: Number = number()
 
 
 class Precision(eqx.Module):
     """How many bytes a number takes, and which arithmetic multiplies it.
 
     Attributes:
+        arithmetic: the matrix units used: "bf16", "fp8" or "fp4".
         feed_forward: bytes per feed-forward or expert weight, scales included.
         attention: bytes per attention weight.
         embedding: bytes per embedding weight.
         kv_cache: bytes per cached element.
         activation: bytes per activation that crosses a link.
-        arithmetic: the matrix units used: "bf16", "fp8" or "fp4".
     """
 
-    feed_forward: Scalar = number()
-    attention: Scalar = number()
-    embedding: Scalar = number()
-    kv_cache: Scalar = number()
-    activation: Scalar = number()
     arithmetic: str = eqx.field(static=True)
+    feed_forward: Number = number()
+    attention: Number = number()
+    embedding: Number = number()
+    kv_cache: Number = number()
+    activation: Number = number()
 
 
 # fp4: a 4-bit block format carries one 8-bit scale per 16 weights (4.5 bits), attention stays in
 # 8 bits. int4: weight-only with a 16-bit scale per 128 weights, multiplied in bf16.
 PRECISIONS: dict[str, Precision] = {
-    "bf16": Precision(2.0, 2.0, 2.0, 2.0, 2.0, "bf16"),
-    "fp8": Precision(1.0, 1.0, 2.0, 1.0, 2.0, "fp8"),
-    "fp4": Precision(0.5625, 1.0, 2.0, 1.0, 2.0, "fp4"),
-    "int4": Precision(0.515625, 0.515625, 2.0, 2.0, 2.0, "bf16"),
+    "bf16": Precision("bf16", 2.0, 2.0, 2.0, 2.0, 2.0),
+    "fp8": Precision("fp8", 1.0, 1.0, 2.0, 1.0, 2.0),
+    "fp4": Precision("fp4", 0.5625, 1.0, 2.0, 1.0, 2.0),
+    "int4": Precision("bf16", 0.515625, 0.515625, 2.0, 2.0, 2.0),
 }
 
 
@@ -177,14 +185,14 @@ class Deployment(eqx.Module):
         disaggregated: 1 if prefill runs on instances of its own, so that it never delays decode.
     """
 
-    tensor: Scalar = number(default=1.0)
-    expert: Scalar = number(default=1.0)
-    pipeline: Scalar = number(default=1.0)
+    tensor: Number = number(default=1.0)
+    expert: Number = number(default=1.0)
+    pipeline: Number = number(default=1.0)
     precision: Precision = eqx.field(default_factory=lambda: PRECISIONS["bf16"])
-    draft_tokens: Scalar = number(default=0.0)
-    acceptance: Scalar = number(default=0.0)
-    draft_cost: Scalar = number(default=0.0)
-    disaggregated: Scalar = number(default=0.0)
+    draft_tokens: Number = number(default=0.0)
+    acceptance: Number = number(default=0.0)
+    draft_cost: Number = number(default=0.0)
+    disaggregated: Number = number(default=0.0)
 
     @property
     def xpus(self) -> Scalar:
@@ -204,12 +212,12 @@ class Workload(eqx.Module):
         interarrival_cv: coefficient of variation of the time between arrivals (1: Poisson).
     """
 
-    prompt_tokens: Scalar = number()
-    output_tokens: Scalar = number()
-    cached_fraction: Scalar = number(default=0.0)
-    prompt_cv: Scalar = number(default=1.0)
-    output_cv: Scalar = number(default=1.0)
-    interarrival_cv: Scalar = number(default=1.0)
+    prompt_tokens: Number = number()
+    output_tokens: Number = number()
+    cached_fraction: Number = number(default=0.0)
+    prompt_cv: Number = number(default=1.0)
+    output_cv: Number = number(default=1.0)
+    interarrival_cv: Number = number(default=1.0)
 
     @property
     def computed_prompt_tokens(self) -> Scalar:
@@ -234,9 +242,9 @@ class LatencyTarget(eqx.Module):
         quantile: share of requests that must meet the limit on TTFT, e.g. 0.99.
     """
 
-    ttft: Scalar = number()
-    tpot: Scalar = number()
-    quantile: Scalar = number(default=0.99)
+    ttft: Number = number()
+    tpot: Number = number()
+    quantile: Number = number(default=0.99)
 
 
 class Efficiency(eqx.Module):
@@ -266,26 +274,26 @@ class Efficiency(eqx.Module):
         host_power: power of the rest of the server per device, as a share of the device's TDP.
     """
 
-    compute: Scalar = number()
-    training_compute: Scalar = number()
-    training_traffic: Scalar = number()
-    attention_compute: Scalar = number()
-    memory: Scalar = number()
-    expert_memory: Scalar = number()
-    link: Scalar = number()
-    collective_latency: Scalar = number()
-    kernel_time: Scalar = number()
-    host_time: Scalar = number()
-    host_time_per_sequence: Scalar = number()
-    expert_imbalance: Scalar = number()
-    prefill_interference: Scalar = number()
-    sharpness: Scalar = number()
-    usable_memory: Scalar = number()
-    idle_power: Scalar = number()
-    active_power: Scalar = number()
-    memory_power: Scalar = number()
-    compute_power: Scalar = number()
-    host_power: Scalar = number()
+    compute: Number = number()
+    training_compute: Number = number()
+    training_traffic: Number = number()
+    attention_compute: Number = number()
+    memory: Number = number()
+    expert_memory: Number = number()
+    link: Number = number()
+    collective_latency: Number = number()
+    kernel_time: Number = number()
+    host_time: Number = number()
+    host_time_per_sequence: Number = number()
+    expert_imbalance: Number = number()
+    prefill_interference: Number = number()
+    sharpness: Number = number()
+    usable_memory: Number = number()
+    idle_power: Number = number()
+    active_power: Number = number()
+    memory_power: Number = number()
+    compute_power: Number = number()
+    host_power: Number = number()
 
 
 class Site(eqx.Module):
@@ -297,6 +305,6 @@ class Site(eqx.Module):
         electricity_price: USD per joule.
     """
 
-    pue: Scalar = number()
-    carbon_intensity: Scalar = number()
-    electricity_price: Scalar = number()
+    pue: Number = number()
+    carbon_intensity: Number = number()
+    electricity_price: Number = number()

@@ -4,6 +4,9 @@ Full fine-tuning is the same run with fewer tokens; LoRA is the same run with fe
 weights.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ from jaxtyping import Array, Float
 from llmecon.energy import device_power
 from llmecon.numerics import smooth_maximum, solve_increasing
 from llmecon.roofline import attended_pairs, collective_time, exchange_time, parameters
-from llmecon.specs import LLM, XPU, Efficiency, number
+from llmecon.specs import LLM, XPU, Efficiency, Number, number
 
 Scalar = Float[Array, "..."]
 
@@ -42,11 +45,11 @@ class TrainingRun(eqx.Module):
         compute_precision_gain: rate of the arithmetic used over bf16's: 1, or up to 2 for fp8.
     """
 
-    tokens: Scalar = number()
-    sequence: Scalar = number()
-    global_batch: Scalar = number()
-    trainable: Scalar = number(default=1.0)
-    compute_precision_gain: Scalar = number(default=1.0)
+    tokens: Number = number()
+    sequence: Number = number()
+    global_batch: Number = number()
+    trainable: Number = number(default=1.0)
+    compute_precision_gain: Number = number(default=1.0)
 
 
 class Reliability(eqx.Module):
@@ -54,13 +57,13 @@ class Reliability(eqx.Module):
 
     Attributes:
         device_mtbf: mean time between failures that stop the job, per device, s.
-        checkpoint: time that writing a checkpoint holds the job up, s.
+        checkpoint: time that writing a checkpoint holds the job up, s, > 0.
         restart: time from a failure to training again, s.
     """
 
-    device_mtbf: Scalar = number()
-    checkpoint: Scalar = number()
-    restart: Scalar = number()
+    device_mtbf: Number = number()
+    checkpoint: Number = number()
+    restart: Number = number()
 
 
 class TrainingLayout(eqx.Module):
@@ -78,11 +81,11 @@ class TrainingLayout(eqx.Module):
         recompute: share of activations recomputed in the backward pass instead of stored.
     """
 
-    tensor: Scalar = number()
-    pipeline: Scalar = number()
-    data: Scalar = number()
-    shard_weights: Scalar = number(default=0.0)
-    recompute: Scalar = number(default=0.0)
+    tensor: Number = number()
+    pipeline: Number = number()
+    data: Number = number()
+    shard_weights: Number = number(default=0.0)
+    recompute: Number = number(default=0.0)
 
     @property
     def devices(self) -> Scalar:
@@ -140,7 +143,7 @@ def flops_per_token(llm: LLM, run: TrainingRun) -> Scalar:
         run: its sequence length and trainable share.
 
     Returns:
-        FLOPs: 2 per weight forward, 2 for the gradient of activations and 2 more for the gradient of
+        FLOPs: 2 per weight forward, 2 for the gradient of activations and 2 more for that of
         each weight trained, so 6 N for a full run and about 4 N for LoRA [Kaplan2020]; attention
         as published model FLOPs count it [Chowdhery2022], halved for causality.
     """
@@ -168,9 +171,7 @@ def activation_bytes_per_token(llm: LLM) -> Scalar:
     # of its non-linearity.
     dense = llm.ff_matrices * llm.ff_width
     experts = (llm.experts_per_token + llm.shared_experts) * llm.expert_ff_width * llm.ff_matrices
-    feed_forward = (
-        (llm.layers - llm.moe_layers) * dense + llm.moe_layers * experts
-    ) / llm.layers
+    feed_forward = ((llm.layers - llm.moe_layers) * dense + llm.moe_layers * experts) / llm.layers
     return ACTIVATION_BYTES * (attention + feed_forward)
 
 
@@ -221,7 +222,8 @@ def training_step(
 
     Returns:
         Time, MFU, pipeline bubble and memory. Tensor-parallel traffic follows the computation; the
-        replicas' gradients and the experts' exchanges overlap with it; the pipeline idles for (stages - 1) of its micro-batches [Narayanan2021].
+        replicas' gradients and the experts' exchanges overlap with it; the pipeline idles for
+        (stages - 1) of its micro-batches [Narayanan2021].
     """
     tokens = run.global_batch
     useful = flops_per_token(llm, run) * tokens
@@ -265,9 +267,7 @@ def training_step(
         xpu, layout.data, volume, jnp.zeros(()), efficiency, stride=layout.tensor
     )
 
-    work = tensor + smooth_maximum(
-        compute, gradients, exchange, sharpness=efficiency.sharpness
-    )
+    work = tensor + smooth_maximum(compute, gradients, exchange, sharpness=efficiency.sharpness)
     waiting = (layout.pipeline - 1.0) / jnp.maximum(micro_batches, 1.0)
     seconds = work * (1.0 + waiting) + efficiency.host_time
     mfu = useful / (seconds * layout.devices * xpu.bf16_flops)
@@ -343,15 +343,14 @@ def wall_clock(
 
 def _candidates() -> TrainingLayout:
     """Every layout considered, but for its number of replicas: a leading dimension of them."""
-    grid = np.meshgrid(
-        TENSOR_WIDTHS, PIPELINE_DEPTHS, (0.0, 1.0), RECOMPUTED_SHARES, indexing="ij"
-    )
+    grid = np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, (0.0, 1.0), RECOMPUTED_SHARES, indexing="ij")
     tensor, pipeline, shard, recompute = (axis.ravel() for axis in grid)
     return TrainingLayout(tensor, pipeline, np.ones_like(tensor), shard, recompute)
 
 
 def _with_replicas(layout: TrainingLayout, data: Scalar) -> TrainingLayout:
-    return eqx.tree_at(lambda of: of.data, layout, data)
+    spread: TrainingLayout = eqx.tree_at(lambda of: of.data, layout, data)
+    return spread
 
 
 def _plan(
@@ -408,16 +407,17 @@ def plan_for_devices(
     Returns:
         The plan; `fits` is 0 where no layout considered fits the memory.
     """
+    given = (llm, xpu, run, devices, efficiency, reliability)
 
-    def plan(layout: TrainingLayout) -> TrainingPlan:
+    def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
+        llm, xpu, run, devices, efficiency, reliability = given
         spread = _with_replicas(layout, devices / (layout.tensor * layout.pipeline))
         return _plan(llm, xpu, run, spread, efficiency, reliability, jnp.asarray(jnp.inf))
 
-    candidates = _candidates()
-    plans = jax.vmap(plan)(candidates)
-    penalty = jnp.where(plans.fits > 0.0, 0.0, 1e9)
-    best = jnp.argmin(jnp.log(plans.seconds) + penalty)
-    return plan(jax.tree.map(lambda leaf: leaf[best], candidates))
+    def score(plan: TrainingPlan) -> Scalar:
+        return jnp.log(plan.seconds) + jnp.where(plan.fits > 0.0, 0.0, 1e9)
+
+    return _best(plan, given, score)
 
 
 def plan_for_deadline(
@@ -430,10 +430,9 @@ def plan_for_deadline(
 ) -> TrainingPlan:
     """The fewest devices that finish a run by a deadline, and their layout.
 
-    For each combination of tensor width, pipeline depth, sharding and recomputation, the number
-    of replicas is the root of wall-clock = deadline, or what the memory takes if that is more. The
-    combination with the fewest devices wins. Its gradient is that of the winner: how the number of
-    devices moves with every input while the layout stays.
+    Every combination of tensor width, pipeline depth, sharding and recomputation gets as many
+    replicas as it needs; the one with the fewest devices wins. Its gradient is that of the
+    winner: how the number of devices moves with every input while the layout stays.
 
     Args:
         llm: the model.
@@ -446,36 +445,79 @@ def plan_for_deadline(
     Returns:
         The plan; where nothing meets the deadline (`feasible` is 0), the fastest that fits.
     """
-    most = run.global_batch / run.sequence
+    given = (llm, xpu, run, deadline, efficiency, reliability)
+
+    def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
+        llm, xpu, run, deadline, efficiency, reliability = given
+        return plan_with_layout(llm, xpu, run, layout, deadline, efficiency, reliability)
+
+    def score(plan: TrainingPlan) -> Scalar:
+        # Feasible plans compete on devices, infeasible ones on time, those that do not fit last.
+        too_late = 1e6 + jnp.log(plan.seconds) + jnp.where(plan.fits > 0.0, 0.0, 1e9)
+        return jnp.where(plan.feasible > 0.0, jnp.log(plan.layout.devices), too_late)
+
+    return _best(plan, given, score)
+
+
+def plan_with_layout(
+    llm: LLM,
+    xpu: XPU,
+    run: TrainingRun,
+    layout: TrainingLayout,
+    deadline: Scalar,
+    efficiency: Efficiency,
+    reliability: Reliability,
+) -> TrainingPlan:
+    """The fewest replicas of a given layout that finish a run by a deadline.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        run: what is trained.
+        layout: its tensor width, pipeline depth, sharding and recomputation; its number of replicas
+            is not used.
+        deadline: wall-clock time allowed, s.
+        efficiency: attained shares of peak and link rates.
+        reliability: failures and what they cost.
+
+    Returns:
+        The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
+    """
+    # A replica works on at least one sequence a step; devices without links can't form replicas.
+    most = jnp.where(xpu.link_domain > 1.0, run.global_batch / run.sequence, 1.0)
+    most = jnp.maximum(most, 1.0)
     usable = xpu.memory * efficiency.usable_memory
 
-    def plan(layout: TrainingLayout) -> TrainingPlan:
-        def too_slow(data: Scalar) -> Scalar:
-            spread = _with_replicas(layout, data)
-            seconds = wall_clock(llm, xpu, run, spread, efficiency, reliability)
-            return jnp.log(deadline / seconds)
+    def too_slow(data: Scalar) -> Scalar:
+        spread = _with_replicas(layout, data)
+        seconds = wall_clock(llm, xpu, run, spread, efficiency, reliability)
+        return jnp.log(deadline / seconds)
 
-        def too_large(data: Scalar) -> Scalar:
-            return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
+    def too_large(data: Scalar) -> Scalar:
+        return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
 
-        in_time = solve_increasing(too_slow, 1.0, jnp.maximum(most, 1.0))
-        in_memory = solve_increasing(too_large, 1.0, jnp.maximum(most, 1.0))
-        spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
-        return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
+    in_time = solve_increasing(too_slow, 1.0, most)
+    in_memory = solve_increasing(too_large, 1.0, most)
+    spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
+    return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
 
+
+def _best(
+    plan: Callable[[TrainingLayout, tuple[Any, ...]], TrainingPlan],
+    given: tuple[Any, ...],
+    score: Callable[[TrainingPlan], Scalar],
+) -> TrainingPlan:
+    """The plan of the layout with the lowest score; only its own gradient is followed."""
     candidates = _candidates()
-    plans = jax.vmap(plan)(candidates)
-    # Feasible plans compete on devices, infeasible ones on time, those that do not fit not at all.
-    score = jnp.where(
-        plans.feasible > 0.0,
-        jnp.log(plans.layout.devices),
-        1e6 + jnp.log(plans.seconds) + jnp.where(plans.fits > 0.0, 0.0, 1e9),
-    )
-    best = jnp.argmin(score)
-    return plan(jax.tree.map(lambda leaf: leaf[best], candidates))
+    searched = jax.lax.stop_gradient(given)
+    plans = jax.vmap(lambda layout: plan(layout, searched))(candidates)
+    winner = jnp.argmin(jax.vmap(score)(plans))
+    return plan(jax.tree.map(lambda leaf: leaf[winner], candidates), given)
 
 
-def fewest_devices_in_memory(llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency) -> Scalar:
+def fewest_devices_in_memory(
+    llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency
+) -> Scalar:
     """Devices that hold a run's weights, gradients and optimizer states, whatever the time.
 
     Args:

@@ -44,7 +44,7 @@ def write_notebook(path: Path, *code: str, title: str, parameters: str = PARAMET
 def write_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a book below `root` and let the library take it for its own."""
     write_notebook(root / "notebooks" / "fast_one.ipynb", BODY, title="A fast one")
-    write_notebook(root / "notebooks" / "slow_one.ipynb", BODY, title="A slow one")
+    write_notebook(root / "notebooks" / "slow_one.ipynb", "2 + 2", title="A slow one")
     book = root / "book"
     (book / "parameters").mkdir(parents=True)
     (book / "parameters" / "default.yaml").write_text("common: {}\n")

@@ -1,4 +1,4 @@
-"""What the book adds to Sphinx: local scripts, computed numbers on any page, data tables, the library's pages."""
+"""What the book adds to Sphinx: local scripts, computed numbers, data tables, generated pages."""
 
 import csv
 import html
@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import vl_convert
 from docutils import nodes
@@ -30,7 +30,7 @@ _CITED = re.compile(r"\[([A-Z][A-Za-z]+\d{4}[a-z]?(?:\s*[,;]\s*[A-Z][A-Za-z]+\d{
 
 
 def provide_scripts(app: Sphinx) -> None:
-    """Put the chart and maths scripts, taken from installed packages, and the tables beside the site's own files."""
+    """Put the tables, and the chart and maths scripts of installed packages, into the site."""
     if app.builder.format != "html":
         return
     static = Path(app.doctreedir) / "provided"
@@ -77,6 +77,7 @@ class HeadlineRole(SphinxRole):
     """`` {headline}`chapter/name` ``: one computed number of a chapter, as text."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """The number's text, or a warning that there is none."""
         self.env.note_dependency(str(Path(self.env.srcdir) / "results.json"))
         chapter, _, name = self.text.partition("/")
         for row in _results(self.env.app):
@@ -90,18 +91,19 @@ class HeadlinesDirective(SphinxDirective):
     """The headline numbers of a chapter as cards: all of them, or those named."""
 
     required_arguments = 1
-    option_spec = {"names": directives.unchanged, "most": directives.positive_int}
+    option_spec: ClassVar = {"names": directives.unchanged, "most": directives.positive_int}
 
     def run(self) -> list[nodes.Node]:
+        """The cards, or a warning that a number is missing."""
         self.env.note_dependency(str(Path(self.env.srcdir) / "results.json"))
         chapter = self.arguments[0]
         rows = {r["name"]: r for r in _results(self.env.app) if r["chapter"] == chapter}
         names = self.options.get("names", "").replace(",", " ").split() or list(rows)
         unknown = [name for name in names if name not in rows]
         if unknown or not rows:
-            LOG.warning(
-                "chapter %r has no headline number %s", chapter, ", ".join(unknown) or "at all", location=self.get_location()
-            )
+            missing = ", ".join(unknown) or "at all"
+            where = self.get_location()
+            LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
             return []
         most = self.options.get("most", len(names))
         shown = [(rows[name]["text"], rows[name]["label"]) for name in names[:most]]
@@ -122,6 +124,7 @@ class DataTableDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The table, or a warning that there is none."""
         name = self.arguments[0]
         path = paths.DATA / f"{name}.csv"
         if not path.is_file():
@@ -210,14 +213,16 @@ def described_tables() -> str:
         LOG.warning("data/README.md doesn't describe %s", ", ".join(missing))
     parts = re.split(r"^(?=## )", about, flags=re.MULTILINE)
     return parts[0] + "\n".join(
-        re.sub(r"^## (\w+)\.csv: (.)(.*)$", _table_heading, part, flags=re.MULTILINE)
+        re.sub(r"^## (\w+)\.csv: (.)(.*)$", _table_heading, part, flags=re.MULTILINE) + "\n:::\n"
         for part in parts[1:]
     )
 
 
 def _table_heading(match: re.Match[str]) -> str:
     name, first, rest = match.groups()
-    return f"## {first.upper()}{rest}\n\n```{{datatable}} {name}\n```"
+    return (
+        f"## {first.upper()}{rest}\n\n```{{datatable}} {name}\n```\n\n:::{{dropdown}} Its columns"
+    )
 
 
 def public_modules() -> Iterator[str]:
@@ -233,10 +238,11 @@ def link_citations(
 ) -> None:
     """Turn bibliography keys in docstrings, `[Kwon2023]`, into citations."""
     for i, line in enumerate(lines):
-        lines[i] = _CITED.sub(lambda m: ":cite:p:`" + m[1].replace(";", ",").replace(" ", "") + "`", line)
+        lines[i] = _CITED.sub(lambda found: f":cite:p:`{re.sub('[,; ]+', ',', found[1])}`", line)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect all of this to Sphinx."""
     # Jupyter Book sets this even where its comments extension is left out.
     app.add_config_value("comments_config", {}, "env")
     app.add_role("headline", HeadlineRole())

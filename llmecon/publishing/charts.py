@@ -1,74 +1,34 @@
-"""The book's charts: one Altair theme, the chart kinds that chapters share, and how a chart is shown.
+"""The chart kinds that chapters share: a frame goes in, a chart for `show` comes out.
 
-Colours are CSS variables with a fallback, so that one chart serves the light and the dark theme. Titles
-and colour keys are HTML, so that they wrap on a phone and are read aloud.
+Titles and colour keys become HTML, so that they wrap on a phone and are read aloud.
 """
 
-import html
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 
 from llmecon.publishing import words
+from llmecon.publishing.figure import Chart, show
+from llmecon.publishing.theme import GRID, INK, PALETTE, QUIET, SURFACE, colour, colours
 
-Chart: TypeAlias = alt.Chart | alt.LayerChart
+__all__ = [
+    "bars",
+    "elasticities",
+    "frontier",
+    "heatmap",
+    "lines",
+    "show",
+    "stacked",
+    "timeline",
+]
 
-PALETTE: dict[str, str] = {
-    "blue": "#2457c5",
-    "orange": "#b4500b",
-    "teal": "#00746a",
-    "purple": "#7a3fc4",
-    "ochre": "#846200",
-    "magenta": "#b02a74",
-    "red": "#c3283a",
-    "slate": "#596273",
-}
-"""Colours on a light page; `_static/llmecon.css` holds the same names for light and dark pages."""
-
-_HUES = {
-    "nvidia": "teal",
-    "amd": "red",
-    "google": "blue",
-    "aws": "orange",
-    "amazon": "orange",
-    "intel": "purple",
-    "huawei": "magenta",
-    "apple": "slate",
-    "groq": "ochre",
-    "cerebras": "ochre",
-    "llama": "blue",
-    "meta": "blue",
-    "deepseek": "purple",
-    "qwen": "magenta",
-    "alibaba": "magenta",
-    "mistral": "orange",
-    "mixtral": "orange",
-    "gemma": "teal",
-    "gemini": "teal",
-    "gpt": "slate",
-    "openai": "slate",
-    "claude": "ochre",
-    "anthropic": "ochre",
-    "kimi": "red",
-    "moonshot": "red",
-}
-
-_FONT = (
-    'Inter, "SF Pro Text", -apple-system, "Segoe UI", Roboto, "Helvetica Neue", '
-    '"Liberation Sans", Arial, sans-serif'
-)
-_GRID = "var(--llmecon-grid, #e1e5ec)"
-_QUIET = "var(--llmecon-quiet, #5a6372)"
-_INK = "currentColor"
-_STATIC_WIDTH = 640
 _CHARACTER_PX = 6.6
 _LINE_PX = 15.0
 _LABEL = 26  # characters of a label before it is wrapped
@@ -79,74 +39,6 @@ _NUMBERS = (
     "datum.value == 0 || abs(datum.value) >= 1000"
     " ? replace(format(datum.value, '~s'), 'G', 'bn') : format(datum.value, '~g')"
 )
-
-
-def colour(name: str) -> str:
-    """The CSS colour of a palette entry, which follows the page's theme.
-
-    Args:
-        name: A key of `PALETTE`.
-
-    Returns:
-        A `var(...)` with the light theme's value as its fallback.
-    """
-    return f"var(--llmecon-{name}, {PALETTE[name]})"
-
-
-def colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name: vendors and model families always get the same one.
-
-    Args:
-        names: Vendors, model families, or anything else, in order of importance.
-
-    Returns:
-        Palette names by given name; names unknown to the house take what is left, in order.
-    """
-    chosen: dict[str, str] = {}
-    unknown = []
-    for name in dict.fromkeys(names):
-        hue = next((h for word, h in _HUES.items() if name.casefold().startswith(word)), None)
-        if hue is not None and hue not in chosen.values():
-            chosen[name] = hue
-        else:
-            unknown.append(name)
-    spare = [hue for hue in PALETTE if hue not in chosen.values()] or list(PALETTE)
-    chosen |= {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
-    return chosen
-
-
-@alt.theme.register("llmecon", enable=True)
-def theme() -> alt.theme.ThemeConfig:
-    """The look that every chart shares."""
-    text = {"font": _FONT, "fontSize": 12, "fill": _INK}
-    return {
-        "config": {
-            "background": "transparent",
-            "padding": {"left": 0, "right": 2, "top": 5, "bottom": 5},
-            "font": _FONT,
-            "view": {"stroke": None},
-            "axis": {
-                "labelColor": _QUIET,
-                "titleColor": _QUIET,
-                "labelFontSize": 12,
-                "titleFontSize": 12,
-                "titleFontWeight": "normal",
-                "gridColor": _GRID,
-                "domain": False,
-                "ticks": False,
-                "labelPadding": 6,
-                "titlePadding": 8,
-                "labelLimit": 0,
-                "titleLimit": 0,
-            },
-            "text": text,
-            "line": {"strokeWidth": 2.5, "strokeCap": "round", "strokeJoin": "round"},
-            "rule": {"color": _QUIET},
-        }
-    }
-
-
-# ---------------------------------------------------------------------------- chart kinds
 
 
 def bars(
@@ -164,7 +56,7 @@ def bars(
     log: bool = False,
     ranked: bool = True,
 ) -> Chart:
-    """Horizontal bars, largest first, each with its value; dots on a line where the axis is logarithmic.
+    """Horizontal bars, largest first, each with its value; dots where the axis is logarithmic.
 
     Args:
         frame: One row a bar.
@@ -196,7 +88,6 @@ def bars(
         rows = rows.sort_values("value", ascending=False, kind="stable")
     rows["text"] = [words.number(v, 3) for v in rows["value"]]
     rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
-    lines = int(rows["lines"].str.count("\n").max()) + 1
     ends = rows[["value", "reference"]] if reference else rows[["value"]]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
 
@@ -214,7 +105,7 @@ def bars(
         paint = alt.condition("datum.chosen", alt.value(colour("blue")), alt.value(colour("slate")))
     else:
         paint = alt.value(colour("blue"))
-    strength = alt.value(1.0)
+    strength: Any = alt.value(1.0)
     if highlight is not None and not group:
         strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.55))
 
@@ -226,22 +117,11 @@ def bars(
         axis = _axis(unit, values=ticks)
     else:
         scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
-    bold = alt.condition(
-        f"datum.value == {json.dumps(_wrapped(highlight or '', _LABEL))}",
-        alt.value("bold"),
-        alt.value("normal"),
-    )
-    y = alt.Y(
-        "lines:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')",
-            labelColor=_INK,
-            labelLineHeight=13,
-            labelPadding=8,
-            labelFontWeight=bold if highlight else "normal",
-        ),
+    chosen = f"datum.value == {json.dumps(_wrapped(highlight or '', _LABEL))}"
+    y = _labels(
+        labelFontWeight=alt.condition(chosen, alt.value("bold"), alt.value("normal"))
+        if highlight is not None
+        else "normal"
     )
     x = alt.X("value:Q", scale=alt.Scale(**scale), axis=axis)
     tooltip = [
@@ -269,9 +149,9 @@ def bars(
         rows["edge"] = rows[["value", "reference"]].max(axis=1)
         edge = "edge"
         mark = base.transform_filter("isValid(datum.reference)").mark_point(
-            shape="diamond", filled=True, size=95, opacity=1, stroke=_surface(), strokeWidth=1.5
+            shape="diamond", filled=True, size=95, opacity=1, stroke=SURFACE, strokeWidth=1.5
         )
-        layers.append(mark.encode(x="reference:Q", color=alt.value(_INK)))
+        layers.append(mark.encode(x="reference:Q", color=alt.value(INK)))
         key.append((f"◆ {reference_name}", ""))
     layers.append(base.mark_text(align="left", dx=9).encode(x=alt.X(f"{edge}:Q"), text="text:N"))
     return _finish(
@@ -279,7 +159,7 @@ def bars(
         title,
         subtitle,
         note,
-        height=len(rows) * (26 if lines == 1 else 4 + 14 * lines) + 8,
+        height=_rows_height(len(rows), rows["lines"]),
         key=key,
     )
 
@@ -473,17 +353,7 @@ def elasticities(
     )
     base = alt.Chart(rows).encode(
         x=alt.X("value:Q", scale=scale, axis=None),
-        y=alt.Y(
-            "lines:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(
-                labelExpr="split(datum.label, '\\n')",
-                labelColor=_INK,
-                labelLineHeight=13,
-                labelPadding=8,
-            ),
-        ),
+        y=_labels(),
         color=alt.condition(
             "datum.value < 0", alt.value(colour("teal")), alt.value(colour("orange"))
         ),
@@ -492,7 +362,7 @@ def elasticities(
             alt.Tooltip("value:Q", title=f"changes {outcome} by [%]", format="+.3~f"),
         ],
     )
-    ink = alt.value(_INK)
+    ink = alt.value(INK)
     chart = alt.layer(
         base.mark_bar(height={"band": 0.68}),
         base.transform_filter("datum.value >= 0")
@@ -504,14 +374,13 @@ def elasticities(
         alt.Chart(pd.DataFrame({"value": [0]})).mark_rule(strokeWidth=1).encode(x="value:Q"),
     )
     key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
-    lines_each = int(rows["lines"].str.count("\n").max()) + 1
     unit = f"Change of {outcome}, in percent, for 1% more of the input"
     return _finish(
         chart,
         title,
         f"{subtitle} {unit}".strip(),
         note,
-        height=len(rows) * (26 if lines_each == 1 else 4 + 14 * lines_each) + 8,
+        height=_rows_height(len(rows), rows["lines"]),
         key=key if low < 0 < high else [],
     )
 
@@ -548,7 +417,7 @@ def stacked(
     rows, note = _tidy(frame, {"label": label, "part": part, "value": value})
     if (rows["value"] < 0).any():
         raise ValueError(f"a stacked chart needs values of at least 0 in column {value!r}")
-    rows = rows.groupby(["label", "part"], sort=False, as_index=False)["value"].sum()
+    rows = rows.groupby(["label", "part"], sort=False, as_index=False).agg(value=("value", "sum"))
     totals = rows.groupby("label", sort=False)["value"].transform("sum")
     rows["of"] = rows["value"] / totals.where(totals > 0, 1.0)
     shown = "of" if share else "value"
@@ -574,17 +443,7 @@ def stacked(
     )
     axis = _axis("Share [%]" if share else unit, labels=False, grid=False)
     base = alt.Chart(rows).encode(
-        y=alt.Y(
-            "lines:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(
-                labelExpr="split(datum.label, '\\n')",
-                labelColor=_INK,
-                labelLineHeight=13,
-                labelPadding=8,
-            ),
-        ),
+        y=_labels(),
         tooltip=[
             alt.Tooltip("label:N", title=label),
             alt.Tooltip("part:N", title=part),
@@ -600,11 +459,11 @@ def stacked(
     # A number is written inside its segment only where the segment is wide enough for it.
     fits = "scale('x', datum.end) - scale('x', datum.start) > 8 + 7 * length(datum.text)"
     layers: list[Chart] = [
-        base.mark_bar(height={"band": 0.72}, stroke=_surface(), strokeWidth=1.5).encode(
-            color=paint
+        base.mark_bar(height={"band": 0.72}, stroke=SURFACE, strokeWidth=1.5).encode(
+            x=alt.X("start:Q", scale=scale, axis=axis), x2="end:Q", color=paint
         ),
         base.transform_calculate(middle="(datum.start + datum.end) / 2")
-        .mark_text(color=_surface(), fontWeight="bold", fontSize=11)
+        .mark_text(color=SURFACE, fontWeight="bold", fontSize=11)
         .encode(
             x=alt.X("middle:Q"),
             text="text:N",
@@ -617,13 +476,12 @@ def stacked(
             .mark_text(align="left", dx=6, fontWeight="bold")
             .encode(x="end:Q", y=alt.Y("lines:N", sort=None), text="text:N")
         )
-    wrapped = int(rows["lines"].str.count("\n").max()) + 1
     return _finish(
         alt.layer(*layers),
         title,
         subtitle,
         note,
-        height=len(total) * (34 if wrapped <= 2 else 6 + 14 * wrapped) + 8,
+        height=_rows_height(len(total), rows["lines"], 34),
         key=[(name, colour(hues[name])) for name in parts],
     )
 
@@ -674,7 +532,7 @@ def heatmap(
             sort=None,
             title=y_title,
             axis=alt.Axis(
-                labelColor=_INK,
+                labelColor=INK,
                 labelPadding=8,
                 titleAngle=0,
                 titleAlign="right",
@@ -718,7 +576,7 @@ def timeline(
     wanted: str | None = None,
     height: int = 300,
 ) -> Chart:
-    """Tokens delivered against tokens read; the shaded gap is what the reader waits for or what waits for them.
+    """Tokens delivered against tokens read; shaded is the delay, or the text that waits to be read.
 
     Args:
         frame: One row an instant.
@@ -766,76 +624,6 @@ def timeline(
     return chart
 
 
-# ---------------------------------------------------------------------------- showing
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart as a notebook shows it: its text, a static picture, and what makes the picture live.
-
-    Attributes:
-        description: What a reader who can't see the chart is told.
-        markup: HTML that needs nothing but itself; the site's script turns it into a live chart.
-    """
-
-    description: str
-    markup: str
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.markup, "text/plain": self.description}
-
-
-def show(chart: Chart, description: str) -> Figure:
-    """A chart ready to be the last expression of a cell.
-
-    Args:
-        chart: Any Altair chart; those of this module bring a title, a key and notes.
-        description: Alternative text: what the chart shows and what to see in it.
-
-    Returns:
-        An object that notebooks display as HTML.
-
-    Raises:
-        ValueError: If the description is empty.
-    """
-    if not description.strip():
-        raise ValueError("a chart needs a description for readers who can't see it")
-    spec = chart.to_dict()
-    spec["description"] = description
-    title = spec.pop("title", {})
-    title = title if isinstance(title, dict) else {"text": title}
-    meta = spec.pop("usermeta", {})
-    spec.pop("$schema", None)
-
-    still = dict(spec)
-    if still.get("width") == "container":
-        still["width"] = _STATIC_WIDTH
-        still.pop("autosize", None)
-    picture = vl_convert.vegalite_to_svg(still)
-    picture = picture.replace("<svg ", '<svg aria-hidden="true" ', 1)
-
-    head = "".join(
-        f'<{tag} class="llmecon-{name}">{text}</{tag}>'
-        for tag, name, text in (
-            ("strong", "title", html.escape(_joined(title.get("text")))),
-            ("span", "subtitle", html.escape(_joined(title.get("subtitle")))),
-            ("span", "key", _key(meta.get("key", []))),
-        )
-        if text
-    )
-    foot = f'<p class="llmecon-note">{html.escape(meta["note"])}</p>' if meta.get("note") else ""
-    # "<" is escaped so that no text in the data can end the script element.
-    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    markup = (
-        '<figure class="llmecon-figure">'
-        + (f"<figcaption>{head}</figcaption>" if head else "")
-        + f'<div class="llmecon-chart" role="img" aria-label="{html.escape(description)}">'
-        + f'<div class="llmecon-static" style="max-width:{_STATIC_WIDTH + 60}px">{picture}</div>'
-        + f'<script type="application/json">{data}</script></div>{foot}</figure>'
-    )
-    return Figure(description, markup)
-
-
 # ---------------------------------------------------------------------------- parts
 
 
@@ -853,8 +641,8 @@ class _Scale:
         """Where values lie between the domain's ends, 0 to 1."""
         low, high = self.domain
         if self.log:
-            return (np.log(values) - math.log(low)) / (math.log(high) - math.log(low))
-        return (values - low) / (high - low)
+            return values.map(math.log).sub(math.log(low)).div(math.log(high) - math.log(low))
+        return values.sub(low).div(high - low)
 
     def value(self, fraction: float) -> float:
         low, high = self.domain
@@ -880,9 +668,9 @@ def _scale(values: pd.Series, log: bool, floor: bool = False) -> _Scale:
 
 
 def _decades(low: float, high: float) -> tuple[list[float], list[float]]:
-    """Ends and ticks of a logarithmic axis: 1-2-5 where few decades are spanned, else powers of ten."""
+    """Ends and ticks of a logarithmic axis: 1-2-5 over few decades, else powers of ten."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5)]
+    steps = [m * 10.0**e for e in range(first, last + 2) for m in (1, 2, 5)]
     below = [s for s in steps if s <= low * 1.001]
     above = [s for s in steps if s >= high * 0.999]
     domain = [below[-1] if below else low, above[0] if above else high]
@@ -900,7 +688,7 @@ def _tidy(
     positive: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, str]:
-    """The named columns under the chart's own names, rows that can't be drawn left out, and a note if any were."""
+    """The named columns under the chart's own names, and a note on rows that can't be drawn."""
     missing = [name for name in columns.values() if name not in frame]
     if missing:
         raise ValueError(
@@ -937,7 +725,7 @@ def _shortened(values: pd.Series) -> pd.Series:
 
 
 def _finish(
-    chart: alt.LayerChart,
+    chart: alt.LayerChart | alt.FacetChart,
     title: str,
     subtitle: str,
     note: str,
@@ -945,6 +733,7 @@ def _finish(
     height: float,
     key: Sequence[tuple[str, str]] = (),
 ) -> alt.LayerChart:
+    assert isinstance(chart, alt.LayerChart)  # only a faceted layer would be anything else
     return chart.properties(
         width="container",
         height=height,
@@ -971,14 +760,14 @@ def _rules(
                 baseline="bottom",
                 dx=-5 if late else 5,
                 y=height - 6 - _LINE_PX * i,
-                color=_QUIET,
+                color=QUIET,
             ).encode(text="text:N")
         )
     for text, value in at_y.items():
         base = alt.Chart(pd.DataFrame({"y": [value], "text": [text]})).encode(y="y:Q")
         layers.append(base.mark_rule(strokeDash=[4, 3], x=0, x2=right))
         layers.append(
-            base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, x=0, color=_QUIET).encode(
+            base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, x=0, color=QUIET).encode(
                 text="text:N"
             )
         )
@@ -1010,8 +799,30 @@ def _axis(title: str, **options: Any) -> alt.Axis:
         options["labelExpr"] = _NUMBERS
     options = {key: value for key, value in options.items() if value is not None}
     if options.pop("domain", False):
-        options |= {"domain": True, "domainColor": _GRID}
+        options |= {"domain": True, "domainColor": GRID}
     return alt.Axis(title=title, titleAnchor="start", **options)
+
+
+def _labels(**options: Any) -> alt.Y:
+    """The vertical axis of named rows."""
+    return alt.Y(
+        "lines:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelColor=INK,
+            labelLineHeight=13,
+            labelPadding=8,
+            **options,
+        ),
+    )
+
+
+def _rows_height(rows: int, labels: pd.Series, row: int = 26) -> float:
+    """Height of a chart of named rows [px], more where a name takes several lines."""
+    wrapped = int(labels.str.count("\n").max()) + 1
+    return rows * max(row, 6 + 14 * wrapped if wrapped > 1 else 0) + 8
 
 
 def _top_axis(title: str, scale: _Scale) -> alt.Axis:
@@ -1033,10 +844,6 @@ def _room(pixels: float) -> alt.ExprRef:
     return alt.ExprRef(expr=f"max(width - {math.ceil(pixels)}, 60)")
 
 
-def _surface() -> str:
-    return "var(--llmecon-surface, #ffffff)"
-
-
 def _wrapped(text: object, width: int) -> str:
     return "\n".join(textwrap.wrap(_name(text), width, break_long_words=False)) or " "
 
@@ -1048,20 +855,3 @@ def _name(value: object) -> str:
 def _signed(value: float) -> str:
     text = words.number(value, 3)
     return text if value < 0 or text == "0" else f"+{text}"
-
-
-def _joined(text: object) -> str:
-    return " ".join(text) if isinstance(text, list) else str(text or "")
-
-
-def _key(entries: Iterable[Sequence[str]]) -> str:
-    return "".join(
-        '<span class="llmecon-entry">'
-        + (
-            f'<span class="llmecon-swatch" style="background:{html.escape(tint)}"></span>'
-            if tint
-            else ""
-        )
-        + f"{html.escape(name)}</span>"
-        for name, tint in entries
-    )

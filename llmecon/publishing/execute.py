@@ -12,17 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from llmecon import paths
 from llmecon.errors import InputError
 from llmecon.publishing import files, scenario
 
-WORKERS = 2
+WORKERS = 2  # each waits for a kernel, which is a process of its own
 
 # Jupyter Book has no `python -m`, and its script need not be on the PATH.
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -91,7 +91,7 @@ def build(parameters: scenario.ParameterSet, site: Path, progress: Progress) -> 
 
 
 def execute(executions: Sequence[Execution], progress: Progress) -> None:
-    """Execute chapters in worker processes, except those whose inputs are unchanged.
+    """Execute chapters side by side, except those whose inputs are unchanged.
 
     Args:
         executions: What to execute.
@@ -112,32 +112,12 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
     if not stale:
         return
 
-    from ipykernel.kernelspec import write_kernel_spec
-
     failures: list[Exception] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="llmecon-") as scratch,
-        ProcessPoolExecutor(
-            min(WORKERS, len(stale)),
-            get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(scratch,),
-        ) as workers,
-    ):
-        # Kernels run this interpreter, whatever "python3" means to the person's Jupyter.
-        kernel = Path(scratch) / "kernels" / "python3"
-        write_kernel_spec(kernel, extra_arguments=["--log-level=ERROR"])
+    with _kernels() as scratch, ThreadPoolExecutor(WORKERS) as workers:
         running = {}
         for one, key in stale:
             progress(f"{one.chapter.slug}: running")
-            changed = {
-                parameter.name: one.values[parameter.name]
-                for parameter in one.chapter.parameters
-                if one.values[parameter.name] != parameter.default
-            }
-            log = paths.BUILD / "logs" / f"{one.chapter.slug}.log"
-            task = (str(one.chapter.notebook), changed, str(one.output), key, str(log), scratch)
-            running[workers.submit(_execute_one, *task)] = one.chapter.slug
+            running[workers.submit(_execute_one, one, key, scratch)] = one.chapter.slug
         for finished in as_completed(running):
             slug = running[finished]
             try:
@@ -222,44 +202,74 @@ def _stored_key(notebook: Path) -> str | None:
     return key
 
 
-def _start_worker(scratch: str) -> None:
-    """Let this process's kernels run on one thread, and without anyone's personal settings."""
-    threads = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    os.environ |= {
-        "JUPYTER_PATH": scratch,
-        "IPYTHONDIR": f"{scratch}/ipython",
-        "OMP_NUM_THREADS": "1",
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {threads}".strip(),
-        "JAX_PLATFORMS": "cpu",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
+@contextmanager
+def _kernels() -> Iterator[Path]:
+    """Let "python3" mean this interpreter, on one thread, without anyone's personal settings.
+
+    Yields:
+        A scratch folder, which lasts as long as the block.
+    """
+    from ipykernel.kernelspec import write_kernel_spec
+
+    before = os.environ.get("JUPYTER_PATH")
+    with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
+        # The models are small: compiling them takes far longer than running them, so they are
+        # compiled without optimisation, and what was compiled is kept for the next parameter set.
+        flags = (
+            "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false "
+            "intra_op_parallelism_threads=1"
+        )
+        environment = {
+            "IPYTHONDIR": f"{scratch}/ipython",
+            "JAX_COMPILATION_CACHE_DIR": str((paths.BUILD / "compiled").resolve()),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3",
+            "JAX_PLATFORMS": "cpu",
+            "OMP_NUM_THREADS": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
+        }
+        write_kernel_spec(
+            Path(scratch) / "kernels" / "python3",
+            overrides={"env": environment},
+            extra_arguments=["--log-level=ERROR"],
+        )
+        os.environ["JUPYTER_PATH"] = scratch
+        try:
+            yield Path(scratch)
+        finally:
+            del os.environ["JUPYTER_PATH"]
+            if before is not None:
+                os.environ["JUPYTER_PATH"] = before
 
 
-def _execute_one(
-    notebook: str, values: dict[str, scenario.Value], output: str, key: str, log: str, scratch: str
-) -> float:
-    """Execute one notebook in this process; return the seconds it took."""
+def _execute_one(one: Execution, key: str, scratch: Path) -> float:
+    """Execute one notebook in a kernel of its own; return the seconds it took."""
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     started = time.monotonic()
-    draft = Path(scratch) / Path(output).name
+    draft = scratch / one.output.name
+    changed = {
+        parameter.name: one.values[parameter.name]
+        for parameter in one.chapter.parameters
+        if one.values[parameter.name] != parameter.default
+    }
     try:
         papermill.execute_notebook(
-            notebook,
+            str(one.chapter.notebook),
             str(draft),
-            parameters=values,
+            parameters=changed,
             kernel_name="python3",
-            cwd=scratch,
             progress_bar=False,
             request_save_on_cell_execute=False,
         )
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(error.evalue) from None
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
-        Path(log).write_text(_without_colours("\n".join(error.traceback)), encoding="utf-8")
+        log = paths.BUILD / "logs" / f"{one.chapter.slug}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(_without_colours("\n".join(error.traceback)), encoding="utf-8")
         last = (error.evalue.strip().splitlines() or [""])[-1]
         raise BuildError(f"cell {error.exec_count}: {error.ename}: {last}; log: {log}") from None
 
@@ -270,9 +280,9 @@ def _execute_one(
         cell.metadata.pop("papermill", None)
     executed.metadata["llmecon"] = {"key": key}
     nbformat.write(executed, draft)
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    aside = shutil.copy(draft, f"{output}.new")
-    os.replace(aside, output)
+    one.output.parent.mkdir(parents=True, exist_ok=True)
+    aside = shutil.copy(draft, f"{one.output}.new")
+    os.replace(aside, one.output)
     return time.monotonic() - started
 
 

@@ -58,7 +58,7 @@ def test_report_follows_the_parameters_and_keeps_the_terms_it_uses(made):
 
 def test_earlier_report_stays_when_a_new_one_fails(made, toy_book):
     before = {file.name: file.read_bytes() for file in made.parent.iterdir()}
-    refusal = "from llmecon.errors import InputError\nraise InputError('too small')"
+    refusal = "class InputError(ValueError): ...\n\nraise InputError('too small')"
     write_notebook(toy_book / "notebooks" / "fast_one.ipynb", refusal, title="A fast one")
     of = scenario.chapter("fast-one")
     with pytest.raises(InputError, match="too small"):

@@ -1,0 +1,235 @@
+"""Charts: what they draw, what they refuse, and what `show` makes of them."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from llmecon import paths
+from llmecon.publishing import charts, theme
+
+STYLES = (paths.BOOK / "_static" / "llmecon.css").read_text(encoding="utf-8")
+DEVICES = pd.DataFrame(
+    {
+        "device": ["a", "b", "c"],
+        "hours": [3.0, 7.0, 5.0],
+        "maker": ["NVIDIA", "AMD", "NVIDIA"],
+        "published": [4.0, np.nan, 5.5],
+    }
+)
+CURVES = pd.DataFrame(
+    {
+        "speed": [1.0, 10.0, 100.0, 2.0, 20.0, 200.0],
+        "cost": [1.0, 2.0, 8.0, 0.5, 1.0, 4.0],
+        "model": ["one"] * 3 + ["two"] * 3,
+        "low": [0.9, 1.8, 7.0, 0.4, 0.9, 3.5],
+        "high": [1.1, 2.2, 9.0, 0.6, 1.1, 4.5],
+    }
+)
+MARKS = {"title": "A finding", "subtitle": "on a case"}
+
+
+def of_every_kind() -> dict[str, charts.Chart]:
+    """One chart of each kind, with its options on."""
+    grid = pd.DataFrame({"p": [1, 1, 2, 2], "o": [3, 4, 3, 4], "usd": [0.1, 1, 10, 100]})
+    parts = pd.DataFrame(
+        {"device": ["a", "a", "b"], "part": ["x", "y", "x"], "gb": [1.0, 2.0, 4.0]}
+    )
+    stream = pd.DataFrame(
+        {"t": [0.0, 1, 2], "sent": [0.0, 8, 9], "read": [0.0, 3, 6], "ideal": [0.0, 4, 8]}
+    )
+    return {
+        "bars": charts.bars(
+            DEVICES, "device", "hours", unit="h", group="maker", reference="published", **MARKS
+        ),
+        "dots": charts.bars(DEVICES, "device", "hours", unit="h", highlight="b", log=True, **MARKS),
+        "lines": charts.lines(
+            CURVES,
+            "speed",
+            "cost",
+            "model",
+            x_title="Speed [1/s]",
+            y_title="Cost [USD]",
+            band=("low", "high"),
+            rules_x={"limit": 50.0},
+            rules_y={"budget": 3.0},
+            **MARKS,
+        ),
+        "frontier": charts.frontier(
+            CURVES, "speed", "cost", "model", limits={"reading": 5.0}, **MARKS
+        ),
+        "elasticities": charts.elasticities(
+            {"price": 1.0, "speed": -0.5, "luck": math.nan}, outcome="cost", **MARKS
+        ),
+        "stacked": charts.stacked(parts, "device", "part", "gb", unit="GB", **MARKS),
+        "shares": charts.stacked(parts, "device", "part", "gb", unit="GB", share=True, **MARKS),
+        "heatmap": charts.heatmap(
+            grid, "p", "o", "usd", x_title="in", y_title="out", unit="USD", log=True, **MARKS
+        ),
+        "timeline": charts.timeline(stream, "t", "sent", "read", wanted="ideal", **MARKS),
+    }
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, BeautifulSoup]:
+    """Every kind as a notebook shows it."""
+    return {
+        name: BeautifulSoup(charts.show(chart, f"the {name}").markup, "html.parser")
+        for name, chart in of_every_kind().items()
+    }
+
+
+def specification(figure: BeautifulSoup) -> dict:
+    return json.loads(figure.script.string)
+
+
+def test_every_kind_draws_without_a_script(shown):
+    for name, figure in shown.items():
+        assert len(figure.select(".llmecon-static svg path")) > 2, name
+        assert figure.select(".llmecon-static svg text"), f"{name} lost its text"
+
+
+def test_every_kind_is_described_titled_and_light(shown):
+    for name, figure in shown.items():
+        assert figure.select_one("[role=img]")["aria-label"] == f"the {name}"
+        assert figure.figcaption.strong.text == "A finding"
+        assert "on a case" in figure.figcaption.text
+        assert specification(figure)["description"] == f"the {name}"
+        assert "title" not in specification(figure)
+        assert len(figure.script.string) < 10_000, name
+
+
+def test_every_kind_fits_its_place_and_reaches_no_other_host(shown):
+    for figure in shown.values():
+        assert specification(figure)["width"] == "container"
+        addresses = set(re.findall(r"https?://[^\s\"']+", str(figure)))
+        assert all(address.startswith("http://www.w3.org/") for address in addresses)
+
+
+def test_bars_are_ranked_and_labelled_beyond_the_published_figure():
+    rows = charts.bars(
+        DEVICES, "device", "hours", title="t", unit="h", reference="published"
+    ).to_dict()["datasets"]
+    (rows,) = [r for r in rows.values() if "edge" in r[0]]
+    assert [(r["label"], r["text"], r["edge"]) for r in rows] == [
+        ("b", "7", 7.0),
+        ("c", "5", 5.5),
+        ("a", "3", 4.0),
+    ]
+
+
+def test_stacked_parts_follow_each_other():
+    parts = pd.DataFrame({"d": ["a", "a"], "p": ["x", "y"], "v": [1.0, 3.0]})
+    data = charts.stacked(parts, "d", "p", "v", title="t", unit="GB").to_dict()["datasets"]
+    (rows,) = [r for r in data.values() if "start" in r[0]]
+    assert [(r["start"], r["end"], r["of"]) for r in rows] == [(0, 1, 0.25), (1, 4, 0.75)]
+
+
+def test_names_at_the_ends_of_lines_do_not_overlap():
+    frame = pd.DataFrame({"x": [1, 2] * 4, "y": [0, 5.0] * 4, "s": list("aabbccdd")})
+    data = charts.lines(frame, "x", "y", "s", title="t", x_title="", y_title="").to_dict()
+    (rows,) = [r for r in data["datasets"].values() if "at" in r[0]]
+    top = data["layer"][0]["encoding"]["y"]["scale"]["domain"][1]
+    places = sorted(row["at"] * 340 / top for row in rows)
+    assert min(np.diff(places)) > 13
+
+
+def test_rows_that_cannot_be_drawn_are_left_out_with_a_note():
+    frame = DEVICES.assign(hours=[3.0, math.inf, 0.0])
+    linear = charts.bars(frame, "device", "hours", title="t", unit="h")
+    assert linear.usermeta["note"] == "1 row without finite values left out."
+    log = charts.show(charts.bars(frame, "device", "hours", title="t", unit="h", log=True), "d")
+    assert "2 rows without finite, positive values left out." in log.markup
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (DEVICES.head(0), "nothing to draw"),
+        (DEVICES.assign(hours=math.nan), "nothing to draw"),
+        (DEVICES.drop(columns="hours"), "no column 'hours'; there are: device, maker, published"),
+    ],
+)
+def test_what_leaves_nothing_to_draw_is_refused(frame, message):
+    with pytest.raises(ValueError, match=message):
+        charts.bars(frame, "device", "hours", title="t", unit="h")
+
+
+def test_negative_parts_are_refused():
+    parts = pd.DataFrame({"d": ["a"], "p": ["x"], "v": [-1.0]})
+    with pytest.raises(ValueError, match="at least 0 in column 'v'"):
+        charts.stacked(parts, "d", "p", "v", title="t", unit="GB")
+
+
+def test_a_chart_without_a_description_is_refused():
+    with pytest.raises(ValueError, match="description"):
+        charts.show(of_every_kind()["bars"], "  ")
+
+
+def test_text_in_the_data_cannot_end_the_script():
+    frame = pd.DataFrame({"n": ["</script><b>x"], "v": [1.0]})
+    figure = charts.show(charts.bars(frame, "n", "v", title="<i>t", unit="h"), 'say "x" <b>')
+    soup = BeautifulSoup(figure.markup, "html.parser")
+    assert len(soup.find_all("script")) == 1
+    assert not soup.find_all(["b", "i"])
+    assert soup.select_one("[role=img]")["aria-label"] == 'say "x" <b>'
+
+
+def test_papermill_gets_only_types_it_knows():
+    bundle = charts.show(of_every_kind()["bars"], "words")._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "text/plain"}
+    assert bundle["text/plain"] == "words"
+
+
+def test_known_names_keep_their_colour_and_others_get_their_own():
+    assert theme.colours(["Llama 3.1 70B", "DeepSeek V3"]) == theme.colours(
+        ["DeepSeek V3", "Llama 3.1 70B"]
+    )
+    many = theme.colours(["Llama 3.1 8B", "Llama 3.1 70B", "NVIDIA", "own", "rent"])
+    assert len(set(many.values())) == 5
+    assert many["NVIDIA"] == "teal"
+    assert many["Llama 3.1 8B"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "domain", "ticks"),
+    [
+        (3.0, 40.0, [2, 50], [2, 5, 10, 20, 50]),
+        (0.002, 3e4, [0.002, 5e4], [0.01, 0.1, 1, 10, 100, 1000, 10000]),
+        (1.0, 1.0, [1, 10], [1, 2, 5, 10]),
+    ],
+)
+def test_logarithmic_axes_end_at_round_numbers(low, high, domain, ticks):
+    assert charts._decades(low, high) == (domain, ticks)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2.2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_computed_as_wcag_does():
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("page", ["light", "dark"])
+def test_colours_are_legible_as_text_in_both_themes(page):
+    block = re.search(rf'\[data-theme="{page}"\] \{{(.*?)\}}', STYLES, re.DOTALL)[1]
+    values = dict(re.findall(r"--llmecon-(\w+): (#\w{6})", block))
+    for name in [*theme.PALETTE, "quiet", "ink"]:
+        for surface in ("surface", "panel"):
+            assert contrast(values[name], values[surface]) >= 4.5, (name, surface)
+    if page == "light":
+        assert {name: values[name] for name in theme.PALETTE} == theme.PALETTE

@@ -1,0 +1,119 @@
+"""Look-ups: units, stand-ins for what is not published, and helpful refusals."""
+
+import jax
+import numpy as np
+import pytest
+
+from llmecon import catalog
+from llmecon.errors import InputError
+from tests.problems import all_finite
+
+
+def test_units_are_si() -> None:
+    """NVIDIA's H100 SXM datasheet: 989.4 TFLOP/s, 80 GB, 3.35 TB/s, 900 GB/s both ways, 700 W."""
+    h100 = catalog.xpu("h100-sxm")
+    assert h100.bf16_flops == pytest.approx(989.4e12)
+    assert h100.fp8_flops == pytest.approx(1979e12)
+    assert h100.memory == pytest.approx(80e9)
+    assert h100.memory_bandwidth == pytest.approx(3.35e12)
+    assert h100.link_bandwidth == pytest.approx(450e9)
+    assert h100.tdp == 700.0
+
+
+def test_missing_precision_is_filled_and_marked() -> None:
+    a100 = catalog.xpu("a100-sxm-80gb")
+    assert (a100.fp8_native, a100.fp4_native) == (0.0, 0.0)
+    assert a100.fp8_flops == a100.fp4_flops == a100.bf16_flops
+
+
+def test_device_without_links_stands_alone() -> None:
+    assert catalog.xpu("apple-m3-max").link_domain == 1.0
+
+
+@pytest.mark.parametrize("record", [catalog.llms, catalog.xpus])
+def test_catalogue_stacks_into_finite_numbers(record: object) -> None:
+    everything = record()  # type: ignore[operator]
+    all_finite(everything)
+    counts = {leaf.shape[0] for leaf in jax.tree.leaves(everything)}
+    assert len(counts) == 1
+
+
+def test_stacking_keeps_the_order() -> None:
+    stacked = catalog.xpus(["v100-sxm", "h100-sxm"])
+    np.testing.assert_allclose(stacked.memory, [32e9, 80e9])
+
+
+@pytest.mark.parametrize(
+    ("look_up", "typed", "meant"),
+    [
+        (catalog.llm, "llama3.1-70b", "llama-3.1-70b"),
+        (catalog.llm, "Llama-3.1-405B", "llama-3.1-405b"),
+        (catalog.xpu, "h100", "h100-sxm"),
+        (catalog.workload, "azure-chat", "azure-chat-2023"),
+        (catalog.site, "us-cal", "us-ca"),
+    ],
+)
+def test_misspelt_id_gets_one_helpful_line(look_up: object, typed: str, meant: str) -> None:
+    with pytest.raises(InputError) as refused:
+        look_up(typed)  # type: ignore[operator]
+    message = str(refused.value)
+    assert "\n" not in message
+    assert typed in message
+    assert meant in message
+    assert "llmecon list" in message
+
+
+def test_unknown_table_lists_the_tables() -> None:
+    with pytest.raises(InputError, match="no table 'gpus'.*xpus"):
+        catalog.table("gpus")
+
+
+def test_published_request_lengths() -> None:
+    """Azure's 2023 conversation trace: 1154.7 tokens in, 211.1 out on average."""
+    chat = catalog.workload("azure-chat-2023")
+    assert chat.prompt_tokens == pytest.approx(1154.7)
+    assert chat.output_tokens == pytest.approx(211.1)
+    assert chat.cached_fraction == 0.0
+    assert catalog.workload("sharegpt-vllm").interarrival_cv == 1.0
+
+
+def test_published_latency_targets() -> None:
+    """MLPerf Inference, Llama 2 70B server: 2 s to the first token, 200 ms each, at p99."""
+    target = catalog.latency_target("mlperf-llama-2-70b-server")
+    assert (target.ttft, target.tpot, target.quantile) == (2.0, 0.2, 0.99)
+    assert catalog.latency_target("melange-tight").ttft == 60.0
+
+
+def test_site_converts_grams_per_kwh() -> None:
+    grid = catalog.row("grid", "usa")
+    site = catalog.site("usa", pue=1.1, usd_per_kwh=0.36)
+    assert site.carbon_intensity * 3.6e6 * 1000.0 == pytest.approx(grid["g_co2e_per_kwh"])
+    assert site.electricity_price == pytest.approx(1e-7)
+    assert site.pue == pytest.approx(1.1)
+
+
+def test_facility_brings_its_pue() -> None:
+    assert catalog.site("usa", "google-fleet", pue=2.0).pue == pytest.approx(1.09)
+
+
+def test_preferred_vintage_of_a_grid_is_unique() -> None:
+    listed = catalog.ids("grid")
+    assert len(listed) == len(set(listed))
+
+
+def test_prices_carry_their_date_and_source() -> None:
+    price = catalog.rental_price("h100-sxm")
+    assert price is not None
+    assert 1.0 < price.usd < 10.0
+    assert price.month[:2] == "20"
+    assert price.source
+    assert catalog.rental_price("a17-pro") is None
+
+
+def test_median_of_the_newest_prices() -> None:
+    frame = catalog.table("xpu_prices")
+    offers = frame[frame["xpu"] == "h100-sxm"]
+    newest = offers[offers["month"] == offers["month"].max()]
+    price = catalog.purchase_price("h100-sxm")
+    assert price is not None
+    assert price.usd == float(np.median(newest["usd"]))

@@ -1,0 +1,617 @@
+"""Gradients of every public model function: against finite differences, and finite at kinks."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmecon import (
+    carbon,
+    economics,
+    energy,
+    experience,
+    numerics,
+    queueing,
+    roofline,
+    serving,
+    training,
+)
+from llmecon.specs import precision
+from tests.problems import (
+    AGENT,
+    ALONE,
+    API,
+    CHAT,
+    DAY,
+    DENSE,
+    EFFICIENCY,
+    EVERYTHING,
+    GROUPED,
+    LAYOUT,
+    OWNERSHIP,
+    READER,
+    RELIABILITY,
+    RUN,
+    SINGLE,
+    SITE,
+    SPREAD,
+    TARGET,
+    catalog,
+    changed,
+    floats,
+    pushed_forward,
+)
+
+MODULES: tuple[ModuleType, ...] = (
+    numerics,
+    roofline,
+    energy,
+    queueing,
+    serving,
+    experience,
+    training,
+    economics,
+    carbon,
+)
+
+# Public functions without a case of their own, and why.
+EXCEPTIONS = {
+    "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
+    "serving.deployment_of": "divides whole devices into whole groups",
+    "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
+    "training.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
+}
+
+H100 = catalog.xpu("h100-sxm")
+FP8 = precision("fp8")
+ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
+POINT = serving.OperatingPoint(*floats(20.0, 0.03, 0.02, 0.2, 2.0, 0.3, 0.2, 0.5, 500.0))
+PARALLEL = {"tensor": 4.0, "expert": 1.0}
+
+
+def cubic(target: jax.Array, slope: jax.Array) -> jax.Array:
+    return numerics.solve_increasing(lambda x: slope * x**3 - target, 1e-3, 1e3)
+
+
+def pinned(upper: jax.Array) -> jax.Array:
+    return numerics.solve_increasing(lambda x: x - 1e9, 1.0, upper)
+
+
+def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
+    return numerics.elasticity(lambda x, y: x**2 * jnp.sqrt(y) + x, x, y)
+
+
+def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
+    return queueing.wait(*given).quantile(q)
+
+
+def smooth_maximum(first: jax.Array, second: jax.Array, third: jax.Array, p: jax.Array) -> Any:
+    return numerics.smooth_maximum(first, second, third, sharpness=p)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function, generic points of it, and kinks and zeros where gradients must stay finite."""
+
+    function: Callable[..., Any]
+    generic: tuple[tuple[Any, ...], ...]
+    kinks: tuple[tuple[Any, ...], ...] = ()
+    # Reverse mode of a root solve takes long to compile without jit; forward mode covers it.
+    reverse: bool = True
+
+
+BATCH = floats(30.0, 1.0, 2000.0)
+LONE = changed(SINGLE, tensor=1.0)
+ONE_NODE = changed(SPREAD, tensor=8.0, expert=1.0, pipeline=1.0)
+WIDE = changed(SPREAD, tensor=1.0, expert=8.0, pipeline=1.0)
+GEMMA = catalog.llm("gemma-3-27b")
+PHONE = catalog.xpu("a17-pro")
+
+CASES: dict[str, Case] = {
+    "numerics.smooth_maximum": Case(
+        smooth_maximum,
+        (floats(1.0, 2.0, 2.5, 3.0),),
+        (floats(1.0, 1.0, 1.0, 4.0), floats(0.0, 0.0, 0.0, 4.0), floats(0.0, 1e-300, 1e300, 4.0)),
+    ),
+    "numerics.smooth_minimum": Case(
+        numerics.smooth_minimum,
+        (floats(1.0, 2.0, 4.0),),
+        (floats(1.0, 1.0, 4.0), floats(0.0, 1.0, 4.0), floats(0.0, 0.0, 4.0)),
+    ),
+    "numerics.solve_increasing": Case(cubic, (floats(20.0, 2.5),), (floats(2.5e9, 2.5),)),
+    "numerics.solve_increasing at its end": Case(pinned, (floats(50.0),)),
+    "numerics.elasticity": Case(cobb_douglas_elasticities, (floats(2.0, 3.0),)),
+    "roofline.parameters": Case(
+        roofline.parameters, ((EVERYTHING,), (GROUPED,)), ((DENSE,), (changed(DENSE, layers=1.0),))
+    ),
+    "roofline.weight_bytes": Case(
+        roofline.weight_bytes, ((EVERYTHING, FP8), (GROUPED, FP8)), ((DENSE, FP8),)
+    ),
+    "roofline.cached_elements_per_token": Case(
+        roofline.cached_elements_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
+    ),
+    "roofline.kv_cache_bytes": Case(
+        roofline.kv_cache_bytes,
+        ((EVERYTHING, FP8, *floats(2000.0)), (EVERYTHING, FP8, *floats(300.0))),
+        ((EVERYTHING, FP8, *floats(700.0)), (DENSE, FP8, *floats(0.0))),
+    ),
+    "roofline.experts_touched": Case(
+        roofline.experts_touched,
+        ((EVERYTHING, *floats(30.0)),),
+        (
+            (DENSE, *floats(30.0)),
+            (EVERYTHING, *floats(0.0)),
+            (EVERYTHING, *floats(1e7)),
+            (changed(EVERYTHING, experts=8.0), *floats(30.0)),
+        ),
+    ),
+    "roofline.peak_flops": Case(roofline.peak_flops, ((H100, FP8),)),
+    "roofline.attention_groups": Case(
+        roofline.attention_groups, ((SPREAD,),), ((changed(SPREAD, tensor=4.0, expert=4.0),),)
+    ),
+    "roofline.attended_pairs": Case(
+        roofline.attended_pairs,
+        (
+            (EVERYTHING, *floats(5.0, 2000.0)),
+            (EVERYTHING, *floats(400.0, 500.0)),
+            (EVERYTHING, *floats(5.0, 100.0)),
+        ),
+        (
+            (EVERYTHING, *floats(1.0, 700.0)),
+            (EVERYTHING, *floats(700.0, 0.0)),
+            (EVERYTHING, *floats(0.0, 0.0)),
+        ),
+    ),
+    "roofline.attention_flops": Case(
+        roofline.attention_flops,
+        (
+            (EVERYTHING, *floats(5.0, 2000.0)),
+            (EVERYTHING, *floats(3000.0, 50.0)),
+            (GROUPED, *floats(5.0, 2000.0)),
+        ),
+        ((EVERYTHING, *floats(0.0, 0.0)), (DENSE, *floats(1.0, 0.0))),
+    ),
+    "roofline.collective_time": Case(
+        roofline.collective_time,
+        (
+            (H100, *floats(4.0, 1e6, 5.0), EFFICIENCY, *floats(1.0)),
+            (H100, *floats(48.0, 1e6, 5.0), EFFICIENCY, *floats(3.0)),
+        ),
+        (
+            (H100, *floats(1.0, 1e6, 5.0), EFFICIENCY, *floats(1.0)),
+            (H100, *floats(8.0, 0.0, 0.0), EFFICIENCY, *floats(1.0)),
+            (PHONE, *floats(1.0, 1e6, 5.0), EFFICIENCY, *floats(1.0)),
+        ),
+    ),
+    "roofline.exchange_time": Case(
+        roofline.exchange_time,
+        (
+            (H100, *floats(4.0, 1e6, 5.0), EFFICIENCY, *floats(1.0)),
+            (H100, *floats(48.0, 1e6, 5.0), EFFICIENCY, *floats(3.0)),
+        ),
+        (
+            (H100, *floats(1.0, 1e6, 5.0), EFFICIENCY, *floats(1.0)),
+            (H100, *floats(8.0, 0.0, 0.0), EFFICIENCY, *floats(1.0)),
+        ),
+    ),
+    "roofline.forward_pass": Case(
+        roofline.forward_pass,
+        (
+            (EVERYTHING, H100, SPREAD, EFFICIENCY, *BATCH),
+            (EVERYTHING, H100, SPREAD, EFFICIENCY, *floats(12.5, 3000.0, 50.0)),
+            (GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY, *BATCH),
+        ),
+        (
+            (DENSE, H100, LONE, EFFICIENCY, *floats(1.0, 1.0, 0.0)),
+            (DENSE, PHONE, LONE, EFFICIENCY, *floats(1e-6, 1.0, 0.0)),
+            (DENSE, H100, ONE_NODE, EFFICIENCY, *BATCH),
+            (EVERYTHING, H100, WIDE, EFFICIENCY, *BATCH),
+            (GEMMA, H100, ONE_NODE, EFFICIENCY, *floats(8.0, 1.0, 1023.0)),
+            (GEMMA, H100, ONE_NODE, EFFICIENCY, *floats(8.0, 1.0, 1024.0)),
+        ),
+    ),
+    "roofline.instance_memory": Case(
+        roofline.instance_memory,
+        ((EVERYTHING, H100, SPREAD, EFFICIENCY),),
+        ((DENSE, PHONE, LONE, EFFICIENCY),),
+    ),
+    "roofline.sequences_that_fit": Case(
+        roofline.sequences_that_fit,
+        (
+            (EVERYTHING, H100, SPREAD, EFFICIENCY, *floats(3000.0)),
+            (GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY, *floats(3000.0)),
+        ),
+        (
+            (EVERYTHING, PHONE, LONE, EFFICIENCY, *floats(3000.0)),
+            (DENSE, H100, ONE_NODE, EFFICIENCY, *floats(1.0)),
+        ),
+    ),
+    "roofline.devices_for_weights": Case(
+        roofline.devices_for_weights,
+        ((EVERYTHING, H100, FP8, EFFICIENCY),),
+        ((DENSE, PHONE, FP8, EFFICIENCY),),
+    ),
+    "energy.device_power": Case(
+        energy.device_power,
+        ((H100, EFFICIENCY, *floats(0.8, 0.3, 0.4)),),
+        (
+            (H100, EFFICIENCY, *floats(0.0, 0.0, 0.0)),
+            (H100, EFFICIENCY, *floats(1.0, 1.0, 1.0)),
+            (H100, changed(EFFICIENCY, idle_power=1.0), *floats(0.0, 0.0, 0.0)),
+        ),
+    ),
+    "energy.energy_of": Case(
+        energy.energy_of,
+        ((*floats(1e6, 500.0, 200.0), SITE),),
+        ((*floats(0.0, 0.0, 0.0), changed(SITE, pue=1.0)),),
+    ),
+    "queueing.wait": Case(
+        queueing.wait,
+        (
+            floats(0.7, 5.0, 20.0, 1.2, 0.8, 3600.0),
+            floats(0.99, 5.0, 20.0, 1.2, 0.8, 3600.0),
+            floats(1.4, 5.0, 20.0, 1.2, 0.8, 3600.0),
+        ),
+        (
+            floats(1.0, 5.0, 20.0, 1.0, 1.0, 3600.0),
+            floats(1.0, 5.0, 20.0, 0.0, 0.0, 3600.0),
+            floats(0.5, 5.0, 20.0, 0.0, 0.0, 3600.0),
+            floats(0.0, 5.0, 20.0, 1.0, 1.0, 3600.0),
+            floats(1e-9, 5.0, 150_000.0, 1.0, 1.0, 3600.0),
+            floats(0.1, 5.0, 150_000.0, 1.0, 1.0, 3600.0),
+            floats(100.0, 5.0, 1.0, 0.0, 13.0, 3600.0),
+        ),
+    ),
+    "queueing.Wait.quantile": Case(
+        quantile_of_wait,
+        (floats(0.95, 0.9, 5.0, 4.0, 1.2, 0.8, 3600.0),),
+        (
+            floats(0.5, 0.0, 5.0, 4.0, 1.2, 0.8, 3600.0),
+            floats(0.5, 1.0, 5.0, 4.0, 0.0, 0.0, 3600.0),
+            floats(0.0, 1.0, 5.0, 4.0, 1.0, 1.0, 3600.0),
+        ),
+    ),
+    "queueing.lognormal_quantile": Case(
+        queueing.lognormal_quantile, (floats(0.95, 1.3),), (floats(0.95, 0.0), floats(0.5, 0.0))
+    ),
+    "serving.tokens_per_step": Case(
+        serving.tokens_per_step,
+        ((SPREAD,),),
+        (
+            (changed(SPREAD, acceptance=0.0),),
+            (changed(SPREAD, acceptance=1.0),),
+            (changed(SPREAD, draft_tokens=0.0),),
+            (changed(SPREAD, draft_tokens=0.0, acceptance=0.0),),
+        ),
+    ),
+    "serving.largest_batch": Case(
+        serving.largest_batch,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
+        ((EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY), (DENSE, H100, LONE, CHAT, EFFICIENCY)),
+    ),
+    "serving.operating_point": Case(
+        serving.operating_point,
+        (
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(40.0)),
+            (GROUPED, H100, changed(SPREAD, **PARALLEL), CHAT, EFFICIENCY, *floats(3.0)),
+        ),
+        (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9)),
+            (DENSE, H100, LONE, changed(CHAT, cached_fraction=1.0), EFFICIENCY, *floats(1.0)),
+            (DENSE, H100, LONE, changed(CHAT, output_tokens=1.0), EFFICIENCY, *floats(1.0)),
+            (DENSE, H100, changed(LONE, disaggregated=1.0), CHAT, EFFICIENCY, *floats(1.0)),
+        ),
+    ),
+    "serving.prefill_rate": Case(
+        serving.prefill_rate,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
+        ((DENSE, H100, LONE, changed(CHAT, cached_fraction=1.0), EFFICIENCY),),
+    ),
+    "serving.full_rate": Case(
+        serving.full_rate,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
+        ((EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY),),
+    ),
+    "serving.operating_point_at": Case(
+        serving.operating_point_at,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(0.05)),),
+        (
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(1e-9)),
+            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1e9)),
+        ),
+        reverse=False,
+    ),
+    "serving.serve": Case(
+        serving.serve,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(3.0, 0.95)),),
+        (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e9, 0.95)),
+            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1.0, 0.95)),
+            (
+                DENSE,
+                H100,
+                LONE,
+                changed(CHAT, prompt_cv=0.0, output_cv=0.0, interarrival_cv=0.0),
+                EFFICIENCY,
+                *floats(1.0, 0.95),
+            ),
+        ),
+        reverse=False,
+    ),
+    "serving.capacity": Case(
+        serving.capacity,
+        (
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=100.0, tpot=0.05)),
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1.5, tpot=9.0)),
+        ),
+        (
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1e-9, tpot=1e-9)),
+            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1e9, tpot=1e9)),
+            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, TARGET),
+        ),
+        reverse=False,
+    ),
+    "experience.response_time": Case(
+        experience.response_time, (floats(1.0, 0.1, 200.0),), (floats(0.0, 0.0, 0.0),)
+    ),
+    "experience.reading_time": Case(
+        experience.reading_time,
+        ((*floats(1.5, 0.25, 200.0), READER), (*floats(1.5, 0.1, 200.0), READER)),
+        ((*floats(1.0, 0.25, 200.0), changed(READER, speed=4.0)),),
+    ),
+    "experience.quality_of_experience": Case(
+        experience.quality_of_experience,
+        (
+            (*floats(1.5, 0.25, 200.0), READER),
+            (*floats(1.5, 0.1, 200.0), READER),
+            (*floats(0.3, 0.25, 200.0), READER),
+            (*floats(0.3, 0.1, 200.0), READER),
+        ),
+        (
+            (*floats(1.0, 0.25, 200.0), READER),
+            (*floats(1.0, 0.25, 200.0), changed(READER, speed=4.0)),
+            (*floats(3.0, 0.25, 200.0), changed(READER, speed=4.0)),
+            (*floats(0.3, 0.25, 200.0), changed(READER, speed=4.0)),
+            (*floats(0.0, 0.25, 1.0), READER),
+        ),
+    ),
+    "experience.delivered_tokens": Case(
+        experience.delivered_tokens,
+        (floats(5.0, 1.0, 0.1, 200.0),),
+        (floats(1.0, 1.0, 0.1, 200.0), floats(21.0, 1.0, 0.1, 200.0)),
+    ),
+    "experience.read_tokens": Case(
+        experience.read_tokens,
+        ((*floats(5.0, 1.0, 0.1, 200.0), READER),),
+        ((*floats(1.0, 1.0, 0.25, 200.0), changed(READER, speed=4.0)),),
+    ),
+    "training.flops_per_token": Case(
+        training.flops_per_token,
+        ((EVERYTHING, RUN), (GROUPED, RUN)),
+        ((DENSE, changed(RUN, trainable=0.0)), (GEMMA, changed(RUN, sequence=1024.0))),
+    ),
+    "training.activation_bytes_per_token": Case(
+        training.activation_bytes_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
+    ),
+    "training.training_memory": Case(
+        training.training_memory,
+        (
+            (EVERYTHING, RUN, LAYOUT),
+            (GROUPED, RUN, LAYOUT),
+            (GROUPED, RUN, changed(LAYOUT, shard_weights=1.0)),
+        ),
+        ((DENSE, changed(RUN, trainable=0.0), ALONE), (EVERYTHING, RUN, changed(LAYOUT, data=256))),
+    ),
+    "training.training_step": Case(
+        training.training_step,
+        (
+            (EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY),
+            (GROUPED, H100, RUN, changed(LAYOUT, shard_weights=1.0), EFFICIENCY),
+        ),
+        (
+            (DENSE, H100, RUN, ALONE, EFFICIENCY),
+            (DENSE, PHONE, changed(RUN, trainable=0.0), ALONE, EFFICIENCY),
+            (EVERYTHING, H100, RUN, changed(LAYOUT, data=256.0, tensor=8.0), EFFICIENCY),
+            (DENSE, H100, RUN, changed(ALONE, data=1024.0), EFFICIENCY),
+        ),
+    ),
+    "training.checkpoint_interval": Case(
+        training.checkpoint_interval, ((*floats(16384.0), RELIABILITY),)
+    ),
+    "training.training_goodput": Case(
+        training.training_goodput,
+        ((*floats(16384.0), RELIABILITY),),
+        (
+            (*floats(1.0), RELIABILITY),
+            (*floats(1e7), RELIABILITY),
+            (*floats(1.0), changed(RELIABILITY, restart=0.0)),
+        ),
+    ),
+    "training.wall_clock": Case(
+        training.wall_clock,
+        ((EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY, RELIABILITY),),
+        ((DENSE, H100, RUN, ALONE, EFFICIENCY, RELIABILITY),),
+    ),
+    "training.plan_with_layout": Case(
+        training.plan_with_layout,
+        (
+            (EVERYTHING, H100, RUN, LAYOUT, *floats(30 * DAY), EFFICIENCY, RELIABILITY),
+            (EVERYTHING, H100, RUN, LAYOUT, *floats(900 * DAY), EFFICIENCY, RELIABILITY),
+        ),
+        (
+            (EVERYTHING, H100, RUN, LAYOUT, *floats(1.0), EFFICIENCY, RELIABILITY),
+            (DENSE, PHONE, RUN, ALONE, *floats(DAY), EFFICIENCY, RELIABILITY),
+        ),
+        reverse=False,
+    ),
+    "training.plan_for_devices": Case(
+        training.plan_for_devices,
+        ((EVERYTHING, H100, RUN, *floats(2560.0), EFFICIENCY, RELIABILITY),),
+        (
+            (DENSE, H100, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
+            (EVERYTHING, PHONE, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
+        ),
+        reverse=False,
+    ),
+    "training.fewest_devices_in_memory": Case(
+        training.fewest_devices_in_memory,
+        ((EVERYTHING, H100, RUN, EFFICIENCY),),
+        ((DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY),),
+    ),
+    "economics.capital_recovery_factor": Case(
+        economics.capital_recovery_factor,
+        (floats(0.08, 5.0),),
+        (floats(0.0, 5.0), floats(1e-6, 5.0), floats(1e-300, 0.1)),
+    ),
+    "economics.ownership_cost": Case(
+        economics.ownership_cost,
+        ((OWNERSHIP, *floats(1200.0, 600.0), SITE),),
+        ((changed(OWNERSHIP, discount_rate=0.0, price=0.0), *floats(0.0, 0.0), SITE),),
+    ),
+    "economics.hosting_rate": Case(economics.hosting_rate, (floats(184.0),)),
+    "economics.electricity_price": Case(economics.electricity_price, (floats(0.1),)),
+    "economics.token_cost": Case(
+        economics.token_cost,
+        ((POINT, SPREAD, CHAT, *floats(1e-3, 0.5)),),
+        ((POINT, SPREAD, changed(CHAT, cached_fraction=1.0), *floats(0.0, 1.0)),),
+    ),
+    "economics.api_cost": Case(
+        economics.api_cost,
+        ((API, CHAT, *floats(0.3)),),
+        ((API, changed(CHAT, cached_fraction=0.0), *floats(0.0)),),
+    ),
+    "economics.conversation_workload": Case(
+        economics.conversation_workload,
+        ((AGENT,),),
+        ((changed(AGENT, turns=1.0),), (changed(AGENT, user_tokens=0.0, output_tokens=0.0),)),
+    ),
+    "economics.instances": Case(
+        economics.instances,
+        (floats(50.0, 4.0, 1.0), floats(1.0, 4.0, 1.0)),
+        (floats(4.0, 4.0, 0.0), floats(0.0, 4.0, 0.0)),
+    ),
+    "economics.break_even": Case(
+        economics.break_even,
+        (floats(0.01, 5.0, 3.0, 1.0, 0.02), floats(0.03, 5.0, 3.0, 1.0, 0.02)),
+        (floats(0.04, 6.0, 3.0, 0.0, 0.02), floats(0.05, 5.0, 3.0, 1.0, 0.03)),
+    ),
+    "economics.margin": Case(economics.margin, (floats(3.0, 2.0),), (floats(3.0, 0.0),)),
+    "economics.learning_rate": Case(
+        economics.learning_rate,
+        ((jnp.asarray([1.0, 2.1, 3.5]), jnp.asarray([8.0, 5.0, 2.1])),),
+        ((jnp.asarray([2023.0, 2024.0]), jnp.asarray([8.0, 8.0])),),
+    ),
+    "carbon.operational_carbon": Case(
+        carbon.operational_carbon,
+        ((ENERGY, SITE),),
+        ((ENERGY, changed(SITE, carbon_intensity=0.0)),),
+    ),
+}
+
+
+def row(result: Any) -> np.ndarray:
+    """All numbers of a result, in a row."""
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(result)])
+
+
+class Point:
+    """A function around one point, seen as a function of the list of its float inputs."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        leaves, self.structure = jax.tree.flatten(arguments)
+        self.function = function
+        self.shapes = [np.shape(leaf) for leaf in leaves]
+        self.start = np.concatenate([np.ravel(np.asarray(leaf, float)) for leaf in leaves])
+        paths = jax.tree_util.tree_leaves_with_path(arguments)
+        self.names = [
+            f"{jax.tree_util.keystr(path)}[{i}]"
+            for path, leaf in paths
+            for i in range(np.size(leaf))
+        ]
+
+    def tree(self, numbers: np.ndarray) -> Any:
+        pieces = np.split(numbers, np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1])
+        leaves = [np.reshape(p, s) for p, s in zip(pieces, self.shapes, strict=True)]
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def push(self, numbers: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, slope = pushed_forward(self.function)(self.tree(numbers), self.tree(direction))
+        return row(value), row(slope)
+
+    def jacobian(self) -> np.ndarray:
+        """One column an input."""
+        basis = np.eye(len(self.start))
+        return np.stack([self.push(self.start, axis)[1] for axis in basis], axis=1)
+
+
+def points(which: str) -> list[Any]:
+    return [
+        pytest.param(case, getattr(case, which)[i], id=f"{name}-{i}")
+        for name, case in CASES.items()
+        for i in range(len(getattr(case, which)))
+    ]
+
+
+def test_every_public_function_has_a_case() -> None:
+    public = {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in MODULES
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert public - set(CASES) - set(EXCEPTIONS) == set()
+    assert set(EXCEPTIONS) - public == set(), "an exception for a function that is gone"
+
+
+@pytest.mark.parametrize(("case", "arguments"), points("generic"))
+def test_gradient_agrees_with_finite_differences(case: Case, arguments: tuple[Any, ...]) -> None:
+    point = Point(case.function, arguments)
+    still = np.zeros_like(point.start)
+    value, _ = point.push(point.start, still)
+    assert value.dtype == np.float64
+    assert np.all(np.isfinite(value))
+    size = np.where(value != 0, np.abs(value), 1.0)[:, None]
+    # In relative units, so that bytes per second and tokens weigh alike: elasticities.
+    jacobian = point.jacobian() * point.start / size
+    for i in np.flatnonzero(point.start):
+        step = 1e-4 * point.start[i] * (np.arange(len(point.start)) == i)
+        above, below = (point.push(point.start + s, still)[0] for s in (step, -step))
+        slope = (above - below) / 2e-4 / size[:, 0]
+        np.testing.assert_allclose(
+            jacobian[:, i], slope, rtol=1e-4, atol=2e-6, err_msg=point.names[i]
+        )
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments"), [p for p in points("generic") if p.values[0].reverse]
+)
+def test_reverse_mode_and_eager_evaluation_agree_with_jit(
+    case: Case, arguments: tuple[Any, ...]
+) -> None:
+    point = Point(case.function, arguments)
+    arguments = jax.tree.map(jnp.asarray, arguments)
+    result, pull = jax.vjp(lambda of: case.function(*of), arguments)
+    compiled, _ = point.push(point.start, np.zeros_like(point.start))
+    np.testing.assert_allclose(row(result), compiled, rtol=1e-12)
+    cotangent = jax.tree.map(lambda v: jnp.where(v != 0, 1.0 / jnp.where(v != 0, v, 1.0), 1.0), result)
+    (pulled,) = pull(cotangent)
+    scale = np.where(point.start != 0, np.abs(point.start), 1.0)
+    expected = row(cotangent) @ point.jacobian()
+    np.testing.assert_allclose(row(pulled) * scale, expected * scale, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("case", "arguments"), points("kinks"))
+def test_gradient_is_finite_at_kinks_and_zeros(case: Case, arguments: tuple[Any, ...]) -> None:
+    point = Point(case.function, arguments)
+    value, _ = point.push(point.start, np.zeros_like(point.start))
+    assert not np.any(np.isnan(value))
+    jacobian = point.jacobian()
+    broken = [point.names[i] for i in np.flatnonzero(~np.all(np.isfinite(jacobian), axis=0))]
+    assert broken == []

@@ -1,0 +1,64 @@
+"""Smooth maxima and root solves against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmecon import numerics
+from tests.problems import floats
+
+
+def test_smooth_maximum_is_the_p_norm() -> None:
+    assert numerics.smooth_maximum(*floats(3.0, 4.0), sharpness=2.0) == pytest.approx(5.0)
+    assert numerics.smooth_maximum(*floats(1.0, 2.0, 2.0), sharpness=2.0) == pytest.approx(3.0)
+
+
+def test_smooth_maximum_tends_to_the_maximum() -> None:
+    assert numerics.smooth_maximum(*floats(3.0, 4.0), sharpness=200.0) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e300])
+def test_smooth_maximum_keeps_its_range(scale: float) -> None:
+    value = numerics.smooth_maximum(*floats(3.0 * scale, 4.0 * scale), sharpness=2.0)
+    assert value == pytest.approx(5.0 * scale)
+
+
+def test_smooth_maximum_of_nothing_is_nothing() -> None:
+    assert numerics.smooth_maximum(*floats(0.0, 0.0), sharpness=4.0) == 0.0
+
+
+def test_smooth_minimum() -> None:
+    assert numerics.smooth_minimum(*floats(3.0, 4.0), 2.0) == pytest.approx(12.0 / 5.0)
+    assert numerics.smooth_minimum(*floats(0.0, 4.0), 2.0) == 0.0
+
+
+def cube_root(target: jax.Array) -> jax.Array:
+    return numerics.solve_increasing(lambda x: x**3 - target, 1e-3, 1e3)
+
+
+def test_root_and_its_implicit_gradient() -> None:
+    """The gradient of a cube root is 1/3 target ** (-2/3)."""
+    value, slope = jax.value_and_grad(cube_root)(jnp.asarray(8.0))
+    assert value == pytest.approx(2.0, rel=1e-10)
+    assert slope == pytest.approx(1.0 / 12.0, rel=1e-9)
+
+
+@pytest.mark.parametrize(("target", "end"), [(1e-12, 1e-3), (1e12, 1e3)])
+def test_root_outside_the_bracket_is_its_nearer_end(target: float, end: float) -> None:
+    assert cube_root(jnp.asarray(target)) == pytest.approx(end, rel=1e-12)
+
+
+def test_roots_under_vmap() -> None:
+    targets = jnp.asarray([1e-12, 1.0, 8.0, 27.0, 1e12])
+    expected = [1e-3, 1.0, 2.0, 3.0, 1e3]
+    np.testing.assert_allclose(jax.vmap(cube_root)(targets), expected, rtol=1e-10)
+
+
+def test_elasticity_of_a_cobb_douglas_function_is_its_exponents() -> None:
+    found = numerics.elasticity(lambda x, y: 7.0 * x**0.3 * y**-2.0, *floats(5.0, 0.1))
+    np.testing.assert_allclose(found, [0.3, -2.0], rtol=1e-12)
+
+
+def test_importing_the_library_switches_to_double_precision() -> None:
+    assert jnp.asarray(1.0).dtype == jnp.float64

@@ -1,0 +1,99 @@
+"""Waits against textbook queues, which are limits of the finite horizon's."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from llmecon import queueing
+from tests.problems import floats
+
+FOREVER = 1e15
+
+
+def mean_wait(load: float, capacity: float, servers: float, ca: float, cs: float, t: float) -> float:
+    return float(queueing.wait(*floats(load, capacity, servers, ca, cs, t)).mean)
+
+
+def erlang_c(servers: int, offered: float) -> float:
+    """Probability of waiting in M/M/c."""
+    last = offered**servers / math.factorial(servers) * servers / (servers - offered)
+    return last / (sum(offered**n / math.factorial(n) for n in range(servers)) + last)
+
+
+@pytest.mark.parametrize("load", [0.1, 0.5, 0.9, 0.99])
+def test_mm1(load: float) -> None:
+    """M/M/1 (Kleinrock 1975): load / (mu (1 - load)), exactly."""
+    expected = load / (5.0 * (1 - load))
+    assert mean_wait(load, 5.0, 1.0, 1.0, 1.0, FOREVER) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("load", [0.1, 0.5, 0.9])
+def test_md1(load: float) -> None:
+    """M/D/1 (Pollaczek-Khinchine): half of M/M/1's."""
+    expected = load / (2 * 5.0 * (1 - load))
+    assert mean_wait(load, 5.0, 1.0, 1.0, 0.0, FOREVER) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("load", "cs"), [(0.3, 2.0), (0.8, 0.5)])
+def test_mg1(load: float, cs: float) -> None:
+    """Pollaczek-Khinchine: load (1 + cs²) / (2 mu (1 - load))."""
+    expected = load * (1 + cs**2) / (2 * 5.0 * (1 - load))
+    assert mean_wait(load, 5.0, 1.0, 1.0, cs, FOREVER) == pytest.approx(expected, rel=1e-6)
+
+
+def test_kingman() -> None:
+    """Kingman 1961: load/(1 - load) (ca² + cs²)/2 service times."""
+    expected = 0.9 / 0.1 * (1.5**2 + 0.7**2) / 2 / 5.0
+    assert mean_wait(0.9, 5.0, 1.0, 1.5, 0.7, FOREVER) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("servers", [2, 5, 20])
+@pytest.mark.parametrize("load", [0.8, 0.95])
+def test_mmc(servers: int, load: float) -> None:
+    """M/M/c: Erlang's C over spare capacity, which Sakasegawa's exponent meets within a few %."""
+    expected = erlang_c(servers, servers * load) / (5.0 * (1 - load))
+    assert mean_wait(load, 5.0, servers, 1.0, 1.0, FOREVER) == pytest.approx(expected, rel=0.07)
+
+
+@pytest.mark.parametrize("load", [1.5, 3.0, 100.0])
+def test_overload_is_a_growing_backlog(load: float) -> None:
+    """A fluid queue grows by load - 1 services a service; over a horizon T that is T (load-1)/2."""
+    found = mean_wait(load, 5.0, 10.0, 1.0, 1.0, 3600.0)
+    assert found == pytest.approx(3600 * (load - 1) / 2, rel=1e-3)
+
+
+def test_at_capacity_the_wait_grows_with_the_root_of_the_horizon() -> None:
+    """At load 1 the formula is T/4 sqrt(8 k / (capacity T))."""
+    found = mean_wait(1.0, 5.0, 10.0, 1.0, 1.0, 3600.0)
+    assert found == pytest.approx(900 * math.sqrt(8 / (5 * 3600)), rel=1e-9)
+
+
+def test_both_branches_meet_at_capacity() -> None:
+    below, above = (mean_wait(load, 5.0, 10.0, 1.0, 1.0, 3600.0) for load in (1 - 1e-9, 1 + 1e-9))
+    assert below == pytest.approx(above, rel=1e-6)
+
+
+def test_clockwork_queue_below_capacity_never_waits() -> None:
+    assert mean_wait(0.9, 5.0, 1.0, 0.0, 0.0, 3600.0) == 0.0
+
+
+def test_quantile_of_mm1() -> None:
+    """M/M/1: P(wait > t) = load exp(-(1 - load) mu t)."""
+    wait = queueing.wait(*floats(0.8, 5.0, 1.0, 1.0, 1.0, FOREVER))
+    t = float(wait.quantile(floats(0.95)[0]))
+    assert 0.8 * math.exp(-0.2 * 5.0 * t) == pytest.approx(0.05, rel=1e-5)
+    assert wait.quantile(floats(0.1)[0]) == 0.0
+
+
+@pytest.mark.parametrize("cv", [0.3, 1.0, 2.3])
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
+def test_lognormal_quantile(cv: float, q: float) -> None:
+    sigma = math.sqrt(math.log(1 + cv**2))
+    expected = stats.lognorm(sigma, scale=math.exp(-(sigma**2) / 2)).ppf(q)
+    assert queueing.lognormal_quantile(*floats(q, cv)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lognormal_without_spread_is_its_mean() -> None:
+    np.testing.assert_array_equal(queueing.lognormal_quantile(*floats(0.99, 0.0)), 1.0)
