@@ -64,7 +64,7 @@ def test_misspelt_id_gets_one_helpful_line(look_up: object, typed: str, meant: s
 
 
 def test_unknown_table_lists_the_tables() -> None:
-    with pytest.raises(InputError, match="no table 'gpus'.*xpus"):
+    with pytest.raises(InputError, match=r"no table 'gpus'.*xpus"):
         catalog.table("gpus")
 
 

@@ -65,6 +65,8 @@ EXCEPTIONS = {
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
     "serving.deployment_of": "divides whole devices into whole groups",
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
+    "serving.full_rate": "operating_point at largest_batch, both tested",
+    "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
     "training.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
 }
 
@@ -312,20 +314,6 @@ CASES: dict[str, Case] = {
         serving.prefill_rate,
         ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
         ((DENSE, H100, LONE, changed(CHAT, cached_fraction=1.0), EFFICIENCY),),
-    ),
-    "serving.full_rate": Case(
-        serving.full_rate,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
-        ((EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY),),
-    ),
-    "serving.operating_point_at": Case(
-        serving.operating_point_at,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(0.05)),),
-        (
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(1e-9)),
-            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1e9)),
-        ),
-        reverse=False,
     ),
     "serving.serve": Case(
         serving.serve,
@@ -600,7 +588,7 @@ def test_reverse_mode_and_eager_evaluation_agree_with_jit(
     result, pull = jax.vjp(lambda of: case.function(*of), arguments)
     compiled, _ = point.push(point.start, np.zeros_like(point.start))
     np.testing.assert_allclose(row(result), compiled, rtol=1e-12)
-    cotangent = jax.tree.map(lambda v: jnp.where(v != 0, 1.0 / jnp.where(v != 0, v, 1.0), 1.0), result)
+    cotangent = jax.tree.map(lambda v: 1.0 / jnp.where(v != 0, v, 1.0), result)
     (pulled,) = pull(cotangent)
     scale = np.where(point.start != 0, np.abs(point.start), 1.0)
     expected = row(cotangent) @ point.jacobian()

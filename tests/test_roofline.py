@@ -102,7 +102,7 @@ def test_sliding_window_stops_growing() -> None:
 
 
 def test_attended_pairs_of_a_sliding_window_by_counting() -> None:
-    """Token t of a windowed layer sees min(t, window) others; continuous, so within half a token."""
+    """Token t of a windowed layer sees min(t, window) others, half a token at its own place."""
     llm = changed(catalog.llm("gemma-3-27b"), window=64.0, layers=1.0, windowed_layers=1.0)
     for past, new in [(0, 128), (0, 40), (30, 100), (500, 20)]:
         counted = sum(min(t + 0.5, 64) for t in range(past, past + new))

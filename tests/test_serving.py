@@ -173,7 +173,7 @@ def test_impossible_targets_and_models_have_no_capacity() -> None:
 
 
 def test_operating_point_at_a_pace() -> None:
-    point = evaluate(serving.operating_point_at, *SPREAD_SYSTEM, *floats(0.05))
+    point = jax.jit(serving.operating_point_at)(*SPREAD_SYSTEM, *floats(0.05))
     assert point.tpot == pytest.approx(0.05, rel=1e-9)
 
 
@@ -218,5 +218,5 @@ def test_usual_layout(xpus: int, tensor: int, pipeline: int) -> None:
 
 
 def test_layout_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(InputError, match="12 devices .* groups of 8.*such as 16"):
+    with pytest.raises(InputError, match=r"12 devices .* groups of 8.*such as 16"):
         serving.deployment_of(12, H100, precision("bf16"))

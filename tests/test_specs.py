@@ -29,7 +29,7 @@ def test_block_formats_count_their_scales() -> None:
 
 
 def test_unknown_precision_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="fp16.*bf16, fp8, fp4, int4"):
+    with pytest.raises(InputError, match=r"fp16.*bf16, fp8, fp4, int4"):
         specs.precision("fp16")
 
 

@@ -53,6 +53,11 @@ def choose_scripts(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Load the chart script only where there are charts, and no script twice."""
+    if "body" in context:
+        # A list's children must be list items for a screen reader; these have a role of their own.
+        context["body"] = context["body"].replace(
+            'role="list" class="citation-list"', 'class="citation-list"'
+        )
     if 'class="llmecon-chart"' in context.get("body", ""):
         app.add_js_file("vendor/vega.js", defer="defer", priority=400)
     seen: set[str] = set()

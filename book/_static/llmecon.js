@@ -73,7 +73,7 @@
     for (const table of document.querySelectorAll(".cell_output table")) {
       if (!table.closest(".llmecon-scroll, .pst-scrollable-table-container")) scroller(table, "Table");
       for (const cell of table.querySelectorAll("td")) {
-        if (/^[+\u2212-]?[\d.,]+%?$/.test(cell.textContent.trim())) cell.classList.add("number");
+        if (/^(?:\u2013|[+\u2212-]?[\d.,]+%?)$/.test(cell.textContent.trim())) cell.classList.add("number");
       }
     }
     const reachable = () => {

@@ -231,7 +231,7 @@ def _kernels() -> Iterator[Path]:
         write_kernel_spec(
             Path(scratch) / "kernels" / "python3",
             overrides={"env": environment},
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=CRITICAL"],
         )
         os.environ["JUPYTER_PATH"] = scratch
         try:

@@ -1,0 +1,101 @@
+"""Every chapter executed at two parameter sets, and what it says compared with what it computed."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from llmecon import catalog, paths
+from llmecon.publishing import execute, results, scenario
+
+SETS = ("default", "mixture")
+CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
+
+
+@pytest.fixture(scope="session")
+def executed() -> dict[tuple[str, str], Path]:
+    """The executed notebooks; those that the build has made already are not made again."""
+    found = {}
+    for name in SETS:
+        parameters = scenario.load(paths.BOOK / "parameters" / f"{name}.yaml")
+        runs = [
+            execute.Execution(
+                chapter,
+                scenario.validate(chapter, parameters.values(chapter)),
+                paths.BUILD / "executed" / name / f"{chapter.slug}.ipynb",
+            )
+            for chapter in scenario.chapters()
+        ]
+        execute.execute(runs, print)
+        found.update({(name, run.chapter.slug): run.output for run in runs})
+    return found
+
+
+@pytest.fixture(params=[(s, c) for s in SETS for c in CHAPTERS], ids="-".join)
+def run(
+    request: pytest.FixtureRequest, executed: dict[tuple[str, str], Path]
+) -> tuple[str, nbformat.NotebookNode]:
+    name, chapter = request.param
+    parameters = scenario.load(paths.BOOK / "parameters" / f"{name}.yaml")
+    model = scenario.validate(
+        scenario.chapter(chapter), parameters.values(scenario.chapter(chapter))
+    )["model"]
+    return str(model), nbformat.read(executed[name, chapter], as_version=4)
+
+
+def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def prose(notebook: nbformat.NotebookNode) -> str:
+    return "\n".join(
+        output.data["text/markdown"]
+        for output in outputs(notebook)
+        if "text/markdown" in output.get("data", {})
+    )
+
+
+def test_runs_to_the_end_without_errors_or_warnings(
+    run: tuple[str, nbformat.NotebookNode],
+) -> None:
+    _, notebook = run
+    assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source)
+    kinds = {output.output_type for output in outputs(notebook)}
+    assert "error" not in kinds
+    assert "stream" not in kinds, [o.text for o in outputs(notebook) if o.output_type == "stream"]
+
+
+def test_speaks_of_the_model_it_was_given(run: tuple[str, nbformat.NotebookNode]) -> None:
+    model, notebook = run
+    assert str(catalog.row("models", model)["name"]) in prose(notebook)
+
+
+def test_no_sentence_holds_a_number_that_failed(run: tuple[str, nbformat.NotebookNode]) -> None:
+    _, notebook = run
+    failed = re.findall(r".*\b(?:nan|NaN|inf|None|unknown|e\+\d\d)\b.*", prose(notebook))
+    assert not failed
+
+
+def test_every_chart_is_described(run: tuple[str, nbformat.NotebookNode]) -> None:
+    _, notebook = run
+    charts = [
+        output.data["text/html"]
+        for output in outputs(notebook)
+        if "llmecon-chart" in output.get("data", {}).get("text/html", "")
+    ]
+    assert len(charts) >= 5
+    assert all(re.search(r'role="img" aria-label="[^"]{20,}"', chart) for chart in charts)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_headline_numbers_follow_the_parameters(
+    chapter: str, executed: dict[tuple[str, str], Path]
+) -> None:
+    first, second = (
+        {h.name: h.value for h in results.collect(executed[name, chapter])} for name in SETS
+    )
+    assert first.keys() == second.keys()
+    assert len(first) >= 4
+    changed = [name for name in first if first[name] != second[name]]
+    assert len(changed) > len(first) / 2
