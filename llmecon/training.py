@@ -122,7 +122,8 @@ class TrainingPlan(eqx.Module):
         goodput: share of wall-clock that advances the run.
         checkpoint_interval: best time between checkpoints, s.
         feasible: 1 where the memory suffices and the deadline, if any, is met, else 0.
-        fits: 1 where some layout fits the memory, else 0.
+        fits: 1 where the layout is possible and the memory suffices, else 0.
+        possible: 1 where the layout can be wired and every replica has work, else 0.
     """
 
     layout: TrainingLayout
@@ -133,6 +134,7 @@ class TrainingPlan(eqx.Module):
     checkpoint_interval: Scalar
     feasible: Scalar
     fits: Scalar
+    possible: Scalar
 
 
 def flops_per_token(llm: LLM, run: TrainingRun) -> Scalar:
@@ -364,16 +366,18 @@ def _plan(
 ) -> TrainingPlan:
     step = training_step(llm, xpu, run, layout, efficiency)
     seconds = wall_clock(llm, xpu, run, layout, efficiency, reliability)
-    fits = (
-        (step.memory <= xpu.memory * efficiency.usable_memory * (1.0 + 1e-9))
-        & (layout.tensor <= xpu.link_domain)
+    # A layout is possible if links join its devices, and every replica has work.
+    slack = 1.0 + 1e-9
+    possible = (
+        (layout.tensor <= xpu.link_domain)
         & (layout.pipeline <= llm.layers)
-        & (layout.data >= 1.0)
-        & (layout.data * run.sequence <= run.global_batch * (1.0 + 1e-9))
+        & (layout.data * slack >= 1.0)
+        & (layout.data * run.sequence <= run.global_batch * slack)
         & ((layout.devices <= 1.0) | (xpu.link_domain > 1.0))
     )
+    fits = possible & (step.memory <= xpu.memory * efficiency.usable_memory * slack)
     # A root is found to twelve digits; a deadline met to nine is met.
-    in_time = seconds <= deadline * (1.0 + 1e-9)
+    in_time = seconds <= deadline * slack
     return TrainingPlan(
         layout=layout,
         seconds=seconds,
@@ -383,6 +387,7 @@ def _plan(
         checkpoint_interval=checkpoint_interval(layout.devices, reliability),
         feasible=jnp.where(fits & in_time, 1.0, 0.0),
         fits=jnp.where(fits, 1.0, 0.0),
+        possible=jnp.where(possible, 1.0, 0.0),
     )
 
 
@@ -415,7 +420,7 @@ def plan_for_devices(
         return _plan(llm, xpu, run, spread, efficiency, reliability, jnp.asarray(jnp.inf))
 
     def score(plan: TrainingPlan) -> Scalar:
-        return jnp.log(plan.seconds) + jnp.where(plan.fits > 0.0, 0.0, 1e9)
+        return jnp.where(plan.fits > 0.0, jnp.log(plan.seconds), _unfit(plan))
 
     return _best(plan, given, score)
 
@@ -452,9 +457,10 @@ def plan_for_deadline(
         return plan_with_layout(llm, xpu, run, layout, deadline, efficiency, reliability)
 
     def score(plan: TrainingPlan) -> Scalar:
-        # Feasible plans compete on devices, infeasible ones on time, those that do not fit last.
-        too_late = 1e6 + jnp.log(plan.seconds) + jnp.where(plan.fits > 0.0, 0.0, 1e9)
-        return jnp.where(plan.feasible > 0.0, jnp.log(plan.layout.devices), too_late)
+        # Feasible plans compete on devices, those that fit on time, the rest on memory.
+        too_late = 1e6 + jnp.log(plan.seconds)
+        fitting = jnp.where(plan.feasible > 0.0, jnp.log(plan.layout.devices), too_late)
+        return jnp.where(plan.fits > 0.0, fitting, _unfit(plan))
 
     return _best(plan, given, score)
 
@@ -500,6 +506,11 @@ def plan_with_layout(
     in_memory = solve_increasing(too_large, 1.0, most)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
     return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
+
+
+def _unfit(plan: TrainingPlan) -> Scalar:
+    """Score of a plan that does not fit: the one nearest to fitting shows best what is missing."""
+    return 1e9 + jnp.log(plan.step.memory) + jnp.where(plan.possible > 0.0, 0.0, 1e9)
 
 
 def _best(

@@ -210,6 +210,19 @@ def test_mixture_reads_the_experts_it_touches() -> None:
     assert cost.bytes / 2 == pytest.approx(12.9e9, rel=0.015)
 
 
+def test_mixture_multiplies_its_active_experts() -> None:
+    """Mixtral, 1000 tokens: 2 FLOPs for each of 2 x 3 x 4096 x 14336 weights in 32 layers."""
+    llm = catalog.llm("mixtral-8x7b")
+    plain = changed(llm, experts_per_token=0.0)
+    cost, rest = (
+        roofline.forward_pass(of, H100, Deployment(), IDEAL, *floats(10.0, 100.0, 0.0))
+        for of in (llm, plain)
+    )
+    extra = 2 * 1000 * 32 * 2 * 3 * 4096 * 14336
+    assert cost.flops - rest.flops == pytest.approx(extra)
+    assert cost.compute - rest.compute == pytest.approx(extra / 989.4e12)
+
+
 def test_kernels_and_host_work_add_up() -> None:
     """Llama 3.1 8B: 32 layers of 7 + 3 kernels, one step's and three sequences' host work."""
     slow = changed(IDEAL, kernel_time=1e-6, host_time=1e-3, host_time_per_sequence=1e-4)

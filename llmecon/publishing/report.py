@@ -22,10 +22,11 @@ from llmecon.publishing import execute, scenario
 # Pages whose entries a chapter links to; the report appends those it uses.
 _APPENDICES = {"glossary": "Terms", "references": "References"}
 
-# What a page of a site has and a single page hasn't: navigation, search, downloads.
+# What a page of a site has and a single page hasn't: navigation, search, downloads. The header's
+# own element stays, empty: the theme's script measures it.
 _NAVIGATION = (
-    "#pst-header, #pst-primary-sidebar, #pst-primary-sidebar-modal, #pst-search-dialog, #searchbox,"
-    " .sidebar-toggle.primary-toggle, .search-button, .dropdown-download-buttons,"
+    "#pst-header > *, #pst-primary-sidebar, #pst-primary-sidebar-modal, #pst-search-dialog,"
+    " #searchbox, .sidebar-toggle.primary-toggle, .search-button, .dropdown-download-buttons,"
     " .prev-next-footer, .toctree-wrapper, #pst-back-to-top, #jb-print-docs-body"
 )
 _NEEDLESS_SCRIPT = re.compile(r"searchtools|language_data|searchindex|fontawesome|^DOCUMENTATION_")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 from IPython.display import Markdown, display
 
 from llmecon.publishing import words
@@ -79,6 +80,24 @@ def say(markdown: str) -> None:
         markdown: The prose, in Markdown.
     """
     display(Markdown(markdown))
+
+
+def table(frame: pd.DataFrame, label: str) -> None:
+    """Show a table that scrolls inside its own box on a narrow screen.
+
+    Args:
+        frame: Its cells as a reader should see them; numbers already in words.
+        label: What the table holds, for readers who can't see it.
+    """
+    rows = frame.to_html(index=False, border=0, justify="left", na_rep="–")
+    display(
+        {
+            "text/html": f'<div class="llmecon-scroll" role="region" tabindex="0" '
+            f'aria-label="{html.escape(label)}">{rows}</div>',
+            "text/plain": frame.to_string(index=False),
+        },
+        raw=True,
+    )
 
 
 def collect(notebook: Path) -> list[Headline]:

@@ -110,6 +110,38 @@ def quantity(x: float, unit: str) -> str:
     return f"{number(x)}{_SPACE}{unit}" if unit else number(x)
 
 
+def mass(kilograms: float) -> str:
+    """A mass in the unit that fits: `44 g`, `1.2 kg`, `3,400 t`.
+
+    Args:
+        kilograms: Mass [kg].
+    """
+    size = abs(kilograms)
+    for scale, unit in ((1e3, "t"), (1.0, "kg")):
+        if size >= scale:
+            return f"{number(kilograms / scale)}{_SPACE}{unit}"
+    return f"{number(kilograms * 1e3)}{_SPACE}g"
+
+
+def energy(joules: float) -> str:
+    """An energy in the unit that fits: `0.4 Wh`, `12 kWh`, `3,400 MWh`.
+
+    Args:
+        joules: Energy [J].
+    """
+    watt_hours = joules / 3600
+    size = abs(watt_hours)
+    for scale, unit in ((1e6, "MWh"), (1e3, "kWh")):
+        if size >= scale:
+            return f"{number(watt_hours / scale)}{_SPACE}{unit}"
+    return f"{number(watt_hours)}{_SPACE}Wh"
+
+
+def sources(keys: str) -> str:
+    """Bibliography keys joined by semicolons, as a list with room to wrap."""
+    return ", ".join(keys.split(";"))
+
+
 def listing(items: Iterable[object]) -> str:
     """Several things in a sentence: `a`, `a and b`, `a, b and c`."""
     return humanize.natural_list([str(item) for item in items])
