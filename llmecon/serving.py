@@ -451,7 +451,8 @@ def best_deployment(
     served, room = jax.vmap(score)(layouts)
     good = served >= (1.0 - TOLERATED_LOSS) * jnp.max(served)
     smallest = jnp.argmin(jnp.where(good, layouts.xpus, jnp.inf))
-    best = jnp.where(jnp.max(served) > 0.0, smallest, jnp.argmax(room))
+    roomiest = jnp.argmax(room + 1e-9 * layouts.xpus)
+    best = jnp.where(jnp.max(served) > 0.0, smallest, roomiest)
     chosen = jax.tree.map(lambda leaf: leaf[best], layouts)
     return chosen, capacity(llm, xpu, chosen, workload, efficiency, target)
 

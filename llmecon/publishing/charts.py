@@ -4,19 +4,16 @@ Titles and colour keys become HTML, so that they wrap on a phone and are read al
 """
 
 import json
-import math
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import words
+from llmecon.publishing import draw, words
 from llmecon.publishing.figure import Chart, show
-from llmecon.publishing.theme import GRID, INK, PALETTE, QUIET, SURFACE, colour, colours
+from llmecon.publishing.theme import INK, PALETTE, SURFACE, colour, colours
 
 __all__ = [
     "bars",
@@ -28,17 +25,6 @@ __all__ = [
     "stacked",
     "timeline",
 ]
-
-_CHARACTER_PX = 6.6
-_LINE_PX = 15.0
-_LABEL = 26  # characters of a label before it is wrapped
-
-_TICKS = alt.ExprRef(expr="max(3, width / 80)")
-# Plain thousands and millions; SI's G reads as "giga" beside a price, so billions are "bn".
-_NUMBERS = (
-    "datum.value == 0 || abs(datum.value) >= 1000"
-    " ? replace(format(datum.value, '~s'), 'G', 'bn') : format(datum.value, '~g')"
-)
 
 
 def bars(
@@ -83,11 +69,13 @@ def bars(
         columns["group"] = group
     if reference:
         columns["reference"] = reference
-    rows, note = _tidy(frame, columns, positive=("value",) if log else (), optional=("reference",))
+    rows, note = draw.tidy(
+        frame, columns, positive=("value",) if log else (), optional=("reference",)
+    )
     if ranked:
         rows = rows.sort_values("value", ascending=False, kind="stable")
     rows["text"] = [words.number(v, 3) for v in rows["value"]]
-    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
     ends = rows[["value", "reference"]] if reference else rows[["value"]]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
 
@@ -109,16 +97,18 @@ def bars(
     if highlight is not None and not group:
         strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.55))
 
-    scale: dict[str, Any] = {"range": [0, _room(10 + _CHARACTER_PX * rows["text"].str.len().max())]}
+    scale: dict[str, Any] = {
+        "range": [0, draw.room(10 + draw.CHARACTER_PX * rows["text"].str.len().max())]
+    }
     axis: Any = alt.Axis(title=unit, labels=False, grid=False, titleAnchor="start")
     if log:
-        domain, ticks = _decades(low, high)
+        domain, ticks = draw.decades(low, high)
         scale |= {"type": "log", "domain": domain, "nice": False}
-        axis = _axis(unit, values=ticks)
+        axis = draw.axis(unit, values=ticks)
     else:
         scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
-    chosen = f"datum.value == {json.dumps(_wrapped(highlight or '', _LABEL))}"
-    y = _labels(
+    chosen = f"datum.value == {json.dumps(draw.wrapped(highlight or '', draw.LABEL))}"
+    y = draw.labels(
         labelFontWeight=alt.condition(chosen, alt.value("bold"), alt.value("normal"))
         if highlight is not None
         else "normal"
@@ -154,12 +144,12 @@ def bars(
         layers.append(mark.encode(x="reference:Q", color=alt.value(INK)))
         key.append((f"◆ {reference_name}", ""))
     layers.append(base.mark_text(align="left", dx=9).encode(x=alt.X(f"{edge}:Q"), text="text:N"))
-    return _finish(
+    return draw.finish(
         alt.layer(*layers),
         title,
         subtitle,
         note,
-        height=_rows_height(len(rows), rows["lines"]),
+        height=draw.rows_height(len(rows), rows["lines"]),
         key=key,
     )
 
@@ -216,7 +206,7 @@ def lines(
     if point_label:
         columns["point"] = point_label
     positive = tuple(c for c, log in (("x", log_x), ("y", log_y), ("low", log_y)) if log)
-    rows, note = _tidy(frame, columns, positive=[c for c in positive if c in columns])
+    rows, note = draw.tidy(frame, columns, positive=[c for c in positive if c in columns])
     rows = rows.sort_values(["series", "x"], kind="stable")
     names = list(dict.fromkeys(frame[series].astype(str)))
     names = [name for name in names if name in set(rows["series"].astype(str))]
@@ -225,20 +215,24 @@ def lines(
     seen_y = [rows[c] for c in ("y", "low", "high") if c in rows] + [
         pd.Series(rules_y, dtype=float)
     ]
-    x_scale = _scale(pd.concat([rows["x"], pd.Series(rules_x, dtype=float)]), log_x)
-    y_scale = _scale(pd.concat(seen_y), log_y, floor=True)
+    x_scale = draw.scale(pd.concat([rows["x"], pd.Series(rules_x, dtype=float)]), log_x)
+    y_scale = draw.scale(pd.concat(seen_y), log_y, floor=True)
     last = rows.groupby("series", sort=False).tail(1).copy()
-    last["lines"] = [_wrapped(name, 18) for name in last["series"]]
-    last["at"] = _apart(last, y_scale, height)
+    last["lines"] = [draw.wrapped(name, 18) for name in last["series"]]
+    last["at"] = draw.apart(last, y_scale, height)
     longest = max(len(part) for text in last["lines"] for part in text.split("\n"))
 
-    right = _room(14 + _CHARACTER_PX * longest)
+    right = draw.room(14 + draw.CHARACTER_PX * longest)
     x_axis = alt.X(
         "x:Q",
         scale=alt.Scale(**x_scale.arguments, range=[0, right]),
-        axis=_axis(x_title, values=x_scale.ticks, tickCount=_TICKS, grid=False, domain=True),
+        axis=draw.axis(
+            x_title, values=x_scale.ticks, tickCount=draw.TICKS, grid=False, domain=True
+        ),
     )
-    y_axis = alt.Y("y:Q", scale=alt.Scale(**y_scale.arguments), axis=_top_axis(y_title, y_scale))
+    y_axis = alt.Y(
+        "y:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y_title, y_scale)
+    )
     paint = alt.Color(
         "series:N",
         scale=alt.Scale(domain=names, range=[colour(hues[name]) for name in names]),
@@ -254,7 +248,7 @@ def lines(
     layers: list[Chart] = []
     if band:
         layers.append(base.mark_area(opacity=0.16).encode(y="low:Q", y2="high:Q"))
-    layers += _rules(rules_x, x_scale, rules_y, right, height)
+    layers += draw.rules(rules_x, x_scale, rules_y, right, height)
     layers.append(base.mark_line())
     # Even where no points are drawn, wide invisible ones make the tooltips easy to hit.
     dots = base.mark_point(filled=True, size=42 if points else 160, opacity=1 if points else 0)
@@ -264,7 +258,7 @@ def lines(
         .mark_text(align="left", dx=8, lineBreak="\n", lineHeight=13, fontWeight="bold")
         .encode(x="x:Q", y=alt.Y("at:Q"), text="lines:N", color=paint)
     )
-    return _finish(alt.layer(*layers), title, subtitle, note, height=height)
+    return draw.finish(alt.layer(*layers), title, subtitle, note, height=height)
 
 
 def frontier(
@@ -339,21 +333,21 @@ def elasticities(
         ValueError: If no effect is finite.
     """
     frame = pd.DataFrame({"label": list(effects), "value": [float(v) for v in effects.values()]})
-    rows, note = _tidy(frame, {"label": "label", "value": "value"})
+    rows, note = draw.tidy(frame, {"label": "label", "value": "value"})
     rows = rows.iloc[np.argsort(-rows["value"].abs(), kind="stable")].head(most)
-    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
-    rows["text"] = [_signed(v) for v in rows["value"]]
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
+    rows["text"] = [draw.signed(v) for v in rows["value"]]
     widest = float(rows["value"].abs().max()) or 1.0
     low, high = min(0.0, float(rows["value"].min())), max(0.0, float(rows["value"].max()))
-    pad = 12 + _CHARACTER_PX * int(rows["text"].str.len().max())
+    pad = 12 + draw.CHARACTER_PX * int(rows["text"].str.len().max())
     scale = alt.Scale(
         domain=[low, high] if low < high else [0, widest],
         nice=False,
-        range=[pad if low < 0 else 0, _room(pad if high > 0 else 0)],
+        range=[pad if low < 0 else 0, draw.room(pad if high > 0 else 0)],
     )
     base = alt.Chart(rows).encode(
         x=alt.X("value:Q", scale=scale, axis=None),
-        y=_labels(),
+        y=draw.labels(),
         color=alt.condition(
             "datum.value < 0", alt.value(colour("teal")), alt.value(colour("orange"))
         ),
@@ -375,12 +369,12 @@ def elasticities(
     )
     key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
     unit = f"Change of {outcome}, in percent, for 1% more of the input"
-    return _finish(
+    return draw.finish(
         chart,
         title,
         f"{subtitle} {unit}".strip(),
         note,
-        height=_rows_height(len(rows), rows["lines"]),
+        height=draw.rows_height(len(rows), rows["lines"]),
         key=key if low < 0 < high else [],
     )
 
@@ -414,7 +408,7 @@ def stacked(
     Raises:
         ValueError: If no row can be drawn, or a value is negative.
     """
-    rows, note = _tidy(frame, {"label": label, "part": part, "value": value})
+    rows, note = draw.tidy(frame, {"label": label, "part": part, "value": value})
     if (rows["value"] < 0).any():
         raise ValueError(f"a stacked chart needs values of at least 0 in column {value!r}")
     rows = rows.groupby(["label", "part"], sort=False, as_index=False).agg(value=("value", "sum"))
@@ -427,7 +421,7 @@ def stacked(
         words.percent(s) if share else words.number(v)
         for v, s in zip(rows["value"], rows["of"], strict=True)
     ]
-    rows["lines"] = [_wrapped(name, _LABEL) for name in rows["label"]]
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
     parts = list(dict.fromkeys(rows["part"].astype(str)))
     hues = {name: list(PALETTE)[i % len(PALETTE)] for i, name in enumerate(parts)}
     total = rows.groupby("lines", sort=False, as_index=False).agg(
@@ -435,15 +429,15 @@ def stacked(
     )
     total["text"] = [words.number(v, 3) for v in total["sum"]]
 
-    longest = 0 if share else 10 + _CHARACTER_PX * int(total["text"].str.len().max())
+    longest = 0 if share else 10 + draw.CHARACTER_PX * int(total["text"].str.len().max())
     scale = alt.Scale(
         domain=[0, 1 if share else float(rows["end"].max()) or 1.0],
         nice=False,
-        range=[0, _room(longest)],
+        range=[0, draw.room(longest)],
     )
-    axis = _axis("Share [%]" if share else unit, labels=False, grid=False)
+    axis = draw.axis("Share [%]" if share else unit, labels=False, grid=False)
     base = alt.Chart(rows).encode(
-        y=_labels(),
+        y=draw.labels(),
         tooltip=[
             alt.Tooltip("label:N", title=label),
             alt.Tooltip("part:N", title=part),
@@ -476,12 +470,12 @@ def stacked(
             .mark_text(align="left", dx=6, fontWeight="bold")
             .encode(x="end:Q", y=alt.Y("lines:N", sort=None), text="text:N")
         )
-    return _finish(
+    return draw.finish(
         alt.layer(*layers),
         title,
         subtitle,
         note,
-        height=_rows_height(len(total), rows["lines"], 34),
+        height=draw.rows_height(len(total), rows["lines"], 34),
         key=[(name, colour(hues[name])) for name in parts],
     )
 
@@ -519,12 +513,14 @@ def heatmap(
     Raises:
         ValueError: If no cell can be drawn.
     """
-    rows, note = _tidy(frame, {"x": x, "y": y, "value": value}, positive=("value",) if log else ())
+    rows, note = draw.tidy(
+        frame, {"x": x, "y": y, "value": value}, positive=("value",) if log else ()
+    )
     rows["text"] = [words.number(v) for v in rows["value"]]
-    rows["x"], rows["y"] = rows["x"].map(_name), rows["y"].map(_name)
+    rows["x"], rows["y"] = rows["x"].map(draw.name), rows["y"].map(draw.name)
     depth = np.log(rows["value"]) if log else rows["value"]
     span = float(depth.max() - depth.min()) or 1.0
-    rows["depth"] = _shortened(0.06 + 0.64 * (depth - depth.min()) / span)
+    rows["depth"] = draw.shortened(0.06 + 0.64 * (depth - depth.min()) / span)
     base = alt.Chart(rows).encode(
         x=alt.X("x:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, orient="top")),
         y=alt.Y(
@@ -556,7 +552,7 @@ def heatmap(
             "bandwidth('x') > 6 * length(datum.text)", alt.value(1), alt.value(0)
         ),
     )
-    return _finish(
+    return draw.finish(
         alt.layer(tiles, text),
         title,
         f"{subtitle} [{unit}]" if subtitle else unit,
@@ -597,7 +593,7 @@ def timeline(
     columns = {"x": time, "delivered": delivered, "read": read} | (
         {"wanted": wanted} if wanted else {}
     )
-    rows, note = _tidy(frame, columns)
+    rows, note = draw.tidy(frame, columns)
     names = {"delivered": "delivered", "read": "read", "wanted": "read without waiting"}
     kept = [name for name in names if name in rows]
     long = rows.melt("x", kept, "kind", "y").assign(series=lambda f: f["kind"].map(names))
@@ -622,236 +618,3 @@ def timeline(
     if note:
         chart.usermeta = {**chart.usermeta, "note": note}
     return chart
-
-
-# ---------------------------------------------------------------------------- parts
-
-
-@dataclass(frozen=True)
-class _Scale:
-    log: bool
-    domain: list[float]
-    ticks: list[float] | None
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return {"type": "log" if self.log else "linear", "domain": self.domain, "nice": False}
-
-    def fraction(self, values: pd.Series) -> pd.Series:
-        """Where values lie between the domain's ends, 0 to 1."""
-        low, high = self.domain
-        if self.log:
-            return values.map(math.log).sub(math.log(low)).div(math.log(high) - math.log(low))
-        return values.sub(low).div(high - low)
-
-    def value(self, fraction: float) -> float:
-        low, high = self.domain
-        if self.log:
-            return math.exp(math.log(low) + fraction * (math.log(high) - math.log(low)))
-        return low + fraction * (high - low)
-
-
-def _scale(values: pd.Series, log: bool, floor: bool = False) -> _Scale:
-    low, high = float(values.min()), float(values.max())
-    if log:
-        domain, ticks = _decades(low, high)
-        return _Scale(True, domain, ticks)
-    # Start at zero unless the values lie far from it.
-    if floor or low < 0.4 * high:
-        low = min(low, 0.0)
-    if low == high:
-        high = low + 1.0
-    step = 10.0 ** math.floor(math.log10((high - low) / 2))
-    if floor:
-        return _Scale(False, [math.floor(low / step) * step, math.ceil(high / step) * step], None)
-    return _Scale(False, [low, high], None)
-
-
-def _decades(low: float, high: float) -> tuple[list[float], list[float]]:
-    """Ends and ticks of a logarithmic axis: 1-2-5 over few decades, else powers of ten."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = [m * 10.0**e for e in range(first, last + 2) for m in (1, 2, 5)]
-    below = [s for s in steps if s <= low * 1.001]
-    above = [s for s in steps if s >= high * 0.999]
-    domain = [below[-1] if below else low, above[0] if above else high]
-    if domain[0] == domain[1]:
-        domain[1] *= 10
-    inside = [float(f"{s:.6g}") for s in steps if domain[0] * 0.999 <= s <= domain[1] * 1.001]
-    if last - first > 3:
-        inside = [s for s in inside if math.isclose(math.log10(s), round(math.log10(s)))]
-    return [float(f"{d:.6g}") for d in domain], inside
-
-
-def _tidy(
-    frame: pd.DataFrame,
-    columns: Mapping[str, str],
-    positive: Sequence[str] = (),
-    optional: Sequence[str] = (),
-) -> tuple[pd.DataFrame, str]:
-    """The named columns under the chart's own names, and a note on rows that can't be drawn."""
-    missing = [name for name in columns.values() if name not in frame]
-    if missing:
-        raise ValueError(
-            f"no column {missing[0]!r}; there are: {', '.join(map(str, frame.columns))}"
-        )
-    rows = pd.DataFrame({ours: frame[theirs].to_numpy() for ours, theirs in columns.items()})
-    keep = np.ones(len(rows), dtype=bool)
-    for name in rows:
-        if pd.api.types.is_numeric_dtype(rows[name]) and name not in (
-            "label",
-            "series",
-            "part",
-            "group",
-        ):
-            finite = np.isfinite(rows[name].to_numpy(dtype=float))
-            if name in positive:
-                finite &= rows[name].to_numpy(dtype=float) > 0
-            if name not in optional:
-                keep &= finite
-            rows[name] = _shortened(rows[name].where(finite))
-    if not keep.any():
-        limit = " positive" if positive else ""
-        raise ValueError(f"nothing to draw: no row has finite{limit} values in every column")
-    left_out = int((~keep).sum())
-    plural = "" if left_out == 1 else "s"
-    why = "finite, positive" if positive else "finite"
-    note = f"{left_out} row{plural} without {why} values left out." if left_out else ""
-    return rows[keep].reset_index(drop=True), note
-
-
-def _shortened(values: pd.Series) -> pd.Series:
-    """Five significant digits: more are invisible and make the page heavier."""
-    return values.map(lambda v: float(f"{v:.5g}") if np.isfinite(v) else None)
-
-
-def _finish(
-    chart: alt.LayerChart | alt.FacetChart,
-    title: str,
-    subtitle: str,
-    note: str,
-    *,
-    height: float,
-    key: Sequence[tuple[str, str]] = (),
-) -> alt.LayerChart:
-    assert isinstance(chart, alt.LayerChart)  # only a faceted layer would be anything else
-    return chart.properties(
-        width="container",
-        height=height,
-        title=alt.Title(title, subtitle=subtitle),
-        usermeta={"key": [list(entry) for entry in key], "note": note},
-    )
-
-
-def _rules(
-    at_x: Mapping[str, float],
-    x_scale: _Scale,
-    at_y: Mapping[str, float],
-    right: alt.ExprRef,
-    height: float,
-) -> list[Chart]:
-    layers: list[Chart] = []
-    for i, (text, value) in enumerate(sorted(at_x.items(), key=lambda item: item[1])):
-        late = x_scale.fraction(pd.Series([value])).iloc[0] > 0.6
-        base = alt.Chart(pd.DataFrame({"x": [value], "text": [text]})).encode(x="x:Q")
-        layers.append(base.mark_rule(strokeDash=[4, 3]))
-        layers.append(
-            base.mark_text(
-                align="right" if late else "left",
-                baseline="bottom",
-                dx=-5 if late else 5,
-                y=height - 6 - _LINE_PX * i,
-                color=QUIET,
-            ).encode(text="text:N")
-        )
-    for text, value in at_y.items():
-        base = alt.Chart(pd.DataFrame({"y": [value], "text": [text]})).encode(y="y:Q")
-        layers.append(base.mark_rule(strokeDash=[4, 3], x=0, x2=right))
-        layers.append(
-            base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, x=0, color=QUIET).encode(
-                text="text:N"
-            )
-        )
-    return layers
-
-
-def _apart(last: pd.DataFrame, scale: _Scale, height: float) -> list[float]:
-    """Ordinates for the lines' names: their ends, pushed apart until no two names overlap."""
-    rows = last["lines"].str.count("\n") + 1
-    size = (rows * 13 + 2).to_numpy(dtype=float)
-    want = (scale.fraction(last["y"]) * height).to_numpy(dtype=float)
-    order = np.argsort(want)
-    place = want[order]
-    for _ in range(60):
-        for i in range(len(place) - 1):
-            overlap = (size[order[i]] + size[order[i + 1]]) / 2 - (place[i + 1] - place[i])
-            if overlap > 0:
-                place[i] -= overlap / 2
-                place[i + 1] += overlap / 2
-    result = np.empty(len(place))
-    result[order] = place
-    # A text of several lines hangs from its first.
-    result += (rows.to_numpy() - 1) * 13 / 2
-    return [float(f"{scale.value(p / height):.5g}") for p in result]
-
-
-def _axis(title: str, **options: Any) -> alt.Axis:
-    if options.get("labels", True):
-        options["labelExpr"] = _NUMBERS
-    options = {key: value for key, value in options.items() if value is not None}
-    if options.pop("domain", False):
-        options |= {"domain": True, "domainColor": GRID}
-    return alt.Axis(title=title, titleAnchor="start", **options)
-
-
-def _labels(**options: Any) -> alt.Y:
-    """The vertical axis of named rows."""
-    return alt.Y(
-        "lines:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')",
-            labelColor=INK,
-            labelLineHeight=13,
-            labelPadding=8,
-            **options,
-        ),
-    )
-
-
-def _rows_height(rows: int, labels: pd.Series, row: int = 26) -> float:
-    """Height of a chart of named rows [px], more where a name takes several lines."""
-    wrapped = int(labels.str.count("\n").max()) + 1
-    return rows * max(row, 6 + 14 * wrapped if wrapped > 1 else 0) + 8
-
-
-def _top_axis(title: str, scale: _Scale) -> alt.Axis:
-    """A vertical axis whose title lies flat above it, where it can be read."""
-    return _axis(
-        title,
-        values=scale.ticks,
-        tickCount=5,
-        titleAngle=0,
-        titleAlign="left",
-        titleBaseline="bottom",
-        titleX=0,
-        titleY=-10,
-    )
-
-
-def _room(pixels: float) -> alt.ExprRef:
-    """The right end of a horizontal scale that leaves room for text beside the marks."""
-    return alt.ExprRef(expr=f"max(width - {math.ceil(pixels)}, 60)")
-
-
-def _wrapped(text: object, width: int) -> str:
-    return "\n".join(textwrap.wrap(_name(text), width, break_long_words=False)) or " "
-
-
-def _name(value: object) -> str:
-    return words.number(value, 4) if isinstance(value, float) else str(value)
-
-
-def _signed(value: float) -> str:
-    text = words.number(value, 3)
-    return text if value < 0 or text == "0" else f"+{text}"

@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from llmecon import paths
-from llmecon.publishing import charts, theme
+from llmecon.publishing import charts, draw, theme
 
 STYLES = (paths.BOOK / "_static" / "llmecon.css").read_text(encoding="utf-8")
 DEVICES = pd.DataFrame(
@@ -204,7 +204,7 @@ def test_known_names_keep_their_colour_and_others_get_their_own():
     ],
 )
 def test_logarithmic_axes_end_at_round_numbers(low, high, domain, ticks):
-    assert charts._decades(low, high) == (domain, ticks)
+    assert draw.decades(low, high) == (domain, ticks)
 
 
 def luminance(colour: str) -> float:
