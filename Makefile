@@ -1,4 +1,4 @@
-.PHONY: help book test lint lock clean
+.PHONY: help book test bench lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -11,6 +11,9 @@ book: .venv/.project  ## build everything: environment, notebooks, website
 
 test: lint book  ## check everything a contribution must pass
 	@$(PYTHON_BIN) -m pytest -n 2
+
+bench: .venv/.project  ## measure how fast the models are, as ratios
+	@$(PYTHON_BIN) -m benchmarks.models
 
 lint: .venv/.project  ## check style and types
 	@$(PYTHON_BIN) -m ruff check --quiet
