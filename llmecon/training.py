@@ -32,6 +32,7 @@ ACTIVATION_BYTES = 2.0
 TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 PIPELINE_DEPTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RECOMPUTED_SHARES = (0.0, 0.5, 1.0)
+SEARCHED_REPLICAS = 32
 
 
 class TrainingRun(eqx.Module):
@@ -502,7 +503,14 @@ def plan_with_layout(
     def too_large(data: Scalar) -> Scalar:
         return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
 
-    in_time = solve_increasing(too_slow, 1.0, most)
+    # Ever more devices fail ever more often: beyond some number a run gets slower again.
+    counts = jnp.geomspace(1.0, most, SEARCHED_REPLICAS)
+    clocks = jax.vmap(
+        lambda data: wall_clock(
+            llm, xpu, run, _with_replicas(layout, data), efficiency, reliability
+        )
+    )(counts)
+    in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
     in_memory = solve_increasing(too_large, 1.0, most)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
     return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)

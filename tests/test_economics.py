@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -152,14 +153,16 @@ def test_break_even_by_hand(cost: float, spare: float, rate: float) -> None:
 def test_learning_rate_of_a_halving_price() -> None:
     years = np.asarray([2021.0, 2022.0, 2023.5, 2025.0])
     noise_free = 8.0 * 0.5 ** (years - 2021.0)
-    found = economics.learning_rate(*(np.asarray(x) for x in (years, noise_free)))
+    found = economics.learning_rate(*map(jnp.asarray, (years, noise_free)))
     assert found == pytest.approx(0.5)
 
 
 def test_learning_rate_is_the_least_squares_slope() -> None:
     years, prices = np.asarray([0.0, 1.0, 2.0, 3.0]), np.asarray([8.0, 5.0, 1.0, 1.2])
     slope = np.polyfit(years, np.log(prices), 1)[0]
-    assert economics.learning_rate(years, prices) == pytest.approx(np.exp(slope))
+    assert economics.learning_rate(*map(jnp.asarray, (years, prices))) == pytest.approx(
+        np.exp(slope)
+    )
 
 
 def image_tokens(of: dict[str, object], width: int, height: int) -> float:

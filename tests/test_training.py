@@ -229,6 +229,31 @@ def test_plan_with_layout_meets_its_deadline_exactly() -> None:
     assert plan.device_seconds == pytest.approx(float(60 * DAY * plan.layout.devices), rel=1e-9)
 
 
+def test_deadline_met_before_failures_eat_the_gain() -> None:
+    """With a device failing every 500 h, the largest cluster is slower than the best one."""
+    fragile = changed(RELIABILITY, device_mtbf=500.0 * HOUR)
+    run = changed(RUN, tokens=5e12, sequence=2048.0)
+
+    def clock(data: float) -> float:
+        layout = changed(LAYOUT, data=data)
+        return float(evaluate(training.wall_clock, GROUPED, H100, run, layout, EFFICIENCY, fragile))
+
+    sizes = np.geomspace(1, 2048, 60)
+    clocks = [clock(data) for data in sizes]
+    best = int(np.argmin(clocks))
+    assert clocks[-1] > 2 * clocks[best]
+    deadline = 1.2 * clocks[best]
+    plan = evaluate(
+        training.plan_with_layout,
+        *(GROUPED, H100, run, LAYOUT),
+        *floats(deadline),
+        *(EFFICIENCY, fragile),
+    )
+    assert plan.feasible == 1.0
+    assert plan.seconds == pytest.approx(deadline, rel=1e-9)
+    assert plan.layout.data < sizes[best]
+
+
 def test_plan_for_devices_is_the_fastest_that_fits() -> None:
     llm = catalog.llm("llama-3.1-70b")
     plan = evaluate(
