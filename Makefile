@@ -10,7 +10,7 @@ book: .venv/.project  ## build everything: environment, notebooks, website
 	@$(PYTHON_BIN) -m llmecon build
 
 test: lint book  ## check everything a contribution must pass
-	@$(PYTHON_BIN) -m pytest -n 2
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile
 
 bench: .venv/.project  ## measure how fast the models are, as ratios
 	@$(PYTHON_BIN) -m benchmarks.models

@@ -26,6 +26,7 @@ __all__ = [
     "experience",
     "feasibility",
     "numerics",
+    "planning",
     "queueing",
     "roofline",
     "serving",

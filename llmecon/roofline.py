@@ -285,7 +285,6 @@ class PassCost(eqx.Module):
 
     Attributes:
         seconds: time from first layer to last.
-        occupancy: time that each device is kept busy; less than seconds under pipelining.
         compute: time that the arithmetic alone would take per device, s.
         memory: time that the memory traffic alone would take per device, s.
         network: time of the collectives, s.
@@ -295,7 +294,6 @@ class PassCost(eqx.Module):
     """
 
     seconds: Scalar
-    occupancy: Scalar
     compute: Scalar
     memory: Scalar
     network: Scalar
@@ -335,21 +333,24 @@ def forward_pass(
     count = parameters(llm)
     groups = attention_groups(deployment)
     devices = jnp.maximum(deployment.tensor, deployment.expert)
-    # Under pipelining the batch is cut into as many parts as stages, so that no stage waits.
-    in_flight = sequences / deployment.pipeline
+    # Under pipelining the batch is cut into as many parts as stages, so that no stage waits; at
+    # light load a part, and the busiest group's share of it, is still one whole sequence.
+    in_flight = jnp.maximum(sequences / deployment.pipeline, 1.0)
+    passes = sequences / in_flight
     tokens = in_flight * new_tokens
-    group_tokens = tokens / groups
-    group_sequences = in_flight / groups
+    group_sequences = jnp.maximum(in_flight / groups, 1.0)
+    group_tokens = group_sequences * new_tokens
+    busy_groups = in_flight / group_sequences
 
     peak = peak_flops(xpu, precision)
     spread = jnp.where(deployment.expert > 1.0, 1.0 + efficiency.expert_imbalance, 1.0)
 
     dense_weights = count.attention + count.feed_forward
-    dense_flops = 2.0 * (dense_weights * tokens + count.head * in_flight)
+    group_flops = 2.0 * (dense_weights * group_tokens + count.head * group_sequences)
     expert_flops = 2.0 * count.active_experts * tokens
-    linear_compute = (
-        dense_flops / (groups * deployment.tensor) + spread * expert_flops / devices
-    ) / (peak * efficiency.compute)
+    linear_compute = (group_flops / deployment.tensor + spread * expert_flops / devices) / (
+        peak * efficiency.compute
+    )
 
     dense_bytes = (
         count.attention * precision.attention
@@ -416,14 +417,12 @@ def forward_pass(
     seconds = linear + attention + overhead
     return PassCost(
         seconds=seconds,
-        occupancy=seconds / deployment.pipeline,
         compute=linear_compute + attention_compute,
         memory=linear_memory + attention_memory,
         network=network,
         overhead=overhead,
-        flops=deployment.pipeline * (dense_flops + expert_flops + in_flight * sequence_flops),
-        bytes=deployment.pipeline
-        * (dense_bytes * groups + expert_bytes + in_flight * sequence_bytes),
+        flops=passes * (busy_groups * group_flops + expert_flops) + sequences * sequence_flops,
+        bytes=passes * (busy_groups * dense_bytes + expert_bytes) + sequences * sequence_bytes,
     )
 
 

@@ -4,17 +4,12 @@ Full fine-tuning is the same run with fewer tokens; LoRA is the same run with fe
 weights.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.energy import device_power
-from llmecon.numerics import smooth_maximum, solve_increasing
+from llmecon.numerics import smooth_maximum
 from llmecon.roofline import attended_pairs, collective_time, exchange_time, parameters
 from llmecon.specs import LLM, XPU, Efficiency, Number, number
 
@@ -26,13 +21,6 @@ WEIGHT_BYTES = 2.0
 GRADIENT_BYTES = 4.0
 OPTIMIZER_BYTES = 12.0
 ACTIVATION_BYTES = 2.0
-
-# The layouts that are considered. Without recomputation all activations are stored; with all of
-# it, one vector per layer and token; half of it is the middle way.
-TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
-PIPELINE_DEPTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-RECOMPUTED_SHARES = (0.0, 0.5, 1.0)
-SEARCHED_REPLICAS = 32
 
 
 class TrainingRun(eqx.Module):
@@ -110,32 +98,6 @@ class TrainingStep(eqx.Module):
     bubble: Scalar
     memory: Scalar
     power: Scalar
-
-
-class TrainingPlan(eqx.Module):
-    """A whole run under the layout chosen for it.
-
-    Attributes:
-        layout: the layout chosen; its number of devices is relaxed.
-        seconds: wall-clock time, failures and checkpoints included.
-        device_seconds: devices times wall-clock.
-        step: one optimizer step under that layout.
-        goodput: share of wall-clock that advances the run.
-        checkpoint_interval: best time between checkpoints, s.
-        feasible: 1 where the memory suffices and the deadline, if any, is met, else 0.
-        fits: 1 where the layout is possible and the memory suffices, else 0.
-        possible: 1 where the layout can be wired and every replica has work, else 0.
-    """
-
-    layout: TrainingLayout
-    seconds: Scalar
-    device_seconds: Scalar
-    step: TrainingStep
-    goodput: Scalar
-    checkpoint_interval: Scalar
-    feasible: Scalar
-    fits: Scalar
-    possible: Scalar
 
 
 def flops_per_token(llm: LLM, run: TrainingRun) -> Scalar:
@@ -342,196 +304,6 @@ def wall_clock(
     step = training_step(llm, xpu, run, layout, efficiency)
     steps = run.tokens / run.global_batch
     return steps * step.seconds / training_goodput(layout.devices, reliability)
-
-
-def _candidates() -> TrainingLayout:
-    """Every layout considered, but for its number of replicas: a leading dimension of them."""
-    grid = np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, (0.0, 1.0), RECOMPUTED_SHARES, indexing="ij")
-    tensor, pipeline, shard, recompute = (axis.ravel() for axis in grid)
-    return TrainingLayout(tensor, pipeline, np.ones_like(tensor), shard, recompute)
-
-
-def _with_replicas(layout: TrainingLayout, data: Scalar) -> TrainingLayout:
-    spread: TrainingLayout = eqx.tree_at(lambda of: of.data, layout, data)
-    return spread
-
-
-def _plan(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    layout: TrainingLayout,
-    efficiency: Efficiency,
-    reliability: Reliability,
-    deadline: Scalar,
-) -> TrainingPlan:
-    step = training_step(llm, xpu, run, layout, efficiency)
-    seconds = wall_clock(llm, xpu, run, layout, efficiency, reliability)
-    # A layout is possible if links join its devices, and every replica has work.
-    slack = 1.0 + 1e-9
-    possible = (
-        (layout.tensor <= xpu.link_domain)
-        & (layout.pipeline <= llm.layers)
-        & (layout.data * slack >= 1.0)
-        & (layout.data * run.sequence <= run.global_batch * slack)
-        & ((layout.devices <= 1.0) | (xpu.link_domain > 1.0))
-    )
-    fits = possible & (step.memory <= xpu.memory * efficiency.usable_memory * slack)
-    # A root is found to twelve digits; a deadline met to nine is met.
-    in_time = seconds <= deadline * slack
-    return TrainingPlan(
-        layout=layout,
-        seconds=seconds,
-        device_seconds=seconds * layout.devices,
-        step=step,
-        goodput=training_goodput(layout.devices, reliability),
-        checkpoint_interval=checkpoint_interval(layout.devices, reliability),
-        feasible=jnp.where(fits & in_time, 1.0, 0.0),
-        fits=jnp.where(fits, 1.0, 0.0),
-        possible=jnp.where(possible, 1.0, 0.0),
-    )
-
-
-def plan_for_devices(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    devices: Scalar,
-    efficiency: Efficiency,
-    reliability: Reliability,
-) -> TrainingPlan:
-    """The fastest layout of a run on a given number of devices.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
-        devices: how many devices there are.
-        efficiency: attained shares of peak and link rates.
-        reliability: failures and what they cost.
-
-    Returns:
-        The plan; `fits` is 0 where no layout considered fits the memory.
-    """
-    given = (llm, xpu, run, devices, efficiency, reliability)
-
-    def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
-        llm, xpu, run, devices, efficiency, reliability = given
-        spread = _with_replicas(layout, devices / (layout.tensor * layout.pipeline))
-        return _plan(llm, xpu, run, spread, efficiency, reliability, jnp.asarray(jnp.inf))
-
-    def score(plan: TrainingPlan) -> Scalar:
-        return jnp.where(plan.fits > 0.0, jnp.log(plan.seconds), _unfit(plan))
-
-    return _best(plan, given, score)
-
-
-def plan_for_deadline(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    deadline: Scalar,
-    efficiency: Efficiency,
-    reliability: Reliability,
-) -> TrainingPlan:
-    """The fewest devices that finish a run by a deadline, and their layout.
-
-    Every combination of tensor width, pipeline depth, sharding and recomputation gets as many
-    replicas as it needs; the one with the fewest devices wins. Its gradient is that of the
-    winner: how the number of devices moves with every input while the layout stays.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
-        deadline: wall-clock time allowed, s.
-        efficiency: attained shares of peak and link rates.
-        reliability: failures and what they cost.
-
-    Returns:
-        The plan; where nothing meets the deadline (`feasible` is 0), the fastest that fits.
-    """
-    given = (llm, xpu, run, deadline, efficiency, reliability)
-
-    def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
-        llm, xpu, run, deadline, efficiency, reliability = given
-        return plan_with_layout(llm, xpu, run, layout, deadline, efficiency, reliability)
-
-    def score(plan: TrainingPlan) -> Scalar:
-        # Feasible plans compete on devices, those that fit on time, the rest on memory.
-        too_late = 1e6 + jnp.log(plan.seconds)
-        fitting = jnp.where(plan.feasible > 0.0, jnp.log(plan.layout.devices), too_late)
-        return jnp.where(plan.fits > 0.0, fitting, _unfit(plan))
-
-    return _best(plan, given, score)
-
-
-def plan_with_layout(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    layout: TrainingLayout,
-    deadline: Scalar,
-    efficiency: Efficiency,
-    reliability: Reliability,
-) -> TrainingPlan:
-    """The fewest replicas of a given layout that finish a run by a deadline.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
-        layout: its tensor width, pipeline depth, sharding and recomputation; its number of replicas
-            is not used.
-        deadline: wall-clock time allowed, s.
-        efficiency: attained shares of peak and link rates.
-        reliability: failures and what they cost.
-
-    Returns:
-        The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
-    """
-    # A replica works on at least one sequence a step; devices without links can't form replicas.
-    most = jnp.where(xpu.link_domain > 1.0, run.global_batch / run.sequence, 1.0)
-    most = jnp.maximum(most, 1.0)
-    usable = xpu.memory * efficiency.usable_memory
-
-    def too_slow(data: Scalar) -> Scalar:
-        spread = _with_replicas(layout, data)
-        seconds = wall_clock(llm, xpu, run, spread, efficiency, reliability)
-        return jnp.log(deadline / seconds)
-
-    def too_large(data: Scalar) -> Scalar:
-        return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
-
-    # Ever more devices fail ever more often: beyond some number a run gets slower again.
-    counts = jnp.geomspace(1.0, most, SEARCHED_REPLICAS)
-    clocks = jax.vmap(
-        lambda data: wall_clock(
-            llm, xpu, run, _with_replicas(layout, data), efficiency, reliability
-        )
-    )(counts)
-    in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
-    in_memory = solve_increasing(too_large, 1.0, most)
-    spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
-    return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
-
-
-def _unfit(plan: TrainingPlan) -> Scalar:
-    """Score of a plan that does not fit: the one nearest to fitting shows best what is missing."""
-    return 1e9 + jnp.log(plan.step.memory) + jnp.where(plan.possible > 0.0, 0.0, 1e9)
-
-
-def _best(
-    plan: Callable[[TrainingLayout, tuple[Any, ...]], TrainingPlan],
-    given: tuple[Any, ...],
-    score: Callable[[TrainingPlan], Scalar],
-) -> TrainingPlan:
-    """The plan of the layout with the lowest score; only its own gradient is followed."""
-    candidates = _candidates()
-    searched = jax.lax.stop_gradient(given)
-    plans = jax.vmap(lambda layout: plan(layout, searched))(candidates)
-    winner = jnp.argmin(jax.vmap(score)(plans))
-    return plan(jax.tree.map(lambda leaf: leaf[winner], candidates), given)
 
 
 def fewest_devices_in_memory(

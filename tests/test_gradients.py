@@ -17,6 +17,7 @@ from llmecon import (
     energy,
     experience,
     numerics,
+    planning,
     queueing,
     roofline,
     serving,
@@ -57,6 +58,7 @@ MODULES: tuple[ModuleType, ...] = (
     serving,
     experience,
     training,
+    planning,
     economics,
     carbon,
 )
@@ -68,7 +70,7 @@ EXCEPTIONS = {
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
-    "training.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
+    "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
 }
 
 H100 = catalog.xpu("h100-sxm")
@@ -428,8 +430,8 @@ CASES: dict[str, Case] = {
         ((EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY, RELIABILITY),),
         ((DENSE, H100, RUN, ALONE, EFFICIENCY, RELIABILITY),),
     ),
-    "training.plan_with_layout": Case(
-        training.plan_with_layout,
+    "planning.plan_with_layout": Case(
+        planning.plan_with_layout,
         (
             (EVERYTHING, H100, RUN, LAYOUT, *floats(30 * DAY), EFFICIENCY, RELIABILITY),
             (EVERYTHING, H100, RUN, LAYOUT, *floats(900 * DAY), EFFICIENCY, RELIABILITY),
@@ -440,8 +442,8 @@ CASES: dict[str, Case] = {
         ),
         eager=False,
     ),
-    "training.plan_for_devices": Case(
-        training.plan_for_devices,
+    "planning.plan_for_devices": Case(
+        planning.plan_for_devices,
         ((EVERYTHING, H100, RUN, *floats(2560.0), EFFICIENCY, RELIABILITY),),
         (
             (DENSE, H100, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),

@@ -1,0 +1,113 @@
+"""Layouts chosen for a training run, and the devices that they take, against published runs."""
+
+import numpy as np
+import pytest
+
+from llmecon import catalog, planning, training
+from tests.problems import (
+    DAY,
+    EFFICIENCY,
+    GROUPED,
+    HOUR,
+    LAYOUT,
+    RELIABILITY,
+    RUN,
+    changed,
+    evaluate,
+    floats,
+)
+
+H100 = catalog.xpu("h100-sxm")
+
+
+def test_plan_with_layout_meets_its_deadline_exactly() -> None:
+    given = (GROUPED, H100, RUN, LAYOUT, *floats(60 * DAY), EFFICIENCY, RELIABILITY)
+    plan = evaluate(planning.plan_with_layout, *given)
+    assert plan.feasible == 1.0
+    assert plan.seconds == pytest.approx(60 * DAY, rel=1e-9)
+    again = training.wall_clock(GROUPED, H100, RUN, plan.layout, EFFICIENCY, RELIABILITY)
+    assert again == pytest.approx(60 * DAY, rel=1e-9)
+    assert plan.device_seconds == pytest.approx(float(60 * DAY * plan.layout.devices), rel=1e-9)
+
+
+def test_deadline_met_before_failures_eat_the_gain() -> None:
+    """With a device failing every 500 h, the largest cluster is slower than the best one."""
+    fragile = changed(RELIABILITY, device_mtbf=500.0 * HOUR)
+    run = changed(RUN, tokens=5e12, sequence=2048.0)
+
+    def clock(data: float) -> float:
+        layout = changed(LAYOUT, data=data)
+        return float(evaluate(training.wall_clock, GROUPED, H100, run, layout, EFFICIENCY, fragile))
+
+    sizes = np.geomspace(1, 2048, 60)
+    clocks = [clock(data) for data in sizes]
+    best = int(np.argmin(clocks))
+    assert clocks[-1] > 2 * clocks[best]
+    deadline = 1.2 * clocks[best]
+    plan = evaluate(
+        planning.plan_with_layout,
+        *(GROUPED, H100, run, LAYOUT),
+        *floats(deadline),
+        *(EFFICIENCY, fragile),
+    )
+    assert plan.feasible == 1.0
+    assert plan.seconds == pytest.approx(deadline, rel=1e-9)
+    assert plan.layout.data < sizes[best]
+
+
+def test_plan_for_devices_is_the_fastest_that_fits() -> None:
+    llm = catalog.llm("llama-3.1-70b")
+    plan = evaluate(
+        planning.plan_for_devices, llm, H100, RUN, *floats(512.0), EFFICIENCY, RELIABILITY
+    )
+    assert plan.fits == 1.0
+    assert plan.layout.devices == pytest.approx(512.0)
+    assert plan.step.memory <= 80e9 * 0.9
+    fits = 0
+    for tensor in (1.0, 2.0, 4.0, 8.0):
+        for pipeline in (1.0, 4.0, 16.0):
+            for shard in (0.0, 1.0):
+                rival = training.TrainingLayout(
+                    tensor, pipeline, 512 / tensor / pipeline, shard, 0.5
+                )
+                if training.training_memory(llm, RUN, rival) <= 80e9 * 0.9:
+                    fits += 1
+                    seconds = training.wall_clock(llm, H100, RUN, rival, EFFICIENCY, RELIABILITY)
+                    assert plan.seconds <= seconds * (1 + 1e-9)
+    assert fits > 0
+
+
+def test_what_does_not_fit_says_so() -> None:
+    plan = evaluate(
+        planning.plan_for_devices,
+        catalog.llm("llama-3.1-405b"),
+        H100,
+        RUN,
+        *floats(4.0),
+        EFFICIENCY,
+        RELIABILITY,
+    )
+    assert (plan.fits, plan.feasible) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("run_id", "global_batch"),
+    [
+        ("llama-1-65.2b", 2048.0 * 2048.0),  # 4M tokens (Touvron et al. 2023, LLaMA, table 2)
+        ("llama-2-69.0b", 4096.0 * 1024.0),  # 4M tokens (Touvron et al. 2023, Llama 2)
+        ("llama-3.1-405b", 8192.0 * 2048.0),  # 16M tokens (Llama 3 herd, 2024)
+    ],
+)
+def test_published_runs_within_a_third(run_id: str, global_batch: float) -> None:
+    """Device-hours of three runs of Meta's, none of which the efficiencies were fitted to."""
+    of = catalog.row("training_runs", run_id)
+    plan = evaluate(
+        planning.plan_for_devices,
+        catalog.llm(of["model"]),
+        catalog.xpu(of["xpu"]),
+        training.TrainingRun(of["tokens_b"] * 1e9, 4096.0, global_batch),
+        *floats(2048.0 if np.isnan(of["devices"]) else of["devices"]),
+        EFFICIENCY,
+        RELIABILITY,
+    )
+    assert plan.device_seconds / 3600 == pytest.approx(of["device_hours"], rel=1 / 3)
