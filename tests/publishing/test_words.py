@@ -121,3 +121,23 @@ def test_quantity(x, unit, said):
 def test_listing():
     assert words.listing(["a"]) == "a"
     assert words.listing(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("joules", "expected"),
+    [(360.0, "0.1 Wh"), (3.6e6, "1 kWh"), (3.6e9, "1 MWh"), (1.44e13, "4,000 MWh"), (0.0, "0 Wh")],
+)
+def test_energy_in_the_unit_that_fits(joules: float, expected: str) -> None:
+    assert words.energy(joules).replace("\N{NO-BREAK SPACE}", " ") == expected
+
+
+@pytest.mark.parametrize(
+    ("kilograms", "expected"),
+    [(0.044, "44 g"), (1.2, "1.2 kg"), (1.5e6, "1,500 t"), (0.0, "0 g")],
+)
+def test_mass_in_the_unit_that_fits(kilograms: float, expected: str) -> None:
+    assert words.mass(kilograms).replace("\N{NO-BREAK SPACE}", " ") == expected
+
+
+def test_sources_have_room_to_wrap() -> None:
+    assert words.sources("EpochHardware;NVIDIADGX") == "EpochHardware, NVIDIADGX"
