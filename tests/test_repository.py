@@ -1,5 +1,6 @@
 """What must hold for every file under version control."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -87,3 +88,46 @@ def test_every_chapter_is_in_the_table_of_contents():
     assert yaml.safe_load(contents)["root"] == "index"
     for of in scenario.chapters():
         assert re.search(rf"chapters/{of.slug}\s", contents)
+
+
+# Each module may import only from those before it.
+FLOORS = (
+    "errors",
+    "paths",
+    "specs",
+    "schemas",
+    "catalog",
+    "numerics",
+    "roofline",
+    "energy",
+    "queueing",
+    "training",
+    "planning",
+    "serving",
+    "experience",
+    "economics",
+    "carbon",
+    "feasibility",
+    "publishing",
+    "cli",
+    "__main__",
+)
+
+
+@pytest.mark.parametrize("module", FLOORS)
+def test_imports_run_downward(module: str) -> None:
+    place = REPOSITORY / "llmecon" / module
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    for file in files:
+        used = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llmecon"):
+                parts = node.module.split(".")
+                used |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        above = used - set(FLOORS[: FLOORS.index(module) + 1])
+        assert not above, f"{file.name} imports {', '.join(sorted(above))} from above itself"
+
+
+def test_every_module_has_a_floor() -> None:
+    found = {path.stem for path in (REPOSITORY / "llmecon").glob("*.py")} | {"publishing"}
+    assert found - {"__init__"} == set(FLOORS)
