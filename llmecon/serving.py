@@ -19,7 +19,13 @@ from llmecon.energy import device_power
 from llmecon.errors import InputError
 from llmecon.numerics import solve_increasing
 from llmecon.queueing import lognormal_quantile, wait
-from llmecon.roofline import attention_groups, forward_pass, peak_flops, sequences_that_fit
+from llmecon.roofline import (
+    PassCost,
+    attention_groups,
+    forward_pass,
+    peak_flops,
+    sequences_that_fit,
+)
 from llmecon.specs import (
     LLM,
     XPU,
@@ -138,6 +144,21 @@ def largest_batch(
     return jnp.minimum(room, MAXIMUM_SEQUENCES * attention_groups(deployment))
 
 
+def _prompts_at_once(deployment: Deployment) -> Scalar:
+    """Each attention group and each pipeline stage works on a prompt of its own."""
+    return deployment.pipeline * attention_groups(deployment)
+
+
+def _prompt_pass(
+    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
+) -> PassCost:
+    """A pass over the prompts computed at once; their cached parts are only attended to."""
+    computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
+    cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
+    at_once = _prompts_at_once(deployment)
+    return forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+
+
 def operating_point(
     llm: LLM,
     xpu: XPU,
@@ -169,11 +190,8 @@ def operating_point(
     decode = forward_pass(llm, xpu, deployment, efficiency, seen, checked, past)
     step = decode.seconds * (1.0 + deployment.draft_tokens * deployment.draft_cost)
 
-    # Each attention group and each pipeline stage works on a prompt of its own.
-    at_once = deployment.pipeline * attention_groups(deployment)
-    computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
-    cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
-    prompts = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+    at_once = _prompts_at_once(deployment)
+    prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
     mixed = 1.0 - deployment.disaggregated
     prompt_time = mixed * efficiency.prefill_interference * prompts.seconds / at_once
 
@@ -211,7 +229,7 @@ def _service(
     load = offered / full.rate
     slot = wait(load, full.rate, full.batch, workload.interarrival_cv, workload.output_cv, HORIZON)
     # Prompts are computed one after another, by each stage and group.
-    at_once = deployment.pipeline * attention_groups(deployment)
+    at_once = _prompts_at_once(deployment)
     prompt_capacity = at_once / point.prefill
     admitted = jnp.minimum(offered, full.rate)
     turn = wait(
@@ -374,11 +392,8 @@ def prefill_rate(
     Returns:
         Requests per second [Zhong2024].
     """
-    at_once = deployment.pipeline * attention_groups(deployment)
-    computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
-    cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
-    prompts = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
-    return at_once / prompts.seconds
+    prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
+    return _prompts_at_once(deployment) / prompts.seconds
 
 
 def _layouts(precision: Precision) -> Deployment:
