@@ -19,19 +19,29 @@ else:
 
 __all__ = [
     "InputError",
+    "calibration",
     "carbon",
     "catalog",
     "economics",
     "energy",
     "experience",
     "feasibility",
+    "fitting",
+    "loadtest",
+    "measurements",
     "numerics",
     "planning",
+    "pooling",
     "queueing",
     "roofline",
     "serving",
+    "simulation",
     "specs",
     "training",
+    "training_calibration",
+    "training_measurements",
+    "uncertainty",
+    "validation",
 ]
 
 

@@ -18,9 +18,12 @@ import pandas as pd
 
 from llmecon.errors import InputError
 from llmecon.paths import DATA
+from llmecon.pooling import MULTIPLES, Attainment, Effect, System
 from llmecon.specs import JOULES_PER_KWH, LLM, XPU, Efficiency, LatencyTarget, Site, Workload
 
 GB = 1e9
+# Makers count memory capacity, unlike bandwidth, in binary gigabytes.
+GIB = 2.0**30
 TERA = 1e12
 
 # A cluster whose network is not published is given 100 Gb/s Ethernet per device.
@@ -157,7 +160,7 @@ def _xpu(of: Mapping[str, Any]) -> XPU:
         fp8_native=float(has_fp8),
         fp4_flops=of["fp4_tflops"] * TERA if has_fp4 else bf16,
         fp4_native=float(has_fp4),
-        memory=of["memory_gb"] * GB,
+        memory=of["memory_gb"] * GIB,
         memory_bandwidth=of["memory_bandwidth_tb_s"] * TERA,
         link_bandwidth=(of["link_gb_s"] if has_link else network) * GB,
         link_domain=of["link_domain"] if has_link else 1.0,
@@ -209,10 +212,85 @@ def xpus(identifiers: Iterable[str] | None = None) -> XPU:
     return stack(xpu(i) for i in (ids("xpus") if identifiers is None else identifiers))
 
 
-def efficiency() -> Efficiency:
-    """What kernels and servers attain of a datasheet."""
-    frame = table("efficiencies")
-    return Efficiency(**dict(zip(frame["parameter"], frame["value"], strict=True)))
+@cache
+def attainment() -> Attainment:
+    """The calibrated efficiencies, with the effects of groups and draws from their posterior."""
+    values = table("efficiencies").set_index("parameter")["value"]
+    effects = [
+        Effect(
+            parameter=str(of["parameter"]),
+            kind=str(of["kind"]),
+            group=str(of["group"]),
+            mean=float(of["mean"]),
+            sd=float(of["sd"]),
+            curves=int(of["curves"]),
+        )
+        for of in table("efficiency_effects").to_dict("records")
+    ]
+    scales = table("efficiency_effects").drop_duplicates("parameter").set_index("parameter")
+    return Attainment(
+        values={str(name): float(value) for name, value in values.items()},
+        scales={
+            str(name): str(scale)
+            for name, scale in scales["scale"].items()
+            if name not in MULTIPLES
+        },
+        effects={(of.parameter, of.kind, of.group): of for of in effects},
+        draws={
+            str(name): frame["value"].to_numpy(float)
+            for name, frame in table("efficiency_draws").groupby("parameter", sort=False)
+        },
+    )
+
+
+def system(
+    model: str | None = None,
+    xpu: str | None = None,
+    engine: str | None = None,
+    precision: str | None = None,
+) -> System:
+    """What a system's efficiencies are looked up by; leave out what isn't known.
+
+    Args:
+        model: id of the model.
+        xpu: id of the accelerator.
+        engine: serving software, such as vllm, sglang, trtllm.
+        precision: of the weights.
+
+    Raises:
+        InputError: unknown model or accelerator.
+    """
+    return System(
+        engine=engine or "",
+        xpu=require("xpus", xpu) if xpu else "",
+        model=require("models", model) if model else "",
+        family=str(row("models", model)["family"]) if model else "",
+        precision=precision or "",
+    )
+
+
+def efficiency(of: System | None = None) -> Efficiency:
+    """What kernels and servers attain of a datasheet, as calibrated.
+
+    Args:
+        of: the system (see `system`); what all systems share, by default.
+
+    Returns:
+        The most probable efficiencies.
+    """
+    return attainment().efficiency(of or System())
+
+
+def efficiency_draws(of: System | None = None) -> Efficiency:
+    """Draws of a system's efficiencies from all that is uncertain about them.
+
+    Args:
+        of: the system (see `system`); an unknown one, by default.
+
+    Returns:
+        A record with a leading dimension of draws, to be used with vmap.
+    """
+    return attainment().efficiency_draws(of or System())
 
 
 def workload(identifier: str) -> Workload:

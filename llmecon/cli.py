@@ -128,6 +128,78 @@ def build_book(file: Path | None, folder: Path | None) -> None:
     click.echo(f"the book is ready: open {page} in a browser (no server or network needed)")
 
 
+_KINDS = click.Choice(["serving", "offline", "training-runs", "training-steps"])
+
+
+@cli.command("validate")
+@click.argument("kind", type=_KINDS)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def validate_file(kind: str, file: Path, as_json: bool) -> None:
+    """Compare predictions with the measurements in FILE.csv (see `data/README.md` for columns)."""
+    from llmecon import validation
+
+    found = validation.report(kind, validation.read(file))
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+        return
+    head = f"{'':<24} {'rows':>5} {'median':>7} {'mean':>7} {'in 2x':>6} {'bias':>7} {'in 90%':>7}"
+    for name, errors in found.targets.items():
+        click.echo(f"{name}: absolute percentage error over rows, and by model\n{head}")
+        click.echo(
+            f"{'all':<24} {errors.rows:>5} {errors.median_ape:>7.1%} {errors.mean_ape:>7.1%} "
+            f"{errors.within_2x:>6.0%} {errors.bias:>+7.1%} {errors.coverage_90:>7.0%}"
+        )
+        click.echo(f"{'mean over models':<24} {'':>5} {errors.over_models:>7.1%}")
+        for model, of in errors.by_model.items():
+            click.echo(
+                f"{model:<24} {of.rows:>5} {of.median_ape:>7.1%} {of.mean_ape:>7.1%} "
+                f"{'':>6} {of.bias:>+7.1%} {of.coverage_90:>7.0%}"
+            )
+        click.echo()
+    click.echo(f"rows not used: {len(found.skipped)}")
+    for row, reason in found.skipped:
+        click.echo(f"  {row}: {reason}")
+
+
+@cli.command("predict")
+@click.argument("kind", type=_KINDS)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), required=True, help="CSV file to write."
+)
+def predict_file(kind: str, file: Path, output: Path) -> None:
+    """Add predictions with 90% intervals to the rows of FILE.csv."""
+    from llmecon import validation
+
+    frame = validation.read(file)
+    found = validation.predict(kind, frame).add_prefix("predicted_")
+    found = found.rename(columns={"predicted_reason": "not_predicted"})
+    if not output.parent.is_dir():
+        raise InputError(f"there is no folder {output.parent} to write to")
+    scratch = output.with_name(f".{output.name}.new")
+    frame.join(found).to_csv(scratch, index=False)
+    scratch.replace(output)
+    click.echo(f"predictions: {output}")
+
+
+@cli.command("calibrate")
+@click.option("--held-out", is_flag=True, help="Also predict every row by a fit without its group.")
+def calibrate_efficiencies(held_out: bool) -> None:
+    """Fit the efficiencies to data/measured_*.csv again and store them under data/."""
+    from llmecon import calibration, training_calibration, validation
+
+    _say("fitting the serving measurements")
+    calibration.write(calibration.fit(calibration.measured()))
+    _say("fitting the training measurements")
+    steps = training_calibration.calibrate_steps()
+    calibration.write_values(steps.posterior, "measured_training_steps")
+    if held_out:
+        _say("leaving out models, accelerators and engines; this takes a quarter of an hour")
+        calibration.write_table(validation.every_held_out(), "held_out")
+    click.echo(f"efficiencies: {paths.DATA / 'efficiencies.csv'}")
+
+
 def _say(line: str) -> None:
     click.echo(line, err=True)
 

@@ -40,8 +40,8 @@ def device_power(
         xpu: the accelerator.
         efficiency: its idle, active, memory and compute shares of TDP.
         busy: share of time with any work in flight, 0 to 1.
-        compute_use: achieved over peak FLOP/s, 0 to 1.
-        memory_use: achieved over peak memory bandwidth, 0 to 1.
+        compute_use: share of time that the arithmetic takes at the rate it attains, 0 to 1.
+        memory_use: share of time that memory traffic takes at the rate it attains, 0 to 1.
 
     Returns:
         Watts: the sum of the four shares, capped smoothly at TDP [MLEnergy].
@@ -52,7 +52,8 @@ def device_power(
         + efficiency.compute_power * compute_use
         + efficiency.memory_power * memory_use
     )
-    return xpu.tdp * smooth_minimum(share, 1.0 + 0.0 * share, CAP_SHARPNESS)
+    capped = smooth_minimum(share, 1.0 + 0.0 * share, CAP_SHARPNESS)
+    return efficiency.power_multiple * xpu.tdp * capped
 
 
 def energy_of(

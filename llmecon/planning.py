@@ -63,7 +63,13 @@ def _candidates() -> TrainingLayout:
     """Every layout considered, but for its number of replicas: a leading dimension of them."""
     grid = np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, (0.0, 1.0), RECOMPUTED_SHARES, indexing="ij")
     tensor, pipeline, shard, recompute = (axis.ravel() for axis in grid)
-    return TrainingLayout(tensor, pipeline, np.ones_like(tensor), shard, recompute)
+    alone = TrainingLayout(1.0, 1.0, 1.0)
+    rest = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, tensor.shape), alone)
+    return eqx.tree_at(
+        lambda of: (of.tensor, of.pipeline, of.shard_weights, of.recompute),
+        rest,
+        tuple(jnp.asarray(axis) for axis in (tensor, pipeline, shard, recompute)),
+    )
 
 
 def _with_replicas(layout: TrainingLayout, data: Scalar) -> TrainingLayout:

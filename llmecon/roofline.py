@@ -141,20 +141,44 @@ def kv_cache_bytes(llm: LLM, precision: Precision, context: Scalar) -> Scalar:
     return kept * cached_elements_per_token(llm) * precision.kv_cache
 
 
-def experts_touched(llm: LLM, tokens: Scalar) -> Scalar:
-    """Experts that at least one of some tokens is routed to, under uniform routing.
+def experts_touched(llm: LLM, tokens: Scalar, popularity_cv: Scalar | float = 0.0) -> Scalar:
+    """Experts that at least one of some tokens is routed to.
 
     Args:
         llm: the model.
         tokens: tokens in the pass.
+        popularity_cv: coefficient of variation of how often experts are chosen: 0 for uniform
+            routing; above 0, popular experts are chosen again and again and others left alone.
 
     Returns:
-        E * (1 - (1 - k/E)**tokens) experts per mixture layer; 0 for a dense model.
+        E * (1 - (1 - k/E)**tokens) experts per mixture layer under uniform routing, and its average
+        over gamma-distributed popularities otherwise; 0 for a dense model.
     """
     experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
     # A router that sends every token to every expert has base 0, where powers lose their gradient.
-    missed = jnp.maximum(1.0 - llm.experts_per_token / experts, 1e-30) ** tokens
+    visits = -tokens * jnp.log(jnp.maximum(1.0 - llm.experts_per_token / experts, 1e-30))
+    variance = jnp.maximum(jnp.asarray(popularity_cv, float) ** 2, 1e-8)
+    missed = jnp.exp(-jnp.log1p(variance * visits) / variance)
     return jnp.where(llm.experts > 0, experts * (1.0 - missed), 0.0)
+
+
+def touched_on_busiest(llm: LLM, touched: Scalar, ways: Scalar) -> Scalar:
+    """Share of its experts that the busiest device reads, under random routing.
+
+    Args:
+        llm: the model.
+        touched: share of all experts that is touched.
+        ways: devices that the experts are spread over whole.
+
+    Returns:
+        The mean share plus sqrt(2 ln ways) standard deviations of a binomial count, about the
+        expected largest of `ways` draws [Cramer1946]; at most 1.
+    """
+    local = jnp.maximum(llm.experts, 1.0) / ways
+    # A hundredth of an expert keeps the square root's slope finite where all or none are touched.
+    deviation = jnp.sqrt(local * touched * (1.0 - touched) + 0.01) - 0.1
+    largest = jnp.sqrt(2.0 * jnp.log(jnp.maximum(ways, 1.0)) + 0.01) - 0.1
+    return jnp.minimum(touched + largest * deviation / local, 1.0)
 
 
 def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
@@ -285,8 +309,8 @@ class PassCost(eqx.Module):
 
     Attributes:
         seconds: time from first layer to last.
-        compute: time that the arithmetic alone would take per device, s.
-        memory: time that the memory traffic alone would take per device, s.
+        compute: time that the arithmetic of one device would take alone, s.
+        memory: time that the memory traffic of one device would take alone, s.
         network: time of the collectives, s.
         overhead: kernel launches and host work, s.
         flops: FLOPs of the whole instance.
@@ -348,24 +372,34 @@ def forward_pass(
     dense_weights = count.attention + count.feed_forward
     group_flops = 2.0 * (dense_weights * group_tokens + count.head * group_sequences)
     expert_flops = 2.0 * count.active_experts * tokens
-    linear_compute = (group_flops / deployment.tensor + spread * expert_flops / devices) / (
-        peak * efficiency.compute
-    )
+    # Arithmetic above the 16-bit rate comes with quantised activations.
+    quantised = jnp.where(peak > 1.01 * xpu.bf16_flops, 1.0, 0.0)
+    attained = efficiency.compute * efficiency.quantised_compute**quantised
+    # Products with a thin slice of an expert fill the arithmetic units badly.
+    slice_width = jnp.maximum(llm.expert_ff_width, 1.0) * deployment.expert / devices
+    expert_work = spread * expert_flops * (1.0 + efficiency.expert_half_width / slice_width)
+    linear_compute = (group_flops / deployment.tensor + expert_work / devices) / (peak * attained)
 
     dense_bytes = (
         count.attention * precision.attention
         + count.feed_forward * precision.feed_forward
         + count.head * precision.embedding
     )
-    touched = experts_touched(llm, tokens) / jnp.where(llm.experts > 0, llm.experts, 1.0)
+    experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
+    touched = experts_touched(llm, tokens, efficiency.routing_cv) / experts
     expert_bytes = touched * count.experts * precision.feed_forward
+    busiest = touched_on_busiest(llm, touched, deployment.expert)
+    busiest_bytes = busiest * count.experts * precision.feed_forward
     linear_memory = (
         dense_bytes / deployment.tensor / efficiency.memory
-        + spread * expert_bytes / devices / efficiency.expert_memory
+        + busiest_bytes / devices / efficiency.expert_memory
     ) / xpu.memory_bandwidth
 
     dense_layers = llm.layers - llm.moe_layers
-    routed = jnp.where(deployment.expert > 1.0, 1.0, 0.0) * llm.moe_layers
+    # Devices that share a layer's attention hold the same tokens: each computes its own experts,
+    # and the sum that follows is the one that splitting every expert would need. Tokens travel
+    # only between groups with requests of their own.
+    routed = jnp.where(groups > 1.0, 1.0, 0.0) * llm.moe_layers
     reduced_layers = 2.0 * dense_layers + llm.moe_layers + (llm.moe_layers - routed)
     row = group_tokens * llm.width * precision.activation
     reduction = collective_time(
@@ -400,15 +434,17 @@ def forward_pass(
 
     is_mla = jnp.where(llm.kv_lora_rank > 0, MLA_KERNELS, 0.0)
     has_shared = jnp.where(llm.shared_experts > 0, SHARED_EXPERT_KERNELS, 0.0)
+    spread_out = jnp.where(groups > 1.0, efficiency.exchange_kernels, 0.0)
     kernels = (
-        llm.layers * (ATTENTION_KERNELS + is_mla)
+        llm.layers * (ATTENTION_KERNELS + is_mla + quantised * efficiency.quantising_kernels)
         + dense_layers * DENSE_KERNELS
-        + llm.moe_layers * (MIXTURE_KERNELS + has_shared)
+        + llm.moe_layers * (MIXTURE_KERNELS + has_shared + spread_out)
     )
+    host_sequences = group_sequences / (1.0 + group_sequences / efficiency.host_batch)
     overhead = (
         kernels * efficiency.kernel_time
         + efficiency.host_time
-        + efficiency.host_time_per_sequence * group_sequences
+        + efficiency.host_time_per_sequence * host_sequences
     )
 
     p = efficiency.sharpness
@@ -417,8 +453,8 @@ def forward_pass(
     seconds = linear + attention + overhead
     return PassCost(
         seconds=seconds,
-        compute=linear_compute + attention_compute,
-        memory=linear_memory + attention_memory,
+        compute=(linear_compute + attention_compute) * passes / deployment.pipeline,
+        memory=(linear_memory + attention_memory) * passes / deployment.pipeline,
         network=network,
         overhead=overhead,
         flops=passes * (busy_groups * group_flops + expert_flops) + sequences * sequence_flops,

@@ -340,7 +340,7 @@ class Workloads(Sourced):
     cached_fraction: float = _published(ge=0, le=1)
 
 
-class TrainingRuns(Sourced):
+class MeasuredTrainingRuns(Sourced):
     """Published training runs; device-hours may count more than the final run."""
 
     id: str = _key()
@@ -361,6 +361,68 @@ class TrainingRuns(Sourced):
         return frame["device_hours"].notna() | (
             frame["devices"].notna() & frame["wallclock_days"].notna()
         )
+
+
+class MeasuredServing(Sourced):
+    """Measured speed and power of serving systems."""
+
+    id: str = _key()
+    model: str = _reference()
+    xpu: str = _reference()
+    n_xpus: float = _number(ge=1, le=100_000)
+    tensor_parallel: float = _published(ge=1, le=1024)
+    expert_parallel: float = _published(ge=1, le=1024)
+    data_parallel: float = _published(ge=1, le=1024)
+    precision: str = _text(isin=PRECISIONS)
+    engine: str = _remark(str_matches=SLUG)
+    engine_version: str = _remark()
+    concurrency: float = _number(gt=0, le=1_000_000)
+    prompt_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens: float = _number(ge=1, le=10_000_000)
+    ttft_s: float = _published(gt=0)
+    tpot_s: float = _published(gt=0)
+    output_tokens_per_s: float = _published(gt=0)
+    power_w_per_xpu: float = _published(gt=0)
+    energy_j_per_output_token: float = _published(gt=0)
+    regime: str = _text(isin=["serving", "steady"])
+    speculative: float = _number(isin=[0, 1])
+    suspect: str = _remark()
+
+
+class MeasuredTrainingSteps(Sourced):
+    """Measured speed of single training steps."""
+
+    id: str = _key()
+    label: str = _text()
+    model: str = _remark(str_matches=SLUG)
+    parameters_total_b: float = _number(gt=0, le=10_000)
+    parameters_active_b: float = _number(gt=0, le=10_000)
+    layers: float = _published(ge=1, le=500)
+    width: float = _published(ge=64, le=100_000)
+    sequence_tokens: float = _published(ge=1, le=10_000_000)
+    xpu: str = _remark(str_matches=SLUG)
+    devices: float = _published(ge=1, le=1_000_000)
+    precision: str = _text(isin=PRECISIONS)
+    parallelism: str = _remark()
+    global_batch_sequences: float = _published(ge=1, le=1_000_000)
+    micro_batch_sequences: float = _published(ge=1, le=10_000)
+    recomputation: str = _remark(isin=["none", "selective", "full"])
+    mfu_pct: float = _published(gt=0, lt=100)
+    hfu_pct: float = _published(gt=0, lt=100)
+    tflops_per_device: float = _published(gt=0, le=100_000)
+    tokens_per_s_per_device: float = _published(gt=0)
+    step_time_s: float = _published(gt=0)
+
+    @pa.dataframe_check(name="at least one measured speed")
+    @classmethod
+    def _measured(cls, frame: pd.DataFrame) -> pd.Series:
+        speeds = ["mfu_pct", "hfu_pct", "tflops_per_device", "tokens_per_s_per_device"]
+        return frame[[*speeds, "step_time_s"]].notna().any(axis=1)
+
+    @pa.dataframe_check(name="active parameters at most the total")
+    @classmethod
+    def _active(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["parameters_active_b"] <= frame["parameters_total_b"]
 
 
 class Failures(Sourced):
@@ -414,23 +476,93 @@ class Efficiencies(Sourced):
         return (frame["low"] <= frame["value"]) & (frame["value"] <= frame["high"])
 
 
+class EfficiencyEffects(pa.DataFrameModel):
+    """Offsets of groups of systems on efficiencies; a fit's result, so its source is the fit's."""
+
+    parameter: str = _text()
+    kind: str = _text()
+    group: str = _text()
+    scale: str = _text(isin=["log", "logit"])
+    mean: float = _number()
+    sd: float = _number(ge=0)
+    curves: int = _number(ge=0)
+
+    class Config:
+        """No column beyond those declared; one row a group."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["parameter", "kind", "group"]
+
+
+class EfficiencyDraws(pa.DataFrameModel):
+    """Joint draws of efficiencies and effects from the posterior of the fit."""
+
+    parameter: str = _text()
+    draw: int = _number(ge=0)
+    value: float = _number()
+
+    class Config:
+        """No column beyond those declared; one row a parameter and draw."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["parameter", "draw"]
+
+
+class HeldOut(pa.DataFrameModel):
+    """Predictions of measured rows by fits that saw nothing of their group."""
+
+    kind: str = _text(isin=["serving", "training-steps", "training-runs"])
+    id: str = _reference()
+    left_out: str = _text(isin=["model", "xpu", "engine", "software", "family"])
+    target: str = _text()
+    predicted: float = _number(gt=0)
+    measured: float = _number(gt=0)
+    sd: float = _number(gt=0)
+
+    class Config:
+        """No column beyond those declared; one row a prediction."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["kind", "id", "left_out", "target"]
+
+
+class Peers(Sourced):
+    """How far other models' predictions are from the same kind of measurements."""
+
+    id: str = _key()
+    name: str = _text()
+    version: str = _remark()
+    target: str = _text(
+        isin=["ttft", "tpot", "throughput", "energy", "tokens_per_s", "device_hours"]
+    )
+    statistic: str = _text(isin=["median", "mean", "worst", "within_2x"])
+    value: float = _number(ge=0)
+    rows: float = _published(ge=1)
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "api_discounts": APIDiscounts,
     "api_prices": APIPrices,
     "efficiencies": Efficiencies,
+    "efficiency_draws": EfficiencyDraws,
+    "efficiency_effects": EfficiencyEffects,
     "electricity_prices": ElectricityPrices,
     "facilities": Facilities,
     "failures": Failures,
     "grid": Grid,
+    "held_out": HeldOut,
     "image_tokens": ImageTokens,
     "latency_targets": LatencyTargets,
+    "measured_serving": MeasuredServing,
+    "measured_training_runs": MeasuredTrainingRuns,
+    "measured_training_steps": MeasuredTrainingSteps,
     "models": Models,
+    "peers": Peers,
     "quality": Quality,
     "reading_speeds": ReadingSpeeds,
     "rental_prices": RentalPrices,
     "servers": Servers,
     "serving_days": ServingDays,
-    "training_runs": TrainingRuns,
     "workloads": Workloads,
     "xpu_prices": XPUPrices,
     "xpus": XPUs,
@@ -439,10 +571,14 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
 FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("electricity_prices", "grid"): ("grid", "id"),
     ("failures", "xpu"): ("xpus", "id"),
+    ("measured_serving", "model"): ("models", "id"),
+    ("measured_serving", "xpu"): ("xpus", "id"),
+    ("measured_training_runs", "model"): ("models", "id"),
+    ("measured_training_runs", "xpu"): ("xpus", "id"),
+    ("measured_training_steps", "model"): ("models", "id"),
+    ("measured_training_steps", "xpu"): ("xpus", "id"),
     ("rental_prices", "xpu"): ("xpus", "id"),
     ("servers", "xpu"): ("xpus", "id"),
-    ("training_runs", "model"): ("models", "id"),
-    ("training_runs", "xpu"): ("xpus", "id"),
     ("xpu_prices", "xpu"): ("xpus", "id"),
 }
 

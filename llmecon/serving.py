@@ -7,6 +7,33 @@ O / B steps, so that
 
     TPOT(B) = step(B) + (B - 1) / O * prefill       a token waits for the others' prompts
     rate(B) = B / (prefill + O * TPOT(B))           Little's law [Little1961]
+
+If requests come at a rate, B comes and goes with them around the batch that solves rate(B) = rate.
+A slower batch makes it linger above, as in a birth-death chain: the mean is
+B + x / (1 - x) where one request more slows the others by a share x, and Little's law turns that
+into the TPOT. The time to first token is
+
+    TTFT = request + slot + p (1 + busy (i - 1)) + busy step + (1/2 + use) C
+    C    = busy step / (1 - use) + use i p (1 + v) / (1 - use**2)
+
+work on the request outside the model; the wait for a slot (`queueing`); the prompt's own time p,
+i times longer between others' tokens, if the instance is busy at all; the decode step it shares;
+and its turn: half a cycle of the engine until it is looked at, and what came before it in that
+cycle. C is a cycle's mean: a step with the prompts that arrive in a cycle, use = rate * i * p of
+it, where v is the square of the prompt lengths' coefficient of variation. Burstier arrivals than
+Poisson's, c > 1, add BURST * i p (c**2 - 1) sqrt(use / (1 - use)).
+
+`simulation` checks all this: for four systems of 8 to 70 billion parameters, prompts of 500 to 4000
+tokens and outputs of 200 to 1000, Poisson arrivals and loads of 0.05 to 0.9, leaving the request's
+time out. The mean TTFT is found within 7%, its 99th percentile within 16%, and TPOT within 4% up
+to a load of 0.8 and 9% at 0.9, where single simulations scatter, but up to 14% too low for prompts
+twenty times as long as outputs, which hold up all others at once; at a
+load of 0.95 the TTFT of these is a third too low. Where all lengths are equal the percentile is up
+to 35% too low at light load. Bursty arrivals (c = 2) are found within 13%, with TPOT up to 14%
+too low, or a third if prompts are that long too; regular ones (c = 0) wait up to a third less than
+said here. Beyond a load of 0.9, or with few slots, the wait for a slot decides: see
+`queueing.wait`. Prompts on instances of their own wait up to 16% longer, as those computed in one
+pass end together.
 """
 
 import equinox as eqx
@@ -23,7 +50,6 @@ from llmecon.roofline import (
     PassCost,
     attention_groups,
     forward_pass,
-    peak_flops,
     sequences_that_fit,
 )
 from llmecon.specs import (
@@ -44,6 +70,10 @@ MAXIMUM_SEQUENCES = 1024.0
 MINIMUM_BATCH = 1e-3
 # The span over which queues are averaged, s: an hour of steady load.
 HORIZON = 3600.0
+# The share of time that prompts leave at least to decoding, as far as their queue is concerned.
+LEAST_SPARE = 0.01
+# Time that bursts make a prompt wait for its fellows, in prompts, fitted to simulations.
+BURST = 1.1
 
 # The layouts that are considered: devices per layer, and consecutive groups of layers.
 TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -62,8 +92,8 @@ class OperatingPoint(eqx.Module):
         prefill: time to compute one prompt with nothing in its way, s.
         rate: requests completed per second.
         prefill_share: share of the instance's time that goes into prompts.
-        compute_use: achieved over peak FLOP/s.
-        memory_use: achieved over peak memory bandwidth.
+        compute_use: share of time that a device's arithmetic needs, at the rate it attains.
+        memory_use: share of time that its memory traffic needs, at the rate it attains.
         power: average power of one device, W.
     """
 
@@ -86,7 +116,8 @@ class Service(eqx.Module):
         load: offered over the most that the instance can complete.
         ttft: mean time to first token, s.
         ttft_quantile: TTFT that the target share of requests stays below, s.
-        point: what the instance does meanwhile; its rate is what it completes.
+        point: what the instance does meanwhile; its rate is what it completes, and its batch and
+            TPOT are means over a batch that varies as requests come and go.
     """
 
     offered: Scalar
@@ -188,32 +219,93 @@ def operating_point(
     checked = 1.0 + deployment.draft_tokens
     past = jnp.maximum(workload.mean_context - checked, 0.0)
     decode = forward_pass(llm, xpu, deployment, efficiency, seen, checked, past)
-    step = decode.seconds * (1.0 + deployment.draft_tokens * deployment.draft_cost)
+    drafted = 1.0 + deployment.draft_tokens * deployment.draft_cost
+    step = efficiency.decode_multiple * decode.seconds * drafted
 
     at_once = _prompts_at_once(deployment)
     prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
     mixed = 1.0 - deployment.disaggregated
-    prompt_time = mixed * efficiency.prefill_interference * prompts.seconds / at_once
+    prompt = efficiency.prefill_multiple * prompts.seconds
+    prompt_time = mixed * efficiency.prefill_interference * prompt / at_once
 
     output = workload.output_tokens
     tpot = step / gained + (seen - 1.0) / output * prompt_time
     rate = batch / (prompt_time + output * tpot)
     decode_time = output * step / gained
     steps = rate * output / (gained * seen)
-    flops = steps * decode.flops + mixed * rate * prompts.flops / at_once
-    traffic = steps * decode.bytes + mixed * rate * prompts.bytes / at_once
-    compute_use = flops / (deployment.xpus * peak_flops(xpu, deployment.precision))
-    memory_use = traffic / (deployment.xpus * xpu.memory_bandwidth)
+    prompt_passes = mixed * rate / at_once * efficiency.prefill_multiple
+    compute_use = steps * decode.compute + prompt_passes * prompts.compute
+    memory_use = steps * decode.memory + prompt_passes * prompts.memory
     return OperatingPoint(
         batch=batch,
         tpot=tpot,
         step=step,
-        prefill=prompts.seconds,
+        prefill=prompt,
         rate=rate,
         prefill_share=seen * prompt_time / (seen * prompt_time + decode_time),
         compute_use=compute_use,
         memory_use=memory_use,
         power=device_power(xpu, efficiency, busy, compute_use, memory_use),
+    )
+
+
+def _prompt_turn(
+    point: OperatingPoint,
+    admitted: Scalar,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    quantile: Scalar,
+) -> tuple[Scalar, Scalar]:
+    """From a slot to the first token: mean and quantile, s."""
+    at_once = _prompts_at_once(deployment)
+    mixed, apart = 1.0 - deployment.disaggregated, deployment.disaggregated
+    cv, burst = workload.prompt_cv, workload.interarrival_cv**2
+    busy = -jnp.expm1(-point.batch)
+    step = busy * point.step
+    each = efficiency.prefill_interference * point.prefill / at_once
+    use = mixed * admitted * each
+    spare = 0.5 * (1.0 - use + jnp.sqrt((1.0 - use) ** 2 + 4.0 * LEAST_SPARE**2))
+    irregular = jnp.minimum(burst, 1.0) + cv**2
+    cycle = step / spare + use * each * irregular / (spare * (1.0 + use))
+    # The root has no finite slope at 0, where no prompts are computed between tokens.
+    met = BURST * jnp.maximum(burst - 1.0, 0.0) * jnp.sqrt(use / spare + 1e-12)
+    turn = (0.5 + use) * cycle + each * met
+    # On instances of their own, prompts are computed one after another, by each stage and group.
+    capacity = at_once / point.prefill
+    queue = wait(
+        apart * admitted / capacity, capacity, at_once, workload.interarrival_cv, cv, HORIZON
+    )
+    own = point.prefill * (1.0 + mixed * busy * (efficiency.prefill_interference - 1.0))
+    mean = own + mixed * (step + turn) + apart * queue.mean
+    # The rest of a step in progress is anything up to a step; what exceeds it is exponential.
+    rest = 0.5 * step
+    turn_quantile = 2.0 * quantile * rest - (turn - rest) * jnp.log1p(-quantile)
+    # These come together: a long prompt meets the same queue as a short one, but both are added.
+    return mean, (
+        own * lognormal_quantile(quantile, cv)
+        + mixed * (step + turn_quantile)
+        + apart * queue.quantile(quantile)
+    )
+
+
+def _fluctuating(
+    point: OperatingPoint, load: Scalar, room: Scalar, workload: Workload
+) -> OperatingPoint:
+    """A point whose batch comes and goes as requests do, around what even arrivals would make."""
+    filled = point.batch / room
+    within = jnp.minimum(load, 1.0)
+    free = room - point.batch
+    # x / (1 - x) = shared / (1 - within), but no more than there is room for, and fewer at light
+    # load, for which the point already counts only the time with anything in flight.
+    busy = -jnp.expm1(-point.batch)
+    spread = 0.5 * (1.0 + workload.interarrival_cv**2)
+    shared = busy * spread * jnp.maximum(within - filled, 0.0)
+    more = shared * free / ((1.0 - within) * free + shared + 1e-12)
+    return eqx.tree_at(
+        lambda of: (of.batch, of.tpot),
+        point,
+        (point.batch + more, point.tpot + more / (point.rate * workload.output_tokens)),
     )
 
 
@@ -223,34 +315,33 @@ def _service(
     offered: Scalar,
     deployment: Deployment,
     workload: Workload,
+    efficiency: Efficiency,
     target_quantile: Scalar,
 ) -> Service:
     """Latency at a point, given the point at which the instance is full."""
     load = offered / full.rate
-    slot = wait(load, full.rate, full.batch, workload.interarrival_cv, workload.output_cv, HORIZON)
-    # Prompts are computed one after another, by each stage and group.
-    at_once = _prompts_at_once(deployment)
-    prompt_capacity = at_once / point.prefill
-    admitted = jnp.minimum(offered, full.rate)
-    turn = wait(
-        admitted / prompt_capacity,
-        prompt_capacity,
-        at_once,
+    slot = wait(
+        load,
+        full.rate,
+        full.batch,
         workload.interarrival_cv,
-        workload.prompt_cv,
+        workload.output_cv,
         HORIZON,
+        point.batch / full.batch,
     )
-    longer = lognormal_quantile(target_quantile, workload.prompt_cv)
+    admitted = jnp.minimum(offered, full.rate)
+    turn, turn_quantile = _prompt_turn(
+        point, admitted, deployment, workload, efficiency, target_quantile
+    )
+    # Who waits long for a slot need not have a long prompt: deviations add up as squares do.
+    waited, beyond = slot.quantile(target_quantile), turn_quantile - turn
+    apart, together = jnp.sqrt(waited**2 + beyond**2 + 1e-24), waited + beyond
     return Service(
         offered=offered,
         load=load,
-        ttft=slot.mean + turn.mean + point.prefill + point.step,
-        # Adding quantiles assumes that misfortunes come together, which errs on the safe side.
-        ttft_quantile=slot.quantile(target_quantile)
-        + turn.quantile(target_quantile)
-        + point.prefill * longer
-        + point.step,
-        point=point,
+        ttft=efficiency.request_time + slot.mean + turn,
+        ttft_quantile=efficiency.request_time + turn + jnp.where(beyond > 0.0, apart, together),
+        point=_fluctuating(point, load, full.batch, workload),
     )
 
 
@@ -284,7 +375,8 @@ def serve(
         quantile: share of requests that `ttft_quantile` covers.
 
     Returns:
-        The service; its gradient is that of the fixed point, by the implicit function theorem.
+        The service; its gradient is that of the fixed point, by the implicit function theorem. What
+        its latencies are made of, and how far a simulation agrees, is said above.
     """
     room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
     full = operating_point(llm, xpu, deployment, workload, efficiency, room)
@@ -295,9 +387,8 @@ def serve(
 
     batch = solve_increasing(shortfall, MINIMUM_BATCH, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-    return _service(
-        point, full, jnp.asarray(rate, float), deployment, workload, jnp.asarray(quantile)
-    )
+    offered, share = jnp.asarray(rate, float), jnp.asarray(quantile)
+    return _service(point, full, offered, deployment, workload, efficiency, share)
 
 
 def capacity(
@@ -327,7 +418,7 @@ def capacity(
 
     def at(batch: Scalar) -> Service:
         point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-        return _service(point, full, point.rate, deployment, workload, target.quantile)
+        return _service(point, full, point.rate, deployment, workload, efficiency, target.quantile)
 
     def excess(batch: Scalar) -> Scalar:
         service = at(batch)
@@ -455,7 +546,9 @@ def best_deployment(
         )(batches)
         full = jax.tree.map(lambda leaf: leaf[-1], points)
         services = jax.vmap(
-            lambda point: _service(point, full, point.rate, layout, workload, target.quantile)
+            lambda point: _service(
+                point, full, point.rate, layout, workload, efficiency, target.quantile
+            )
         )(points)
         served = jnp.max(jnp.where(_meets(services, target), points.rate, 0.0)) / layout.xpus
         return jnp.where(allowed & (room >= 1.0), served, 0.0), jnp.where(allowed, room, -1.0)

@@ -148,6 +148,8 @@ PRECISIONS: dict[str, Precision] = {
     "fp4": Precision("fp4", 0.5625, 1.0, 2.0, 1.0, 2.0),
     "int4": Precision("bf16", 0.515625, 0.515625, 2.0, 2.0, 2.0),
 }
+# Models published with 4-bit experts (one 8-bit scale per 32 weights) keep the rest in 16 bits.
+FOUR_BIT_EXPERTS = Precision("bf16", 0.53125, 2.0, 2.0, 2.0, 2.0)
 
 
 def precision(name: str) -> Precision:
@@ -252,47 +254,98 @@ class Efficiency(eqx.Module):
 
     Attributes:
         compute: share of peak FLOP/s that dense matrix products attain while serving.
+        quantised_compute: the same for 8-bit and 4-bit arithmetic, as a multiple of it.
         training_compute: share of peak FLOP/s that they attain while training.
         training_traffic: times that a training step moves a layer's stored activations through
             memory, forward and backward, in operations that are not matrix products.
+        training_attention: share of peak bf16 FLOP/s that causal attention attains while training.
+        training_narrow_gain: share of the extra rate of 8- and 4-bit arithmetic over bf16's that
+            matrix products turn into speed while training.
+        training_routing: times that copying tokens to experts and back moves them, as a multiple
+            of training_traffic.
+        training_logits: times that a training step moves the logits through memory.
+        training_scores: times that it moves unfused attention scores through memory.
+        training_exposed: share of tensor-parallel and expert traffic that training does not hide
+            behind computation.
+        training_straggling: what waiting for the slowest device adds to a training step, a share
+            for each e-fold of devices beyond the first hundred.
+        expert_half_width: hidden size of a device's slice of an expert at which products with
+            experts attain half of what dense ones do.
         attention_compute: share of peak FLOP/s that attention attains.
         memory: share of memory bandwidth attained.
         expert_memory: share of memory bandwidth attained while reading experts.
         link: share of link bandwidth attained by collectives.
         collective_latency: time of one step of a collective, s.
         kernel_time: launch and drain of one kernel, s.
+        quantising_kernels: kernels that a layer adds to quantise its activations.
+        exchange_kernels: kernels that a mixture layer adds to send tokens to experts and back.
         host_time: host work per decode step, s.
         host_time_per_sequence: host work per sequence and step, s.
+        host_batch: sequences beyond which that work is shared, so that it stops growing.
+        routing_cv: coefficient of variation of how often a router chooses each expert.
         expert_imbalance: extra load of the busiest device under expert parallelism, a share.
         prefill_interference: prefill work felt by decoding sequences, as a multiple of it.
+        decode_multiple: what the terms above leave unexplained of a decode step, as a multiple of
+            its time.
+        prefill_multiple: the same of a prompt's time.
+        request_time: work on a request outside the model before its first token, s.
+        request_time_per_client: the same for each client that is connected, s.
+        first_token_steps: decode steps that a request waits through before its first token.
+        first_token_prefills: wait for prompts, one's own among them, as a multiple of the time
+            that the scheduler's model gives.
+        first_token_multiple: what the terms above leave unexplained of TTFT, as a multiple of it.
+        draft_acceptance: probability that a drafted token is accepted, where it isn't measured.
         sharpness: exponent of the smooth maximum of compute, memory and network time.
         usable_memory: share of device memory that weights and KV cache may fill.
         idle_power: power at rest, as a share of TDP.
         active_power: additional share of TDP while any work is in flight.
         memory_power: additional share of TDP at full memory use.
         compute_power: additional share of TDP at full compute use.
+        power_multiple: what the shares above leave unexplained of the power, as a multiple.
         host_power: power of the rest of the server per device, as a share of the device's TDP.
     """
 
     compute: Number = number()
+    quantised_compute: Number = number()
     training_compute: Number = number()
     training_traffic: Number = number()
+    training_attention: Number = number()
+    training_narrow_gain: Number = number()
+    training_routing: Number = number()
+    training_logits: Number = number()
+    training_scores: Number = number()
+    training_exposed: Number = number()
+    training_straggling: Number = number()
+    expert_half_width: Number = number()
     attention_compute: Number = number()
     memory: Number = number()
     expert_memory: Number = number()
     link: Number = number()
     collective_latency: Number = number()
     kernel_time: Number = number()
+    quantising_kernels: Number = number()
+    exchange_kernels: Number = number()
     host_time: Number = number()
     host_time_per_sequence: Number = number()
+    host_batch: Number = number()
+    routing_cv: Number = number()
     expert_imbalance: Number = number()
     prefill_interference: Number = number()
+    decode_multiple: Number = number()
+    prefill_multiple: Number = number()
+    request_time: Number = number()
+    request_time_per_client: Number = number()
+    first_token_steps: Number = number()
+    first_token_prefills: Number = number()
+    first_token_multiple: Number = number()
+    draft_acceptance: Number = number()
     sharpness: Number = number()
     usable_memory: Number = number()
     idle_power: Number = number()
     active_power: Number = number()
     memory_power: Number = number()
     compute_power: Number = number()
+    power_multiple: Number = number()
     host_power: Number = number()
 
 

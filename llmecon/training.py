@@ -21,6 +21,10 @@ WEIGHT_BYTES = 2.0
 GRADIENT_BYTES = 4.0
 OPTIMIZER_BYTES = 12.0
 ACTIVATION_BYTES = 2.0
+LOGIT_BYTES = 4.0
+
+# Up to about this many devices, waiting for the slowest does not show.
+STEADY_DEVICES = 128.0
 
 
 class TrainingRun(eqx.Module):
@@ -59,7 +63,7 @@ class TrainingLayout(eqx.Module):
     """How a run is spread over devices: `tensor * pipeline * data` of them.
 
     Optimizer states are always sharded over the data-parallel replicas (ZeRO stage 1); experts
-    are spread over the replicas too.
+    are spread over replicas too.
 
     Attributes:
         tensor: devices that each layer is split over.
@@ -68,6 +72,12 @@ class TrainingLayout(eqx.Module):
         shard_weights: 1 if weights and gradients are sharded over replicas too (ZeRO stage 3,
             FSDP), else 0.
         recompute: share of activations recomputed in the backward pass instead of stored.
+        micro_batch: sequences that pass through the model at once.
+        interleaving: groups of layers that each pipeline device holds; 1 is the plain schedule.
+        unfused_attention: 1 if attention scores pass through memory, as they did before fused
+            kernels [Dao2022], else 0.
+        expert: replicas that hold one copy of the experts between them; by default all, or as many
+            as there are experts.
     """
 
     tensor: Number = number()
@@ -75,6 +85,10 @@ class TrainingLayout(eqx.Module):
     data: Number = number()
     shard_weights: Number = number(default=0.0)
     recompute: Number = number(default=0.0)
+    micro_batch: Number = number(default=1.0)
+    interleaving: Number = number(default=1.0)
+    unfused_attention: Number = number(default=0.0)
+    expert: Number = number(default=1e9)
 
     @property
     def devices(self) -> Scalar:
@@ -113,9 +127,13 @@ def flops_per_token(llm: LLM, run: TrainingRun) -> Scalar:
         as published model FLOPs count it [Chowdhery2022], halved for causality.
     """
     weights = parameters(llm).active
+    return weights * (4.0 + 2.0 * run.trainable) + _attention_flops(llm, run)
+
+
+def _attention_flops(llm: LLM, run: TrainingRun) -> Scalar:
+    """FLOPs per token of scores and weighted values, forward and backward, causal."""
     pairs = attended_pairs(llm, run.sequence, jnp.zeros(())) / run.sequence
-    attention = 2.0 * pairs * llm.heads * (llm.head_dim + llm.rope_dim + llm.value_dim)
-    return weights * (4.0 + 2.0 * run.trainable) + 3.0 * attention
+    return 6.0 * pairs * llm.heads * (llm.head_dim + llm.rope_dim + llm.value_dim)
 
 
 def activation_bytes_per_token(llm: LLM) -> Scalar:
@@ -140,6 +158,12 @@ def activation_bytes_per_token(llm: LLM) -> Scalar:
     return ACTIVATION_BYTES * (attention + feed_forward)
 
 
+def _expert_ways(llm: LLM, layout: TrainingLayout) -> Scalar:
+    """Replicas that hold one copy of the experts between them."""
+    replicas = jnp.minimum(layout.data, layout.expert)
+    return jnp.clip(replicas, 1.0, jnp.maximum(llm.experts, 1.0))
+
+
 def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scalar:
     """Bytes needed on the fullest device.
 
@@ -156,8 +180,7 @@ def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scala
     count = parameters(llm)
     stage = layout.tensor * layout.pipeline
     # Experts sit on different replicas, so that each holds a part of them even without sharding.
-    expert_spread = jnp.clip(layout.data, 1.0, jnp.maximum(llm.experts, 1.0))
-    held = (count.total - count.experts + count.experts / expert_spread) / stage
+    held = (count.total - count.experts + count.experts / _expert_ways(llm, layout)) / stage
     sharded = count.total / (stage * layout.data)
     resident = jnp.where(layout.shard_weights > 0.0, sharded, held)
     states = (
@@ -168,8 +191,9 @@ def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scala
     checkpointed = ACTIVATION_BYTES * llm.width
     kept = (1.0 - layout.recompute) * per_layer + layout.recompute * checkpointed
     # Whatever is recomputed, one layer's activations exist in full while it is being worked on.
-    activations = run.sequence * (llm.layers * kept + layout.recompute * per_layer)
-    logits = run.sequence * llm.vocabulary * 4.0 / layout.pipeline
+    held_tokens = run.sequence * layout.micro_batch
+    activations = held_tokens * (llm.layers * kept + layout.recompute * per_layer)
+    logits = held_tokens * llm.vocabulary * LOGIT_BYTES / layout.pipeline
     return states + (activations + logits) / layout.tensor
 
 
@@ -186,57 +210,63 @@ def training_step(
         efficiency: attained shares of peak and link rates.
 
     Returns:
-        Time, MFU, pipeline bubble and memory. Tensor-parallel traffic follows the computation; the
-        replicas' gradients and the experts' exchanges overlap with it; the pipeline idles for
-        (stages - 1) of its micro-batches [Narayanan2021].
+        Time, MFU, pipeline bubble and memory. A part of tensor-parallel traffic and of the experts'
+        exchanges is exposed; the replicas' gradients and sharded weights overlap with all else; the
+        pipeline idles for (stages - 1) of its micro-batches, less if interleaved [Narayanan2021];
+        more devices wait longer for the slowest.
     """
     tokens = run.global_batch
+    count = parameters(llm)
     useful = flops_per_token(llm, run) * tokens
-    executed = useful * (1.0 + layout.recompute / 3.0)
-    peak = xpu.bf16_flops * run.compute_precision_gain
-    products = executed / (layout.devices * peak * efficiency.training_compute)
-    # Norms, activations, residual sums: bound by memory, and in line with the products.
-    moved = tokens * llm.layers * activation_bytes_per_token(llm) * (1.0 + layout.recompute / 3.0)
-    elementwise = (
-        efficiency.training_traffic
-        * moved
-        / (layout.devices * xpu.memory_bandwidth * efficiency.memory)
-    )
-    compute = products + elementwise
+    repeated = 1.0 + layout.recompute / 3.0
+    executed = useful * repeated
+    # Attention and the head stay in 16 bits; of the rest, narrow arithmetic speeds up a part.
+    head = count.head * (4.0 + 2.0 * run.trainable) * tokens
+    attention = _attention_flops(llm, run) * tokens
+    body = useful - head - attention
+    gain = 1.0 + efficiency.training_narrow_gain * (run.compute_precision_gain - 1.0)
+    products = (body / gain + head) * repeated / efficiency.training_compute
+    scores = attention * repeated / efficiency.training_attention
+    rate = layout.devices * xpu.bf16_flops
+    moved = _moved_bytes(llm, run, layout, efficiency) * tokens
+    elementwise = moved / (layout.devices * xpu.memory_bandwidth * efficiency.memory)
+    compute = (products + scores) / rate + elementwise
 
     # Each layer sums activations twice forward and twice backward, recomputation repeats two.
     passes = 4.0 + 2.0 * layout.recompute
     layers = llm.layers / layout.pipeline
     tokens_per_replica = tokens / layout.data
-    micro_batches = tokens_per_replica / run.sequence
-    row = run.sequence * llm.width * ACTIVATION_BYTES
+    micro_batches = jnp.maximum(tokens_per_replica / (run.sequence * layout.micro_batch), 1.0)
+    row = tokens_per_replica / micro_batches * llm.width * ACTIVATION_BYTES
     tensor = micro_batches * collective_time(
         xpu, layout.tensor, passes * layers * row, passes * layers, efficiency
     )
     moe_layers = llm.moe_layers / layout.pipeline
-    experts = jnp.maximum(llm.experts, 1.0)
-    ways = jnp.clip(layout.data, 1.0, experts)
+    ways = _expert_ways(llm, layout)
     sent = row * llm.experts_per_token / layout.tensor
     exchange = micro_batches * exchange_time(
         xpu, ways, passes * moe_layers * sent, passes * moe_layers, efficiency, layout.tensor
     )
 
-    count = parameters(llm)
     stage = layout.tensor * layout.pipeline
     shared_weights = (count.total - count.experts + count.experts / ways) / stage
-    volume = shared_weights * ACTIVATION_BYTES * run.trainable
-    # Sharded weights are gathered forward and backward besides: half as much traffic again.
-    volume = volume + 0.5 * layout.shard_weights * shared_weights * WEIGHT_BYTES
+    # Gradients are summed once a step. Sharded weights are gathered forward and backward, and their
+    # gradients scattered, for each micro-batch: half as much traffic again.
+    once = shared_weights * ACTIVATION_BYTES * run.trainable
+    each = shared_weights * (WEIGHT_BYTES + 0.5 * ACTIVATION_BYTES * run.trainable)
+    volume = (1.0 - layout.shard_weights) * once + layout.shard_weights * micro_batches * each
     # A replica's counterparts are a tensor-parallel group apart.
     gradients = collective_time(
         xpu, layout.data, volume, jnp.zeros(()), efficiency, stride=layout.tensor
     )
 
-    work = tensor + smooth_maximum(compute, gradients, exchange, sharpness=efficiency.sharpness)
-    waiting = (layout.pipeline - 1.0) / jnp.maximum(micro_batches, 1.0)
-    seconds = work * (1.0 + waiting) + efficiency.host_time
-    mfu = useful / (seconds * layout.devices * xpu.bf16_flops)
-    compute_use = executed / (seconds * layout.devices * peak)
+    exposed = efficiency.training_exposed * (tensor + exchange)
+    work = smooth_maximum(compute + exposed, gradients, sharpness=efficiency.sharpness)
+    waiting = (layout.pipeline - 1.0) / (micro_batches * layout.interleaving)
+    straggling = efficiency.training_straggling * jnp.log1p(layout.devices / STEADY_DEVICES)
+    seconds = work * (1.0 + waiting) * (1.0 + straggling) + efficiency.host_time
+    mfu = useful / (seconds * rate)
+    compute_use = executed / (seconds * rate * run.compute_precision_gain)
     memory_use = elementwise * efficiency.memory / seconds
     return TrainingStep(
         seconds=seconds,
@@ -245,6 +275,22 @@ def training_step(
         memory=training_memory(llm, run, layout),
         power=device_power(xpu, efficiency, jnp.ones(()), compute_use, memory_use),
     )
+
+
+def _moved_bytes(
+    llm: LLM, run: TrainingRun, layout: TrainingLayout, efficiency: Efficiency
+) -> Scalar:
+    """Bytes per token that a step moves through memory outside of matrix products."""
+    stored = llm.layers * activation_bytes_per_token(llm)
+    # A token is copied to each of its experts, and each expert's answer is copied back.
+    routed = 2.0 * ACTIVATION_BYTES * llm.width * llm.experts_per_token * llm.moe_layers
+    repeated = 1.0 + layout.recompute / 3.0
+    blocks = efficiency.training_traffic * (stored + efficiency.training_routing * routed)
+    logits = efficiency.training_logits * llm.vocabulary * LOGIT_BYTES
+    # Unfused kernels do not skip the masked half.
+    pairs = 2.0 * attended_pairs(llm, run.sequence, jnp.zeros(())) / run.sequence
+    scores = layout.unfused_attention * llm.heads * pairs * ACTIVATION_BYTES
+    return blocks * repeated + logits + efficiency.training_scores * scores * repeated
 
 
 def checkpoint_interval(devices: Scalar, reliability: Reliability) -> Scalar:

@@ -100,7 +100,7 @@ def test_what_does_not_fit_says_so() -> None:
 )
 def test_published_runs_within_a_third(run_id: str, global_batch: float) -> None:
     """Device-hours of three runs of Meta's, none of which the efficiencies were fitted to."""
-    of = catalog.row("training_runs", run_id)
+    of = catalog.row("measured_training_runs", run_id)
     plan = evaluate(
         planning.plan_for_devices,
         catalog.llm(of["model"]),

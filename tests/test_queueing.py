@@ -64,9 +64,58 @@ def test_mmc(servers: int, load: float) -> None:
 
 @pytest.mark.parametrize("load", [1.5, 3.0, 100.0])
 def test_overload_is_a_growing_backlog(load: float) -> None:
-    """A fluid queue grows by load - 1 services a service; over a horizon T that is T (load-1)/2."""
+    """A fluid queue grows by load - 1 services a service; over a horizon T that is T (load-1)/2,
+    less three quarters of the 2 s that it takes to serve a request, while the servers fill.
+    """
     found = mean_wait(load, 5.0, 10.0, 1.0, 1.0, 3600.0)
-    assert found == pytest.approx(3600 * (load - 1) / 2, rel=1e-3)
+    assert found == pytest.approx(3600 * (load - 1) / 2 - 1.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.99])
+def test_a_growing_backlog_is_spread_evenly(q: float) -> None:
+    """The wait grows from 0 to T (load-1): a share q of all requests waits less than q of that."""
+    wait = queueing.wait(*floats(2.0, 5.0, 10.0, 1.0, 1.0, 3600.0))
+    assert wait.backlog == pytest.approx(1800.0, rel=1e-3)
+    assert wait.quantile(floats(q)[0]) == pytest.approx(3600.0 * q, rel=5e-3)
+
+
+def test_a_slight_overload_waits_no_less_than_none() -> None:
+    """Even where filling the servers takes a good part of the horizon."""
+    waits = [mean_wait(load, 5.0, 2000.0, 1.0, 1.0, 3600.0) for load in np.linspace(0.9, 1.5, 601)]
+    assert np.all(np.diff(waits) > 0.0)
+
+
+def chain(load: float, slowing: float, slots: int) -> tuple[float, float]:
+    """Occupancy and probability of waiting where a service with n busy takes 1 + slowing n.
+
+    Summed over the states of the birth-death chain (Kleinrock 1975), up to ten times the slots.
+    """
+    full = slots / (1.0 + slowing * slots)
+    rate = load * full
+    busy = np.minimum(np.arange(1.0, 10.0 * slots + 200.0), slots)
+    weights = np.concatenate([[0.0], np.cumsum(np.log(rate * (1.0 + slowing * busy) / busy))])
+    shares = np.exp(weights - weights.max())
+    return rate / (1.0 - rate * slowing) / slots, shares[slots:].sum() / shares.sum()
+
+
+@pytest.mark.parametrize("slots", [1, 8, 40, 400])
+@pytest.mark.parametrize("slowing", [0.0, 0.02, 1.0])
+@pytest.mark.parametrize("load", [0.5, 0.8, 0.9])
+def test_slots_that_share_a_machine(load: float, slowing: float, slots: int) -> None:
+    """Stirling's and Laplace's formulas come near the chain's sums even for a single slot."""
+    occupancy, expected = chain(load, slowing, slots)
+    given = floats(load, 5.0, slots, 1.0, 1.0, FOREVER)
+    found = queueing.wait(*given, occupancy=floats(occupancy)[0])
+    assert float(found.probability) == pytest.approx(expected, rel=0.2, abs=0.003)
+    assert found.mean == pytest.approx(float(found.probability) / (5.0 * (1.0 - load)), rel=1e-6)
+
+
+def test_full_slots_make_everyone_wait() -> None:
+    given = floats(1.0, 5.0, 40.0, 1.0, 1.0, 3600.0)
+    assert queueing.wait(*given, occupancy=floats(1.0)[0]).probability == 1.0
+    assert float(queueing.wait(*given, occupancy=floats(0.999)[0]).mean) == pytest.approx(
+        mean_wait(1.0, 5.0, 40.0, 1.0, 1.0, 3600.0)
+    )
 
 
 def test_at_capacity_the_wait_grows_with_the_root_of_the_horizon() -> None:

@@ -3,7 +3,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -105,9 +104,9 @@ def test_drafting_pays_if_accepted_and_costs_if_not() -> None:
 
 
 def test_room_is_memory_over_cache() -> None:
-    """80 GB of which 90% usable, less 8.6 GB of weights, over 64 KiB a token (fp8)."""
+    """80 GiB of which 90% usable, less 8.6 GB of weights, over 64 KiB a token (fp8)."""
     room = serving.largest_batch(*SYSTEM)
-    free = 0.9 * 80e9 - float(roofline.weight_bytes(DENSE, SINGLE.precision))
+    free = 0.9 * 80 * 2**30 - float(roofline.weight_bytes(DENSE, SINGLE.precision))
     context = 1500.0 + 150.0 * (1 + 0.81)
     assert room == pytest.approx(free / (65536 * context), rel=1e-9)
 
@@ -125,18 +124,70 @@ def test_service_completes_what_is_offered(rate: float) -> None:
     assert service.point.rate == pytest.approx(rate, rel=1e-9)
 
 
-def test_ttft_is_waits_prefill_and_a_step() -> None:
-    """Both queues recomputed: for a slot in the batch, and for the prompt's turn."""
+def test_ttft_by_hand() -> None:
+    """The parts recomputed: work outside, slot, prompt, step and the prompt's turn."""
     service = evaluate(serving.serve, *SYSTEM, *floats(4.0, 0.95))
-    full = evaluate(
-        serving.operating_point, *SYSTEM, jnp.asarray(float(serving.largest_batch(*SYSTEM)))
+    room = float(serving.largest_batch(*SYSTEM))
+    full = evaluate(serving.operating_point, *SYSTEM, *floats(room))
+    # The batch that even arrivals would make, of which the reported one is the mean.
+    batch = fluid_batch(4.0)
+    point = evaluate(serving.operating_point, *SYSTEM, *floats(batch))
+    load = 4.0 / float(full.rate)
+    slot = queueing.wait(
+        *floats(load, float(full.rate), room, 1.5, 0.9, 3600.0), occupancy=floats(batch / room)[0]
     )
+    busy = 1.0 - math.exp(-batch)
+    interference = float(EFFICIENCY.prefill_interference)
+    prompt, step = interference * float(point.prefill), busy * float(point.step)
+    use = 4.0 * prompt
+    cycle = step / (1.0 - use) + use * prompt * (1.0 + 1.2**2) / (1.0 - use**2)
+    turn = (0.5 + use) * cycle
+    turn += serving.BURST * prompt * (1.5**2 - 1.0) * math.sqrt(use / (1.0 - use))
+    own = float(point.prefill) * (1.0 + busy * (interference - 1.0))
+    expected = EFFICIENCY.request_time + slot.mean + own + step + turn
+    # The share of time left to decoding is kept above zero.
+    assert service.ttft == pytest.approx(float(expected), rel=1e-4)
+    # The 95th percentile of the exponential is log(20), and almost nobody waits for a slot.
+    longer = float(queueing.lognormal_quantile(*floats(0.95, 1.2)))
+    tail = longer * own + 1.95 * step + (turn - 0.5 * step) * math.log(20.0)
+    assert service.ttft_quantile == pytest.approx(float(EFFICIENCY.request_time + tail), rel=1e-4)
+
+
+def fluid_batch(rate: float) -> float:
+    """Requests in flight if they came evenly."""
+    low, high = 1e-3, float(serving.largest_batch(*SYSTEM))
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        reached = evaluate(serving.operating_point, *SYSTEM, *floats(middle)).rate >= rate
+        low, high = (low, middle) if reached else (middle, high)
+    return low
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 4.0, 8.0])
+def test_littles_law_holds_for_a_batch_that_varies(rate: float) -> None:
+    service = evaluate(serving.serve, *SYSTEM, *floats(rate, 0.95))
     point = service.point
-    slot = queueing.wait(*floats(4.0 / full.rate, full.rate, full.batch, 1.5, 0.9, 3600.0))
-    turn = queueing.wait(*floats(4.0 * point.prefill, 1 / point.prefill, 1.0, 1.5, 1.2, 3600.0))
-    expected = slot.mean + turn.mean + point.prefill + point.step
-    assert service.ttft == pytest.approx(float(expected), rel=1e-9)
-    assert service.ttft_quantile > service.ttft
+    stay = EFFICIENCY.prefill_interference * point.prefill + CHAT.output_tokens * point.tpot
+    assert point.batch == pytest.approx(float(rate * stay), rel=1e-9)
+    assert fluid_batch(rate) <= point.batch * (1.0 + 1e-9) <= serving.largest_batch(*SYSTEM)
+
+
+def test_varying_batch_is_a_negative_binomial() -> None:
+    """x / (1 - x) more requests, widened by bursts, where x is the slope of the service time."""
+    room, even = float(serving.largest_batch(*SYSTEM)), fluid_batch(4.0)
+    full = float(serving.full_rate(*SYSTEM))
+    slope = 4.0 * (room / full - even / 4.0) / (room - even)
+    found = float(evaluate(serving.serve, *SYSTEM, *floats(4.0, 0.95)).point.batch) - even
+    assert found == pytest.approx(0.5 * (1.0 + 1.5**2) * slope / (1.0 - slope), rel=0.02)
+
+
+def test_disaggregated_first_token_waits_for_prompts_alone() -> None:
+    apart = changed(SINGLE, disaggregated=1.0)
+    service = evaluate(serving.serve, DENSE, H100, apart, CHAT, EFFICIENCY, *floats(4.0, 0.95))
+    prefill = float(service.point.prefill)
+    queue = queueing.wait(*floats(4.0 * prefill, 1.0 / prefill, 1.0, 1.5, 1.2, 3600.0))
+    expected = EFFICIENCY.request_time + prefill + queue.mean
+    assert service.ttft == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("excess", [2.0, 100.0])

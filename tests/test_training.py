@@ -136,7 +136,15 @@ def test_pipeline_bubble(stages: float, micro_batches: float) -> None:
 
 
 BARE = changed(
-    EFFICIENCY, training_compute=0.5, training_traffic=0.0, collective_latency=0.0, host_time=0.0
+    EFFICIENCY,
+    training_compute=0.5,
+    training_attention=0.5,
+    training_traffic=0.0,
+    training_logits=0.0,
+    training_exposed=1.0,
+    training_straggling=0.0,
+    collective_latency=0.0,
+    host_time=0.0,
 )
 
 
@@ -219,10 +227,10 @@ def test_wall_clock_is_steps_over_goodput() -> None:
 
 
 def test_fewest_devices_in_memory() -> None:
-    """18 bytes for each of 405.85e9 weights in 72 GB a device; LoRA needs the weights alone."""
+    """18 bytes for each of 405.85e9 weights in 72 GiB a device; LoRA needs the weights alone."""
     llm = catalog.llm("llama-3.1-405b")
     run = full_run(1e9)
     full = training.fewest_devices_in_memory(llm, H100, run, EFFICIENCY)
-    assert full == pytest.approx(405.85e9 * 18 / 72e9, rel=1e-3)
+    assert full == pytest.approx(405.85e9 * 18 / (72 * 2**30), rel=1e-3)
     lora = training.fewest_devices_in_memory(llm, H100, changed(run, trainable=0.0), EFFICIENCY)
     assert lora == pytest.approx(float(full) / 9)

@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import llmecon
 from llmecon import paths
+from llmecon.publishing import results
 
 LOG = logging.getLogger(__name__)
 
@@ -124,13 +125,11 @@ class HeadlinesDirective(SphinxDirective):
             LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
             return []
         most = self.options.get("most", len(names))
-        shown = [(rows[name]["text"], rows[name]["label"]) for name in names[:most]]
-        cards = "".join(
-            f'<div class="llmecon-headline"><strong>{html.escape(text)}</strong><br>'
-            f"<span>{html.escape(label)}</span></div>"
-            for text, label in shown
-        )
-        return [nodes.raw("", f'<div class="llmecon-headlines">{cards}</div>', format="html")]
+        fields = ("name", "value", "unit", "label", "text", "low", "high")
+        shown = [
+            results.Headline(**{key: rows[name][key] for key in fields}) for name in names[:most]
+        ]
+        return [nodes.raw("", results.cards(shown), format="html")]
 
 
 # ---------------------------------------------------------------------------- data tables

@@ -26,9 +26,12 @@ class Headline:
         unit: Unit of `value`, as `llmecon.publishing.words.quantity` understands it.
         label: What the number is, in a few words.
         text: The number as shown; by default `value` and `unit` in words.
+        low: Lower end of its 90% interval, in `unit`; None where there is no interval.
+        high: Upper end.
 
     Raises:
-        ValueError: The value is not finite and no text explains why.
+        ValueError: The value is not finite and no text explains why, or the interval has one end
+            only, or does not hold the value.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Headline:
     unit: str
     label: str
     text: str = ""
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         value = math.nan if self.value is None else float(self.value)
@@ -44,11 +49,58 @@ class Headline:
         object.__setattr__(self, "value", value if math.isfinite(value) else None)
         if not self.text:
             object.__setattr__(self, "text", words.quantity(value, self.unit))
+        self._check_interval()
+
+    def _check_interval(self) -> None:
+        if self.low is None and self.high is None:
+            return
+        if self.low is None or self.high is None:
+            raise ValueError(f"headline {self.name!r} has one end of an interval: give it both")
+        low, high = float(self.low), float(self.high)
+        # NaN compares false, so this also refuses what is not a number.
+        if self.value is None or not -math.inf < low <= self.value <= high < math.inf:
+            raise ValueError(
+                f"headline {self.name!r} is {self.value}, outside its interval {low} to {high}: "
+                "give it an interval that holds it, or none"
+            )
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+
+    @property
+    def interval(self) -> str:
+        """Its 90% interval in words, such as `90%: 210 to 350 xPUs`; empty where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"90%: {words.span(self.low, self.high, self.unit)}"
 
 
-def headline(name: str, value: float | None, *, unit: str = "", label: str, text: str = "") -> None:
+def headline(
+    name: str,
+    value: float | None,
+    *,
+    unit: str = "",
+    label: str,
+    text: str = "",
+    low: float | None = None,
+    high: float | None = None,
+) -> None:
     """Show one headline number and store it in the notebook; arguments as in `Headline`."""
-    headlines([Headline(name, value, unit, label, text)])
+    headlines([Headline(name, value, unit, label, text, low, high)])
+
+
+def cards(row: Sequence[Headline]) -> str:
+    """Headline numbers as HTML.
+
+    Args:
+        row: The numbers, in the order shown.
+    """
+    made = "".join(
+        f'<div class="llmecon-headline"><strong>{html.escape(h.text)}</strong><br>'
+        + (f'<em class="llmecon-interval">{html.escape(h.interval)}</em><br>' if h.interval else "")
+        + f"<span>{html.escape(h.label)}</span></div>"
+        for h in row
+    )
+    return f'<div class="llmecon-headlines">{made}</div>'
 
 
 def headlines(row: Sequence[Headline]) -> None:
@@ -57,20 +109,19 @@ def headlines(row: Sequence[Headline]) -> None:
     Args:
         row: The numbers, most important first.
     """
-    cards = "".join(
-        f'<div class="llmecon-headline"><strong>{html.escape(h.text)}</strong><br>'
-        f"<span>{html.escape(h.label)}</span></div>"
-        for h in row
-    )
     display(
         {
-            "text/html": f'<div class="llmecon-headlines">{cards}</div>',
-            "text/markdown": "\n".join(f"- **{h.text}** {h.label}" for h in row),
-            "text/plain": "\n".join(f"{h.text}: {h.label}" for h in row),
+            "text/html": cards(row),
+            "text/markdown": "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row),
+            "text/plain": "\n".join(f"{h.text}: {_in_brackets(h)}{h.label}" for h in row),
         },
         metadata={_KEY: [asdict(h) for h in row]},
         raw=True,
     )
+
+
+def _in_brackets(of: Headline) -> str:
+    return f"({of.interval}) " if of.interval else ""
 
 
 def say(markdown: str) -> None:
@@ -126,7 +177,8 @@ def write_table(chapters: Iterable[tuple[str, Path]], table: Path) -> None:
 
     Args:
         chapters: Slug and executed notebook of each chapter.
-        table: JSON file to write: a list of chapter, name, value, unit, label, text.
+        table: JSON file to write: a list of chapter, name, value, unit, label, text,
+            low, high.
     """
     rows = [
         {"chapter": slug, **asdict(headline)}

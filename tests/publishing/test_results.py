@@ -1,5 +1,6 @@
 """Headline numbers, from declaration to collection."""
 
+import json
 import math
 
 import nbformat
@@ -56,3 +57,41 @@ def test_names_are_unique(shown, tmp_path):
     results.headlines([Headline("cost", 1.0, "USD", "a"), Headline("cost", 2.0, "USD", "b")])
     with pytest.raises(ValueError, match="two headline numbers named 'cost'"):
         results.collect(write(shown, tmp_path / "x.ipynb"))
+
+
+def test_an_interval_is_shown_stored_and_listed(shown, tmp_path):
+    results.headline("xpus", 2048, unit="xPUs", label="at once", low=1500, high=3100)
+    (output,) = shown
+    said = "90%: 1,500 to 3,100\N{NO-BREAK SPACE}xPUs"
+    assert said in output.data["text/html"]
+    assert f"({said}) at once" in output.data["text/markdown"]
+    assert f"({said}) at once" in output.data["text/plain"]
+    executed = write(shown, tmp_path / "x.ipynb")
+    (found,) = results.collect(executed)
+    assert (found.low, found.high) == (1500.0, 3100.0)
+    results.write_table([("one", executed)], tmp_path / "table.json")
+    (row,) = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert (row["low"], row["value"], row["high"]) == (1500.0, 2048.0, 3100.0)
+
+
+def test_without_an_interval_nothing_is_said_of_it(shown):
+    results.headline("xpus", 2048, unit="xPUs", label="at once")
+    (output,) = shown
+    assert not any("90%" in text for text in output.data.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [
+        (2.0, 1.0, None),
+        (2.0, None, 3.0),
+        (2.0, 2.5, 3.0),
+        (2.0, 1.0, 1.5),
+        (2.0, math.nan, 3.0),
+        (2.0, 1.0, math.inf),
+        (None, 1.0, 3.0),
+    ],
+)
+def test_an_interval_holds_its_number(value, low, high):
+    with pytest.raises(ValueError, match=r"'cost'.*give it"):
+        Headline("cost", value, "USD", "a", text="some", low=low, high=high)

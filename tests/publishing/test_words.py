@@ -141,3 +141,28 @@ def test_mass_in_the_unit_that_fits(kilograms: float, expected: str) -> None:
 
 def test_sources_have_room_to_wrap() -> None:
     assert words.sources("EpochHardware;NVIDIADGX") == "EpochHardware, NVIDIADGX"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "said"),
+    [
+        (210.0, 350.0, "xPUs", "210 to 350 xPUs"),
+        (1.2, 2.3, "USD", "USD 1.20 to 2.30"),
+        (3.21e6, 4.1e6, "USD per month", "USD 3.21 to 4.1 million per month"),
+        (900.0, 2e6, "USD", "USD 900 to USD 2 million"),
+        (3000.0, 4320.0, "s", "50 minutes to 1.2 hours"),
+        (0.035, 0.05, "s", "35 to 50 ms"),
+        (0.37, 0.452, "fraction", "37% to 45%"),
+        (-0.1, 0.1, "fraction", "−10% to 10%"),
+        (1.5e6, 2.1e9, "tokens", "1.5 million to 2.1 billion tokens"),
+        (24.0, 24.0, "xPUs", "24 xPUs"),
+        (1.5, 2.5, "", "1.5 to 2.5"),
+    ],
+)
+def test_span(low, high, unit, said):
+    assert plain(words.span(low, high, unit)) == said
+
+
+def test_span_after_between():
+    assert plain(words.span(24.0, 24.0, "xPUs", "and")) == "24 and 24 xPUs"
+    assert plain(words.span(1.2, 2.3, "USD per hour", "and")) == "USD 1.20 and 2.30 per hour"

@@ -1,0 +1,174 @@
+"""Efficiencies of one system, pooled over what it shares with the systems that were measured.
+
+A system is known by its engine, accelerator, model and precision. Some efficiencies differ between
+groups of systems (the time to launch a kernel between engines, say): such a group has an effect,
+an offset on the parameter's scale that is pulled towards zero the less was measured of the group.
+A system outside all measured groups has its parents' values, and wider intervals.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from llmecon.specs import Efficiency
+
+# The group of a kind to which every system belongs that none of the measured groups holds.
+UNSEEN = "*"
+# Effects on quantities as a whole, and the multiples that carry them.
+MULTIPLES: Mapping[str, tuple[str, ...]] = {
+    "pace": ("decode_multiple", "prefill_multiple"),
+    "first_token": ("first_token_multiple",),
+    "power": ("power_multiple",),
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """What a system is known by; an empty text where it isn't known.
+
+    Attributes:
+        engine: the serving software, such as vllm.
+        xpu: id of the accelerator.
+        model: id of the model.
+        family: the model's family.
+        precision: of the weights.
+    """
+
+    engine: str = ""
+    xpu: str = ""
+    model: str = ""
+    family: str = ""
+    precision: str = ""
+
+    def group(self, kind: str) -> str:
+        """The system's group of a kind, such as "vllm:fp8" of the kind "engine-precision"."""
+        parts = [getattr(self, part, "") for part in kind.split("-")]
+        return ":".join(parts) if all(parts) else UNSEEN
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The offset of one group on a parameter's scale, or of one quantity's logarithm.
+
+    Attributes:
+        parameter: a field of Efficiency, or one of MULTIPLES.
+        kind: what the group shares: parts of a system's name joined by hyphens.
+        group: its values joined by colons; UNSEEN for the spread between groups.
+        mean: the offset.
+        sd: its standard deviation.
+        curves: measured curves that it was fitted on.
+    """
+
+    parameter: str
+    kind: str
+    group: str
+    mean: float
+    sd: float
+    curves: int
+
+    @property
+    def column(self) -> str:
+        """Its name among the joint draws."""
+        return f"{self.parameter}|{self.kind}|{self.group}"
+
+
+@dataclass(frozen=True)
+class Attainment:
+    """Calibrated efficiencies: values shared by all systems, and effects of groups.
+
+    Attributes:
+        values: of every field of Efficiency.
+        scales: the scale on which a parameter's effects add up: "log" or "logit".
+        effects: of the groups, keyed by parameter, kind and group.
+        draws: joint draws of fitted values and effects from their posterior, by column.
+    """
+
+    values: Mapping[str, float]
+    scales: Mapping[str, str]
+    effects: Mapping[tuple[str, str, str], Effect]
+    draws: Mapping[str, np.ndarray]
+
+    def effects_on(self, system: System, parameter: str) -> list[Effect]:
+        """The effects that a system has on a parameter, one a kind; spreads where it is unseen."""
+        kinds = dict.fromkeys(kind for of, kind, _ in self.effects if of == parameter)
+        return [
+            self.effects.get(
+                (parameter, kind, system.group(kind)), self.effects[parameter, kind, UNSEEN]
+            )
+            for kind in kinds
+        ]
+
+    def efficiency(self, system: System) -> Efficiency:
+        """Most probable efficiencies of a system."""
+        known = dict(self.values)
+        for parameter, scale in self.scales.items():
+            offset = sum(effect.mean for effect in self.effects_on(system, parameter))
+            known[parameter] = float(shifted(scale, known[parameter], offset))
+        for quantity, carriers in MULTIPLES.items():
+            offset = sum(effect.mean for effect in self.effects_on(system, quantity))
+            for carrier in carriers:
+                known[carrier] = known[carrier] * float(np.exp(offset))
+        return Efficiency(**known)
+
+    def parameter_draws(self, system: System) -> Efficiency:
+        """Draws of a system's efficiencies, multiples left at their most probable values.
+
+        Returns:
+            A record with a leading dimension of draws.
+        """
+        count = len(next(iter(self.draws.values())))
+        centre = self.efficiency(system)
+        drawn = {
+            of.name: np.full(count, float(getattr(centre, of.name))) for of in fields(Efficiency)
+        }
+        generator = np.random.default_rng(1)
+        for parameter in [name for name in self.values if name in self.draws]:
+            base = self.draws[parameter]
+            for effect in self.effects_on(system, parameter):
+                column = self.draws.get(effect.column)
+                offset = generator.normal(0.0, effect.sd, count) if column is None else column
+                base = np.asarray(shifted(self.scales[parameter], base, offset))
+            drawn[parameter] = base
+        return Efficiency(**drawn)
+
+    def sd(self, system: System, quantity: str) -> float:
+        """Standard deviation of a system's unexplained multiple of a quantity, in logs."""
+        return float(np.sqrt(sum(effect.sd**2 for effect in self.effects_on(system, quantity))))
+
+    def efficiency_draws(self, system: System) -> Efficiency:
+        """Draws of all that is uncertain about a system, multiples included.
+
+        Returns:
+            A record with a leading dimension of draws.
+        """
+        drawn = self.parameter_draws(system)
+        count = len(drawn.memory)
+        generator = np.random.default_rng(2)
+        for quantity, carriers in MULTIPLES.items():
+            factor = np.exp(generator.normal(0.0, self.sd(system, quantity), count))
+            # One factor for all that a quantity is made of: decode and prompts slow down together.
+            for carrier in carriers:
+                drawn = _multiplied(drawn, carrier, factor)
+        return drawn
+
+
+def shifted(scale: str, value: np.ndarray | float, offset: np.ndarray | float) -> np.ndarray:
+    """A value moved by an offset on its scale, "log" or "logit"."""
+    if scale == "log":
+        return np.asarray(value * np.exp(offset))
+    return np.asarray(1.0 / (1.0 + (1.0 / np.asarray(value) - 1.0) * np.exp(-np.asarray(offset))))
+
+
+def _multiplied(record: Efficiency, name: str, factor: np.ndarray) -> Efficiency:
+    changed = {of.name: getattr(record, of.name) for of in fields(Efficiency)}
+    changed[name] = changed[name] * jnp.asarray(factor)
+    return Efficiency(**changed)
+
+
+def stack_of(records: list[Efficiency]) -> Efficiency:
+    """Efficiencies of many systems as one record with a leading dimension."""
+    stacked: Efficiency = jax.tree.map(lambda *leaves: jnp.stack(leaves), *records)
+    return stacked

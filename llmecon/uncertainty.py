@@ -1,0 +1,268 @@
+"""How sure a computed number is: intervals over draws of what the calibrations leave uncertain.
+
+A draw is one set of efficiencies that the measurements allow. What is asked for is computed for
+every draw at once, and the quantiles of the results bound it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array
+
+from llmecon import catalog
+from llmecon.pooling import UNSEEN, System
+from llmecon.roofline import parameters
+from llmecon.specs import LLM, XPU
+from llmecon.training import TrainingLayout, TrainingRun, training_step
+from llmecon.training_calibration import calibrated_runs
+from llmecon.training_measurements import Setups, in_our_names
+
+Draws = TypeVar("Draws")
+
+# What intervals hold by default.
+SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a computed number lies.
+
+    Attributes:
+        low: lower end, over the draws for which there is a number; NaN if there is none.
+        high: upper end.
+        missing: share of draws for which there is no number: nothing is feasible, or it is
+            unlimited.
+        share: probability that the interval holds.
+    """
+
+    low: float
+    high: float
+    missing: float = 0.0
+    share: float = SHARE
+
+    @property
+    def bounded(self) -> bool:
+        """Whether so few draws are without a number that both ends stand whatever they would be."""
+        return self.missing < 0.5 * (1.0 - self.share) and math.isfinite(self.high - self.low)
+
+    def __mul__(self, factor: float) -> "Interval":
+        """The interval of a multiple, such as a cost from a number of devices; factor >= 0."""
+        return replace(self, low=self.low * factor, high=self.high * factor)
+
+    def around(self, value: float | None) -> dict[str, float]:
+        """The ends as a headline number takes them.
+
+        Args:
+            value: the number computed with the most probable efficiencies.
+
+        Returns:
+            `low` and `high`, widened where needed to hold the value; nothing where there is no
+            value, or no interval that is bounded.
+        """
+        if value is None or not math.isfinite(value) or not self.bounded:
+            return {}
+        return {"low": min(self.low, value), "high": max(self.high, value)}
+
+
+def evaluate(
+    function: Callable[[Draws], Mapping[str, Array]], draws: Draws
+) -> dict[str, np.ndarray]:
+    """Several numbers for every draw, in one compilation.
+
+    Args:
+        function: from one draw to scalars by name; NaN or infinite where there is no number.
+        draws: a record of draws, or several in a tuple, with a leading dimension, such as
+            `catalog.efficiency_draws` returns.
+
+    Returns:
+        By name, one number a draw.
+    """
+    found = eqx.filter_jit(jax.vmap(lambda drawn: dict(function(drawn))))(draws)
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+def intervals(
+    function: Callable[[Draws], Mapping[str, Array]], draws: Draws, share: float = SHARE
+) -> dict[str, Interval]:
+    """Intervals of several numbers at once, in one compilation.
+
+    Args:
+        function: as in `evaluate`.
+        draws: as in `evaluate`.
+        share: probability that each interval should hold.
+
+    Returns:
+        By name, the quantiles over the draws; those without a number are counted, not used.
+    """
+    return {name: bounds(values, share) for name, values in evaluate(function, draws).items()}
+
+
+def interval(function: Callable[[Draws], Array], draws: Draws, share: float = SHARE) -> Interval:
+    """The interval of one number; arguments as in `intervals`.
+
+    Args:
+        function: from one draw to a scalar.
+        draws: with a leading dimension.
+        share: probability that the interval should hold.
+
+    Returns:
+        The quantiles over the draws.
+    """
+    return intervals(lambda drawn: {"only": function(drawn)}, draws, share)["only"]
+
+
+def bounds(values: np.ndarray, share: float = SHARE) -> Interval:
+    """The interval of numbers that were computed for every draw.
+
+    Args:
+        values: one number a draw, as `evaluate` returns them.
+        share: probability that the interval should hold.
+
+    Returns:
+        The quantiles of those that are numbers.
+    """
+    there = values[np.isfinite(values)]
+    missing = 1.0 - len(there) / len(values)
+    if not len(there):
+        return Interval(math.nan, math.nan, missing, share)
+    # Ends are results that occurred: a fleet of 17 devices is no answer where instances take 4.
+    low = np.quantile(there, 0.5 - 0.5 * share, method="lower")
+    high = np.quantile(there, 0.5 + 0.5 * share, method="higher")
+    return Interval(float(low), float(high), missing, share)
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """A factor whose logarithm is normal.
+
+    Attributes:
+        log_mean: mean of its logarithm.
+        log_sd: standard deviation of its logarithm.
+    """
+
+    log_mean: float
+    log_sd: float
+
+    @property
+    def median(self) -> float:
+        """As likely exceeded as not."""
+        return math.exp(self.log_mean)
+
+    def interval(self, share: float = SHARE) -> Interval:
+        """Where the factor lies with a given probability."""
+        reach = NormalDist().inv_cdf(0.5 + 0.5 * share) * self.log_sd
+        return Interval(
+            math.exp(self.log_mean - reach), math.exp(self.log_mean + reach), 0.0, share
+        )
+
+    def draws(self, count: int, seed: int = 3) -> Array:
+        """Draws that are spread evenly over the distribution, in random order."""
+        evenly = (np.random.default_rng(seed).permutation(count) + 0.5) / count
+        normal = np.array([NormalDist().inv_cdf(float(u)) for u in evenly])
+        return jnp.asarray(np.exp(self.log_mean + self.log_sd * normal))
+
+
+@dataclass(frozen=True)
+class TrainingMultiples:
+    """What the time of a run is uncertain by.
+
+    Attributes:
+        steps: time of a step as measured ones suggest, as a multiple of the law's.
+        run: device-hours of a published run, with restarts, evaluations and all else that their
+            publishers count, as a multiple of those that the law gives its steps.
+    """
+
+    steps: Multiple
+    run: Multiple
+
+
+def training_multiples(
+    model: str, xpu: str, llm: LLM, device: XPU, run: TrainingRun, layout: TrainingLayout
+) -> TrainingMultiples:
+    """How far measured steps and published runs like this one are from the law.
+
+    Args:
+        model: its name, which tells its family.
+        xpu: id of the accelerator.
+        llm: the model.
+        device: the accelerator.
+        run: what is trained.
+        layout: how it is spread.
+
+    Returns:
+        Multiples of what `training.training_step` gives with the shared efficiencies, from all
+        measured steps and all published runs; the software is taken to be unknown.
+    """
+    size = parameters(llm)
+    row = {
+        "label": model,
+        "xpu": xpu,
+        "precision": "bf16",
+        "parameters_total_b": float(size.total) / 1e9,
+        "parameters_active_b": float(size.active) / 1e9,
+    }
+    rows = in_our_names(pd.DataFrame([row]))
+    llms, devices, runs, layouts = jax.tree.map(
+        lambda leaf: jnp.reshape(jnp.asarray(leaf, float), (1,)), (llm, device, run, layout)
+    )
+    of = Setups(llms, devices, runs, layouts, jnp.ones(1), jnp.ones(1))
+    step = jax.jit(training_step)(llm, device, run, layout, catalog.efficiency())
+    per_token = math.log(float(step.seconds * layout.devices / run.global_batch))
+    tokens = math.log(float(jnp.asarray(run.tokens)) / 3600.0)
+    calibration = calibrated_runs()
+    steps, steps_sd = (float(x[0]) for x in calibration.steps.predict(rows, of))
+    hours, hours_sd = (float(x[0]) for x in calibration.predict(rows, of))
+    return TrainingMultiples(
+        steps=Multiple(steps - per_token, steps_sd),
+        run=Multiple(hours - tokens - per_token, hours_sd),
+    )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measured curves of serving that a system's efficiencies rest on.
+
+    Attributes:
+        both: of the model on the accelerator, in the precision and with the engine if given.
+        model: of the model on anything.
+        xpu: of the accelerator with anything.
+    """
+
+    both: int
+    model: int
+    xpu: int
+
+
+def evidence(of: System) -> Evidence:
+    """How much was measured of a system, its model and its accelerator.
+
+    Args:
+        of: the system; see `catalog.system`.
+    """
+    kind = "model-xpu-engine-precision"
+    measured = [
+        (effect.group.split(":"), effect.curves)
+        for effect in catalog.attainment().effects.values()
+        if effect.parameter == "pace" and effect.kind == kind and effect.group != UNSEEN
+    ]
+
+    def count(*asked: str) -> int:
+        return sum(
+            curves
+            for group, curves in measured
+            if all(not part or part == there for part, there in zip(asked, group, strict=True))
+        )
+
+    return Evidence(
+        both=count(of.model, of.xpu, of.engine, of.precision),
+        model=count(of.model, "", "", ""),
+        xpu=count("", of.xpu, "", ""),
+    )

@@ -1,0 +1,123 @@
+"""Intervals over draws, against distributions whose quantiles are known."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmecon import catalog, roofline, uncertainty
+from llmecon.specs import Deployment, Efficiency
+from llmecon.training import TrainingLayout, TrainingRun
+from llmecon.uncertainty import Interval, Multiple
+
+EVEN = jnp.linspace(0.0, 1.0, 1001)
+
+
+def test_quantiles_of_a_uniform_distribution():
+    found = uncertainty.interval(lambda x: 10.0 + x, EVEN)
+    assert (found.low, found.high) == pytest.approx((10.05, 10.95), abs=0.0011)
+    assert (found.missing, found.share, found.bounded) == (0.0, 0.9, True)
+    half = uncertainty.interval(lambda x: 10.0 + x, EVEN, share=0.5)
+    assert (half.low, half.high) == pytest.approx((10.25, 10.75), abs=0.0011)
+
+
+def test_several_numbers_and_several_kinds_of_draws_at_once():
+    found = uncertainty.intervals(
+        lambda drawn: {"sum": drawn[0] + drawn[1], "square": drawn[0] ** 2}, (EVEN, -EVEN)
+    )
+    assert found["sum"] == Interval(0.0, 0.0)
+    assert found["square"].high == pytest.approx(0.95**2, abs=0.002)
+
+
+@pytest.mark.parametrize("nothing", [jnp.nan, jnp.inf])
+def test_draws_without_a_number_are_counted_and_not_used(nothing):
+    few = uncertainty.interval(lambda x: jnp.where(x < 0.96, x, nothing), EVEN)
+    assert few.missing == pytest.approx(41 / 1001)
+    assert few.high < 0.96
+    assert few.bounded
+    many = uncertainty.interval(lambda x: jnp.where(x < 0.9, x, nothing), EVEN)
+    assert not many.bounded
+    assert many.around(0.5) == {}
+
+
+def test_no_interval_where_nothing_is_feasible():
+    never = uncertainty.interval(lambda x: x * jnp.nan, EVEN)
+    assert math.isnan(never.low)
+    assert never.missing == 1.0
+    assert not never.bounded
+
+
+def test_an_interval_around_a_value_holds_it():
+    assert Interval(2.0, 3.0).around(2.5) == {"low": 2.0, "high": 3.0}
+    assert Interval(2.0, 3.0).around(4.0) == {"low": 2.0, "high": 4.0}
+    assert Interval(2.0, 3.0).around(None) == {}
+    assert Interval(2.0, 3.0).around(math.nan) == {}
+    assert (Interval(2.0, 3.0, 0.01) * 2.0) == Interval(4.0, 6.0, 0.01)
+    assert not (Interval(2.0, 3.0) * math.nan).bounded
+
+
+def test_draws_of_a_multiple_fill_its_interval():
+    multiple = Multiple(math.log(2.0), 0.3)
+    known = multiple.interval()
+    assert known.low == pytest.approx(2.0 * math.exp(-1.6449 * 0.3), rel=1e-4)
+    drawn = uncertainty.interval(lambda factor: factor, multiple.draws(2000))
+    assert (drawn.low, drawn.high) == pytest.approx((known.low, known.high), rel=0.01)
+    assert float(jnp.median(multiple.draws(2000))) == pytest.approx(2.0, rel=1e-3)
+
+
+def decode_seconds(model: str, xpu: str):
+    llm, device = catalog.llm(model), catalog.xpu(xpu)
+
+    def seconds(efficiency: Efficiency):
+        cost = roofline.forward_pass(
+            llm, device, Deployment(tensor=8.0), efficiency, *map(jnp.asarray, (64.0, 1.0, 2000.0))
+        )
+        return efficiency.decode_multiple * cost.seconds
+
+    return seconds
+
+
+def test_what_was_measured_is_surer_than_what_was_not():
+    def width(system, model, xpu):
+        found = uncertainty.interval(
+            decode_seconds(model, xpu), catalog.efficiency_draws(catalog.system(**system))
+        )
+        return math.log(found.high / found.low)
+
+    known = {"model": "llama-3.1-70b", "xpu": "h100-sxm", "precision": "fp8"}
+    measured = width(known | {"engine": "vllm"}, "llama-3.1-70b", "h100-sxm")
+    partly = width(known, "llama-3.1-70b", "h100-sxm")
+    unknown = width({}, "llama-3.1-70b", "h100-sxm")
+    assert measured < partly <= unknown
+
+
+def test_evidence_counts_what_was_measured():
+    known = catalog.system("llama-3.1-70b", "h100-sxm", precision="fp8")
+    with_engine = catalog.system("llama-3.1-70b", "h100-sxm", "vllm", "fp8")
+    found = uncertainty.evidence(known)
+    assert 0 < uncertainty.evidence(with_engine).both <= found.both
+    assert found.both < min(found.model, found.xpu)
+    elsewhere = uncertainty.evidence(catalog.system("llama-3.1-70b", "tpu-v4", precision="fp8"))
+    assert (elsewhere.both, elsewhere.xpu) == (0, 0)
+    assert elsewhere.model == found.model
+
+
+def test_published_runs_take_longer_than_their_steps():
+    llm, device = catalog.llm("llama-3.1-70b"), catalog.xpu("h100-sxm")
+    found = uncertainty.training_multiples(
+        "Llama 3.1 70B",
+        "h100-sxm",
+        llm,
+        device,
+        TrainingRun(15e12, 8192.0, 16e6),
+        TrainingLayout(8.0, 4.0, 96.0),
+    )
+    assert 0.7 < found.steps.median < 1.4
+    assert 1.0 < found.run.median < 3.0
+    assert 0.05 < found.steps.log_sd < found.run.log_sd < 1.0
+    # What Meta reports for it [Llama31Card] lies within the interval, as it was fitted to.
+    step_hours = 6.0 * 70.6e9 * 15e12 / (0.4 * 989e12) / 3600.0
+    hours = found.run.interval()
+    assert hours.low * step_hours < 7.0e6 < hours.high * step_hours
+    assert np.isfinite(found.run.draws(3)).all()
