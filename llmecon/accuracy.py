@@ -6,9 +6,10 @@ datasheet alone would predict, and the scheduler's closed form beside its simula
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,10 +19,11 @@ import pandas as pd
 
 from llmecon import catalog, loadtest, simulation
 from llmecon.calibration import NINETY, compiled_load_tests, curves, measured
+from llmecon.errors import InputError
 from llmecon.measurements import SHORTEST, systems
 from llmecon.pooling import System
-from llmecon.serving import largest_batch
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.serving import full_rate, largest_batch
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision, Workload
 from llmecon.training_calibration import (
     SOFTWARE,
     calibrated_runs,
@@ -64,14 +66,30 @@ def cases() -> pd.DataFrame:
     Returns:
         One row a measured row, target and what was left out (NOTHING for the stored calibration):
         the columns of held_out, and ratio (predicted over measured), error (its absolute distance
-        from 1), model, xpu, engine (the software, for training), precision, setting (in words).
-        Rows of training count "software" as engine, and a run's family as its model.
+        from 1), model, xpu, engine (the software, for training), precision, setting (in words),
+        curve, mixture, speculative. For training, software left out counts as engine, and a run's
+        whole family as model.
     """
-    held = catalog.table("held_out").replace({"left_out": {"software": "engine"}})
+    names = {"left_out": {"software": "engine", "family": "model"}}
+    held = catalog.table("held_out").replace(names)
     every = pd.concat([held, _fitted()], ignore_index=True)
     every = every.merge(_rows(), on=["kind", "id"], how="left", validate="many_to_one")
     ratio = every["predicted"] / every["measured"]
     return every.assign(ratio=ratio, error=(ratio - 1.0).abs())
+
+
+def left_out(of: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The cases whose fits saw nothing of a kind of group.
+
+    Args:
+        of: rows of `cases`.
+        group: model, xpu, engine or NOTHING; for a target of which this was not tried, model.
+
+    Returns:
+        The rows, one a measured row and target.
+    """
+    tried = (of["left_out"] == group).groupby(of["target"]).transform("any")
+    return of[of["left_out"] == np.where(tried, group, "model")].reset_index(drop=True)
 
 
 def _fitted() -> pd.DataFrame:
@@ -113,6 +131,8 @@ def _rows() -> pd.DataFrame:
     """What each measured row is: kind, id, model, xpu, engine, precision, setting, curve."""
     models = dict(zip(*(catalog.table("models")[c] for c in ("id", "name")), strict=True))
     xpus = dict(zip(*(catalog.table("xpus")[c] for c in ("id", "name")), strict=True))
+    experts = catalog.table("models").set_index("id")["experts"]
+    mixtures = set(experts[experts > 0].index)
     serving = catalog.table("measured_serving")
     parts = [
         pd.DataFrame(
@@ -130,15 +150,18 @@ def _rows() -> pd.DataFrame:
                     ].itertuples(index=False)
                 ],
                 "curve": curves(serving),
+                "mixture": serving["model"].isin(mixtures),
+                "speculative": serving["speculative"] > 0,
             }
         )
     ]
     for kind in ("training_steps", "training_runs"):
         rows = catalog.table(f"measured_{kind}")
-        software = rows["source"].where(kind == "training_steps", "")
+        software = pd.Series("", index=rows.index, dtype=object)
         if kind == "training_steps":
+            software = rows["source"].astype(object)
             for name, pattern in SOFTWARE.items():
-                software = software.mask(rows["source"].str.contains(pattern, case=False), name)
+                software[rows["source"].str.contains(pattern, case=False)] = name
         parts.append(
             pd.DataFrame(
                 {
@@ -153,6 +176,8 @@ def _rows() -> pd.DataFrame:
                         for n, precision in zip(rows["devices"], rows["precision"], strict=True)
                     ],
                     "curve": pd.factorize(rows["label"] + rows["xpu"].fillna("") + software)[0],
+                    "mixture": rows["parameters_active_b"] < rows["parameters_total_b"],
+                    "speculative": False,
                 }
             )
         )
@@ -192,6 +217,61 @@ def summary(of: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     each_model = each.groupby([*by, "model"], sort=False)["error"].median()
     over_models = each_model.groupby(list(by), sort=False).mean()
     return found.assign(bias=found["bias"] - 1.0, over_models=over_models).reset_index()
+
+
+def statistic(of: pd.DataFrame, name: str) -> float:
+    """One figure of the errors of some cases, as the table peers names them.
+
+    Args:
+        of: rows of `cases`.
+        name: median, mean, worst or within_2x.
+    """
+    figures = {
+        "median": of["error"].median(),
+        "mean": of["error"].mean(),
+        "worst": of["error"].max(),
+        "within_2x": of["ratio"].between(0.5, 2.0).mean(),
+    }
+    return float(figures[name])
+
+
+def worst(of: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
+    """The measured curves that predictions are furthest from.
+
+    Args:
+        of: rows of `cases` of one target.
+        count: how many curves.
+        points: rows that a curve has at least.
+
+    Returns:
+        One row a curve, worst first: model, xpu, engine, precision, rows, error (median), ratio
+        (median of predicted over measured) and reason, as far as one is known.
+    """
+    kept = of[of.groupby("curve")["id"].transform("size") >= min(points, len(of))]
+    kept = of if kept.empty else kept
+    parts = ["model", "xpu", "engine", "precision", "mixture", "speculative", "kind", "target"]
+    found = kept.groupby(["curve", *parts], sort=False).agg(
+        rows=("id", "size"), error=("error", "median"), ratio=("ratio", "median")
+    )
+    found = found.reset_index().sort_values("error", ascending=False, kind="stable").head(count)
+    return found.assign(reason=[_reason(row) for row in found.to_dict("records")])
+
+
+def _reason(of: Mapping[Any, Any]) -> str:
+    """Why a curve is far off, as far as that is known."""
+    if of["kind"] == "training-runs":
+        return "what the published hours count is not recorded"
+    if of["kind"] == "training-steps":
+        return "mixture: how its tokens are routed is not recorded" if of["mixture"] else ""
+    if of["speculative"]:
+        return "drafts ahead, which was inferred from its speed; how many tokens is not recorded"
+    if of["target"] == "ttft":
+        return "limits of the server are not recorded: sequences, chunk size, prefix cache"
+    kernels = effects("expert_memory")
+    slow = set(kernels[kernels["high"] < 1.0]["group"])
+    if of["mixture"] and f"{of['engine']}:{of['precision']}" in slow:
+        return f"mixture on slow {of['precision']} expert kernels of {of['engine']}"
+    return ""
 
 
 def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame:
@@ -323,14 +403,14 @@ def datasheet() -> pd.DataFrame:
 
 
 def effects(parameter: str) -> pd.DataFrame:
-    """What groups of systems add to a parameter, strongest first: group, curves, factor, sure.
+    """What groups of systems add to a parameter, strongest first.
 
     Args:
         parameter: of efficiency_effects.
 
     Returns:
-        One row a measured group; factor is that on the parameter (on its odds, where its scale is
-        logit), low and high the ends of its 90% interval.
+        One row a measured group: group, curves, scale, factor on the parameter (on its odds, where
+        its scale is logit), and low and high, the ends of its 90% interval.
     """
     table = catalog.table("efficiency_effects")
     rows = table[(table["parameter"] == parameter) & (table["curves"] > 0)]
@@ -339,6 +419,7 @@ def effects(parameter: str) -> pd.DataFrame:
         {
             "group": rows["group"],
             "curves": rows["curves"],
+            "scale": rows["scale"],
             "factor": np.exp(rows["mean"]),
             "low": np.exp(rows["mean"] - NINETY * rows["sd"]),
             "high": np.exp(rows["mean"] + NINETY * rows["sd"]),
@@ -350,7 +431,9 @@ def readings() -> dict[str, str]:
     """What each efficiency is, in words, from the record that holds them."""
     text = (Efficiency.__doc__ or "").partition("Attributes:")[2]
     found = re.findall(r"^ {8}(\w+): ((?:.|\n {12})+)", text, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", reading).strip().rstrip(".") for name, reading in found}
+    plain = {name: re.sub(r"\s+", " ", reading).strip().rstrip(".") for name, reading in found}
+    # The unit has a column of its own wherever these are shown.
+    return {name: reading.removesuffix(", s") for name, reading in plain.items()}
 
 
 def under_clients(
@@ -415,3 +498,71 @@ def under_clients(
             }
         )
     return pd.DataFrame(rows)
+
+
+def one_scheduler(xpu: str, xpus: int, precision: Precision) -> Deployment:
+    """The layout of an instance that can be simulated: every layer split over all devices.
+
+    Args:
+        xpu: id of the accelerator.
+        xpus: devices of the instance.
+        precision: bytes and arithmetic.
+
+    Raises:
+        InputError: fast links join fewer devices.
+    """
+    most = max(int(catalog.xpu(xpu).link_domain), 1)
+    if xpus > most:
+        raise InputError(
+            f"xpus: {xpus} x {xpu} would be several groups with a scheduler each, and one is "
+            f"simulated; use at most {most}"
+        )
+    return Deployment(precision=precision, tensor=float(xpus))
+
+
+@dataclass(frozen=True)
+class Overload:
+    """Output tokens per second of an instance that is offered more than it can complete.
+
+    Attributes:
+        load: offered over the most that it can complete.
+        simulated: found by `simulation.open_loop`.
+        closed_form: with the batch that fills the memory.
+    """
+
+    load: float
+    simulated: float
+    closed_form: float
+
+
+def overloaded(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    load: float = 1.5,
+    requests: int = 4000,
+) -> Overload:
+    """Throughput under overload, simulated and by the closed form.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: lengths and burstiness.
+        efficiency: attained shares and overheads.
+        load: offered over the most that the instance can complete, above 1.
+        requests: how many arrive; they are never fewer than fill the memory many times.
+
+    Raises:
+        InputError: as `simulation.open_loop`.
+    """
+    system = (llm, xpu, deployment, workload, efficiency)
+    full = float(eqx.filter_jit(full_rate)(*system))
+    room = float(eqx.filter_jit(largest_batch)(*system))
+    # Until the batch is full, an overloaded instance makes less than it could.
+    many = int(max(requests, WAVES * room))
+    record = simulation.open_loop(*system, rate=load * full, requests=many, warmup=0.5)
+    tokens = float(full * workload.output_tokens)
+    return Overload(load, record.output_tokens_per_second, tokens)

@@ -104,8 +104,10 @@ REMAINDERS = (
 
 
 # Scatter of a quantity about the model that no effect takes up, in logs, and its pseudo-kind.
-NOISE: Mapping[str, float] = {"pace": 0.12, "first_token": 0.36, "power": 0.10}
+NOISE: Mapping[str, float] = {"pace": 0.11, "first_token": 0.34, "power": 0.10}
 REPEAT = "repeat"
+# No configuration is known better than this, in logs.
+SURELY = 0.02
 # A curve further from the model than this, in logs, tells of something that was not recorded.
 CLIP = 0.7
 
@@ -408,7 +410,7 @@ def _remainders(
         names = [
             (of, group)
             for of in kinds
-            for group in dict.fromkeys(known[i].group(of.kind) for i in rows)
+            for group in dict.fromkeys(known[i].group(of.kind) for i in rows.tolist())
         ]
         design = np.array(
             [[float(known[i].group(of.kind) == group) for of, group in names] for i in first]
@@ -418,12 +420,17 @@ def _remainders(
         precision = design.T @ design / noise**2 + np.diag(1.0 / prior**2)
         covariance = np.linalg.inv(precision)
         means = covariance @ design.T @ averaged.to_numpy() / noise**2
+        sds = np.sqrt(np.diag(covariance))
+        # Effects of one system are known better together than apart: what a configuration adds is
+        # what its kinds' joint variance leaves over.
+        for row in design:
+            of_row = np.flatnonzero(row)
+            joint = row @ covariance @ row - np.sum(sds[of_row[:-1]] ** 2)
+            sds[of_row[-1]] = np.sqrt(max(joint, SURELY**2))
         new = {}
         for j, (of, group) in enumerate(names):
-            sd = float(np.sqrt(covariance[j, j]))
-            count = int(design[:, j].sum())
             new[quantity, of.kind, group] = Effect(
-                quantity, of.kind, group, float(means[j]), sd, count
+                quantity, of.kind, group, float(means[j]), float(sds[j]), int(design[:, j].sum())
             )
         for of in kinds:
             new[quantity, of.kind, UNSEEN] = Effect(quantity, of.kind, UNSEEN, 0.0, of.spread, 0)
@@ -490,7 +497,7 @@ def write_table(frame: pd.DataFrame, name: str) -> None:
         name: the file's name without its ending.
     """
     flags = {
-        column: frame[column].map({True: "true", False: "false"})
+        str(column): frame[column].map({True: "true", False: "false"})
         for column in frame
         if frame[column].dtype == bool
     }

@@ -132,8 +132,8 @@ def saturated(
         xpus: devices in all, >= 1.
 
     Returns:
-        Tokens per second over all devices, copies of the layout relaxed; 0 where the weights fit in no layout. Nothing is
-        streamed to anyone, so the host's work per sequence is left out.
+        Tokens per second over all devices, copies of the layout relaxed; 0 where the weights fit
+        in no layout. Nothing is streamed to anyone, so the host's work per sequence is left out.
     """
     efficiency = eqx.tree_at(lambda of: of.host_time_per_sequence, efficiency, jnp.zeros(()))
     tensor, pipeline = (

@@ -254,17 +254,18 @@ class Efficiency(eqx.Module):
 
     Attributes:
         compute: share of peak FLOP/s that dense matrix products attain while serving.
-        quantised_compute: the same for 8-bit and 4-bit arithmetic, as a multiple of it.
-        training_compute: share of peak FLOP/s that they attain while training.
+        quantised_compute: share of peak FLOP/s attained in 8-bit and 4-bit arithmetic, as a
+            multiple of that share in 16 bits.
+        training_compute: share of peak FLOP/s that matrix products attain while training.
         training_traffic: times that a training step moves a layer's stored activations through
             memory, forward and backward, in operations that are not matrix products.
         training_attention: share of peak bf16 FLOP/s that causal attention attains while training.
         training_narrow_gain: share of the extra rate of 8- and 4-bit arithmetic over bf16's that
             matrix products turn into speed while training.
         training_routing: times that copying tokens to experts and back moves them, as a multiple
-            of training_traffic.
+            of what is done to other activations.
         training_logits: times that a training step moves the logits through memory.
-        training_scores: times that it moves unfused attention scores through memory.
+        training_scores: times that a training step moves unfused attention scores through memory.
         training_exposed: share of tensor-parallel and expert traffic that training does not hide
             behind computation.
         training_straggling: what waiting for the slowest device adds to a training step, a share
@@ -281,15 +282,16 @@ class Efficiency(eqx.Module):
         exchange_kernels: kernels that a mixture layer adds to send tokens to experts and back.
         host_time: host work per decode step, s.
         host_time_per_sequence: host work per sequence and step, s.
-        host_batch: sequences beyond which that work is shared, so that it stops growing.
+        host_batch: sequences beyond which the host's work is shared, so that it stops growing.
         routing_cv: coefficient of variation of how often a router chooses each expert.
         expert_imbalance: extra load of the busiest device under expert parallelism, a share.
         prefill_interference: prefill work felt by decoding sequences, as a multiple of it.
         decode_multiple: what the terms above leave unexplained of a decode step, as a multiple of
             its time.
-        prefill_multiple: the same of a prompt's time.
+        prefill_multiple: what the terms above leave unexplained of a prompt's time, as a multiple.
         request_time: work on a request outside the model before its first token, s.
-        request_time_per_client: the same for each client that is connected, s.
+        request_time_per_client: work on a request outside the model for each client that is
+            connected, s.
         first_token_steps: decode steps that a request waits through before its first token.
         first_token_prefills: wait for prompts, one's own among them, as a multiple of the time
             that the scheduler's model gives.

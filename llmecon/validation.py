@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ REMAINDERS: Mapping[str, tuple[str, ...]] = {
     "throughput": ("pace",),
     "energy": ("pace", "power"),
 }
+Model = Callable[[Systems, Efficiency], dict[str, Array]]
+
 # A submission's layout, batch and settings are its own: what choosing for it adds, in logs.
 OFFLINE_SPREAD = 0.25
 
@@ -212,7 +215,7 @@ def _saturated(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
 def _with_intervals(
     rows: pd.DataFrame,
     attainment: Attainment,
-    model: Callable[[Systems, Efficiency], dict[str, Array]],
+    model: Model,
     targets: Sequence[str],
     spread: float,
 ) -> pd.DataFrame:
@@ -220,8 +223,9 @@ def _with_intervals(
         return pd.DataFrame({f"{t}{end}": [] for t in targets for end in ("", "_low", "_high")})
     known = labels(rows)
     of = systems(rows)
-    centre = eqx.filter_jit(model)(of, by_row(attainment, known))
-    drawn = eqx.filter_jit(jax.vmap(model, in_axes=(None, 0)))(of, _draws(attainment, known))
+    once, often = _compiled(model)
+    centre = once(of, by_row(attainment, known))
+    drawn = often(of, _draws(attainment, known))
     columns = {}
     for target in targets:
         value = np.asarray(centre[target])
@@ -235,6 +239,12 @@ def _with_intervals(
         columns[f"{target}_low"] = value * np.exp(-NINETY * sd)
         columns[f"{target}_high"] = value * np.exp(NINETY * sd)
     return pd.DataFrame(columns, index=rows.index)
+
+
+@cache
+def _compiled(model: Model) -> tuple[Model, Model]:
+    """A model of many rows, for one record of efficiencies a row and for many draws of it."""
+    return eqx.filter_jit(model), eqx.filter_jit(jax.vmap(model, in_axes=(None, 0)))
 
 
 def _draws(attainment: Attainment, known: Sequence[System]) -> Efficiency:
@@ -266,7 +276,8 @@ def held_out(by: str) -> pd.DataFrame:
     for name in group.unique():
         left = (group == name).to_numpy()
         attainment = fit(frame, weight=1.0 - left, start=whole).attainment
-        found = _with_intervals(frame[left], attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
+        # All rows, though few are wanted: another number of rows would be compiled afresh.
+        found = _with_intervals(frame, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)[left]
         for target, column in TARGETS["serving"].items():
             there = frame.loc[left, column].notna()
             parts.append(
@@ -333,6 +344,8 @@ def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None
         InputError: as `predict`; or no target of the kind has a column in the file.
     """
     found = predict(kind, frame) if predicted is None else predicted
+    if kind == "training-runs":
+        frame = _with_device_hours(frame)
     present = {name: column for name, column in TARGETS[kind].items() if column in frame}
     if not present:
         wanted = ", ".join(TARGETS[kind].values())
@@ -356,6 +369,17 @@ def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None
     )
     skipped = [(i, reason) for i, reason in enumerate(reasons) if reason]
     return Report(targets=targets, skipped=skipped)
+
+
+def _with_device_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    """Device-hours of runs that publish days on a number of devices instead."""
+    if not {"wallclock_days", "n_devices"} <= set(frame.columns):
+        return frame
+    days, devices = (
+        pd.to_numeric(frame[column], errors="coerce") for column in ("wallclock_days", "n_devices")
+    )
+    published = frame.get("device_hours", pd.Series(np.nan, index=frame.index))
+    return frame.assign(device_hours=published.fillna(24.0 * days * devices))
 
 
 def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Errors:

@@ -14,7 +14,7 @@ def test_units_are_si() -> None:
     h100 = catalog.xpu("h100-sxm")
     assert h100.bf16_flops == pytest.approx(989.4e12)
     assert h100.fp8_flops == pytest.approx(1979e12)
-    assert h100.memory == pytest.approx(80e9)
+    assert h100.memory == pytest.approx(80 * 2**30)
     assert h100.memory_bandwidth == pytest.approx(3.35e12)
     assert h100.link_bandwidth == pytest.approx(450e9)
     assert h100.tdp == 700.0
@@ -40,7 +40,7 @@ def test_catalogue_stacks_into_finite_numbers(record: object) -> None:
 
 def test_stacking_keeps_the_order() -> None:
     stacked = catalog.xpus(["v100-sxm", "h100-sxm"])
-    np.testing.assert_allclose(stacked.memory, [32e9, 80e9])
+    np.testing.assert_allclose(stacked.memory, [32 * 2**30, 80 * 2**30])
 
 
 @pytest.mark.parametrize(

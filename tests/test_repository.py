@@ -114,6 +114,7 @@ FLOORS = (
     "measurements",
     "calibration",
     "validation",
+    "accuracy",
     "experience",
     "economics",
     "carbon",

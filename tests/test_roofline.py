@@ -18,6 +18,8 @@ H100 = catalog.xpu("h100-sxm")
 IDEAL = changed(
     EFFICIENCY,
     compute=1.0,
+    quantised_compute=1.0,
+    expert_half_width=0.0,
     attention_compute=1.0,
     memory=1.0,
     expert_memory=1.0,
@@ -26,6 +28,8 @@ IDEAL = changed(
     kernel_time=0.0,
     host_time=0.0,
     host_time_per_sequence=0.0,
+    host_batch=np.inf,
+    routing_cv=0.0,
     expert_imbalance=0.0,
     usable_memory=1.0,
     sharpness=1e3,
@@ -273,7 +277,7 @@ def test_expert_parallel_groups_repeat_attention_only() -> None:
     count = roofline.parameters(llm)
     rest = count.attention + count.feed_forward + 2 * (count.embedding + count.head)
     free = roofline.instance_memory(llm, H100, layout, IDEAL)
-    assert free == pytest.approx(32 * 80e9 - float(count.experts + 32 * rest))
+    assert free == pytest.approx(32 * 80 * 2**30 - float(count.experts + 32 * rest))
 
 
 def test_weights_that_do_not_fit_leave_no_room() -> None:
@@ -283,10 +287,10 @@ def test_weights_that_do_not_fit_leave_no_room() -> None:
 
 
 def test_devices_for_weights() -> None:
-    """811 GB of bf16 weights in 80 GB devices, of which 90% are usable."""
+    """811 GB of bf16 weights in devices of 80 GiB, of which 90% are usable."""
     llm = catalog.llm("llama-3.1-405b")
     devices = roofline.devices_for_weights(llm, H100, BF16, EFFICIENCY)
-    assert devices == pytest.approx(405.85e9 * 2 / (80e9 * 0.9), rel=1e-3)
+    assert devices == pytest.approx(405.85e9 * 2 / (80 * 2**30 * 0.9), rel=1e-3)
 
 
 def test_arithmetic_follows_precision() -> None:

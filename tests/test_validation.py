@@ -66,6 +66,22 @@ def test_rows_without_a_measurement_are_named() -> None:
     assert found.skipped == [(1, "none of tpot_s given")]
 
 
+def test_days_on_devices_are_device_hours() -> None:
+    frame = pd.DataFrame(
+        {
+            "model": ["a", "b"],
+            "device_hours": [1000.0, None],
+            "wallclock_days": [None, 10.0],
+            "n_devices": [None, 8.0],
+        }
+    )
+    columns = ["device_hours", "device_hours_low", "device_hours_high", "reason"]
+    predicted = pd.DataFrame([[1000.0, 500.0, 2000.0, ""], [3840.0, 1000.0, 5000.0, ""]])
+    errors = validation.report("training-runs", frame, predicted.set_axis(columns, axis=1))
+    # 10 days x 24 hours x 8 devices = 1920.
+    assert errors.targets["device_hours"].by_model["b"].median_ape == pytest.approx(1.0)
+
+
 def test_offline_takes_the_best_layout() -> None:
     frame = pd.DataFrame(
         {

@@ -91,6 +91,7 @@ def tidy(
     columns: Mapping[str, str],
     positive: Sequence[str] = (),
     optional: Sequence[str] = (),
+    digits: int = 5,
 ) -> tuple[pd.DataFrame, str]:
     """The named columns under the chart's own names, and a note on rows that can't be drawn."""
     missing = [name for name in columns.values() if name not in frame]
@@ -112,7 +113,7 @@ def tidy(
                 finite &= rows[name].to_numpy(dtype=float) > 0
             if name not in optional:
                 keep &= finite
-            rows[name] = shortened(rows[name].where(finite))
+            rows[name] = shortened(rows[name].where(finite), digits)
     if not keep.any():
         limit = " positive" if positive else ""
         raise ValueError(f"nothing to draw: no row has finite{limit} values in every column")
@@ -123,9 +124,9 @@ def tidy(
     return rows[keep].reset_index(drop=True), note
 
 
-def shortened(values: pd.Series) -> pd.Series:
+def shortened(values: pd.Series, digits: int = 5) -> pd.Series:
     """Five significant digits: more are invisible and make the page heavier."""
-    return values.map(lambda v: float(f"{v:.5g}") if np.isfinite(v) else None)
+    return values.map(lambda v: float(f"{v:.{digits}g}") if np.isfinite(v) else None)
 
 
 def finish(

@@ -110,29 +110,46 @@ def quantity(x: float, unit: str) -> str:
     return f"{number(x)}{_SPACE}{unit}" if unit else number(x)
 
 
-def span(low: float, high: float, unit: str, joint: str = "to") -> str:
+def span(low: float, high: float, unit: str) -> str:
     """A range of quantities: `210 to 350 xPUs`, `USD 1.20 to 2.30`, `50 minutes to 1.2 hours`.
 
     Args:
         low: Lower end, in `unit`.
         high: Upper end, in `unit`.
         unit: As in `quantity`.
-        joint: The word between the ends, such as `and` after "between".
 
     Returns:
         What both ends share, a currency or a unit, is said once; one number if both read alike.
     """
+    one, other = _ends(low, high, unit)
+    return f"{one} to {other}" if one else other
+
+
+def between(low: float, high: float, unit: str) -> str:
+    """A range of quantities in a sentence: `between 210 and 350 xPUs`, `always 24 xPUs`.
+
+    Args:
+        low: Lower end, in `unit`.
+        high: Upper end, in `unit`.
+        unit: As in `quantity`.
+    """
+    one, other = _ends(low, high, unit)
+    return f"between {one} and {other}" if one else f"always {other}"
+
+
+def _ends(low: float, high: float, unit: str) -> tuple[str, str]:
+    """Both ends, what they share said once; the first is empty where they read alike."""
     kind, rest = ("USD", unit.removeprefix("USD")) if unit.startswith("USD") else (unit, "")
     one, other = (quantity(x, kind).split(_SPACE) for x in (low, high))
-    if one == other and joint == "to":
-        return _SPACE.join(one) + rest
+    if one == other:
+        return "", _SPACE.join(other) + rest
     # "900 to 2 million" would read as 900 million: what differs in scale is written in full.
     if len(one) == len(other):
         while len(one) > 1 and one[-1] == other[len(one) - 1]:
             one = one[:-1]
         if kind == "USD":
             other = other[1:]
-    return f"{_SPACE.join(one)} {joint} {_SPACE.join(other)}{rest}"
+    return _SPACE.join(one), _SPACE.join(other) + rest
 
 
 def mass(kilograms: float) -> str:

@@ -163,6 +163,6 @@ def test_span(low, high, unit, said):
     assert plain(words.span(low, high, unit)) == said
 
 
-def test_span_after_between():
-    assert plain(words.span(24.0, 24.0, "xPUs", "and")) == "24 and 24 xPUs"
-    assert plain(words.span(1.2, 2.3, "USD per hour", "and")) == "USD 1.20 and 2.30 per hour"
+def test_between():
+    assert plain(words.between(24.0, 24.0, "xPUs")) == "always 24 xPUs"
+    assert plain(words.between(1.2, 2.3, "USD per hour")) == "between USD 1.20 and 2.30 per hour"
