@@ -501,7 +501,7 @@ def write_table(frame: pd.DataFrame, name: str) -> None:
         for column in frame
         if frame[column].dtype == bool
     }
-    text = frame.assign(**flags).to_csv(index=False, float_format="%.5g", lineterminator="\n")
+    text = frame.assign(**flags).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     scratch = DATA / f".{name}.csv.new"
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(DATA / f"{name}.csv")

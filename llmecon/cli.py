@@ -194,6 +194,8 @@ def calibrate_efficiencies(held_out: bool) -> None:
     _say("fitting the training measurements")
     steps = training_calibration.calibrate_steps()
     calibration.write_values(steps.posterior, "measured_training_steps")
+    posterior = training_calibration.posterior_table(steps.posterior)
+    calibration.write_table(posterior, "training_posterior")
     if held_out:
         _say("leaving out models, accelerators and engines; this takes a quarter of an hour")
         calibration.write_table(validation.every_held_out(), "held_out")

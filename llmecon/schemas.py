@@ -508,6 +508,20 @@ class EfficiencyDraws(pa.DataFrameModel):
         unique: ClassVar[list[str]] = ["parameter", "draw"]
 
 
+class TrainingPosterior(pa.DataFrameModel):
+    """Posterior of the training efficiencies: centres and covariances on their scales."""
+
+    parameter: str = _text()
+    against: str = _text()
+    value: float = _number()
+
+    class Config:
+        """No column beyond those declared; one row a pair."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["parameter", "against"]
+
+
 class HeldOut(pa.DataFrameModel):
     """Predictions of measured rows by fits that saw nothing of their group."""
 
@@ -563,6 +577,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "rental_prices": RentalPrices,
     "servers": Servers,
     "serving_days": ServingDays,
+    "training_posterior": TrainingPosterior,
     "workloads": Workloads,
     "xpu_prices": XPUPrices,
     "xpus": XPUs,

@@ -333,14 +333,16 @@ def _service(
     turn, turn_quantile = _prompt_turn(
         point, admitted, deployment, workload, efficiency, target_quantile
     )
+    multiple = efficiency.first_token_multiple
+    begun = multiple * (efficiency.request_time + turn)
     # Who waits long for a slot need not have a long prompt: deviations add up as squares do.
-    waited, beyond = slot.quantile(target_quantile), turn_quantile - turn
+    waited, beyond = slot.quantile(target_quantile), multiple * (turn_quantile - turn)
     apart, together = jnp.sqrt(waited**2 + beyond**2 + 1e-24), waited + beyond
     return Service(
         offered=offered,
         load=load,
-        ttft=efficiency.request_time + slot.mean + turn,
-        ttft_quantile=efficiency.request_time + turn + jnp.where(beyond > 0.0, apart, together),
+        ttft=begun + slot.mean,
+        ttft_quantile=begun + jnp.where(beyond > 0.0, apart, together),
         point=_fluctuating(point, load, full.batch, workload),
     )
 
@@ -484,7 +486,7 @@ def prefill_rate(
         Requests per second [Zhong2024].
     """
     prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
-    return _prompts_at_once(deployment) / prompts.seconds
+    return _prompts_at_once(deployment) / (efficiency.prefill_multiple * prompts.seconds)
 
 
 def _layouts(precision: Precision) -> Deployment:

@@ -292,7 +292,12 @@ def calibrate_steps(use: np.ndarray | None = None) -> StepCalibration:
     # Rows left out keep a vanishing weight, so that every fit has the same shape.
     weight = np.where(use, curve.to_numpy(float) ** -CURVE_DISCOUNT / ROW_ERROR, 1e-9)
     data = (of, jnp.asarray(measured), jnp.asarray(weight))
-    posterior = maximum_a_posteriori(PARAMETERS, _step_residuals, data)
+    return _pooled_steps(maximum_a_posteriori(PARAMETERS, _step_residuals, data), use)
+
+
+def _pooled_steps(posterior: Posterior, use: np.ndarray) -> StepCalibration:
+    """What a posterior leaves of the measured steps, shared out."""
+    rows, of, measured = measured_steps()
     law, slopes = (np.asarray(x) for x in _law(jnp.asarray(posterior.centre), of))
     pool = Pool(STEP_EFFECTS, STEP_NOISE, _features(rows, of, slopes)[use], (measured - law)[use])
     return StepCalibration(posterior, pool)
@@ -336,8 +341,36 @@ def _fill(
 
 @cache
 def calibrated_steps() -> StepCalibration:
-    """The calibration to all measured steps."""
-    return calibrate_steps()
+    """The stored calibration, which saw all measured steps."""
+    rows, _, _ = measured_steps()
+    return _pooled_steps(_stored(PARAMETERS), np.ones(len(rows), bool))
+
+
+def _stored(parameters: tuple[Parameter, ...]) -> Posterior:
+    """The posterior of some parameters as the table training_posterior holds it."""
+    table = catalog.table("training_posterior").set_index(["parameter", "against"])["value"]
+    names = [of.name for of in parameters]
+    return Posterior(
+        parameters,
+        centre=np.array([table[name, "centre"] for name in names]),
+        covariance=np.array([[table[name, other] for other in names] for name in names]),
+    )
+
+
+def posterior_table(posterior: Posterior) -> pd.DataFrame:
+    """A posterior as rows of the table training_posterior.
+
+    Args:
+        posterior: of the steps' parameters.
+
+    Returns:
+        For each parameter its centre and its covariance with the others, on their scales.
+    """
+    names = [of.name for of in posterior.parameters]
+    rows = [(name, "centre", value) for name, value in zip(names, posterior.centre, strict=True)]
+    for name, covariances in zip(names, posterior.covariance, strict=True):
+        rows += [(name, other, value) for other, value in zip(names, covariances, strict=True)]
+    return pd.DataFrame(rows, columns=["parameter", "against", "value"])
 
 
 def leave_steps_out(by: str) -> pd.DataFrame:

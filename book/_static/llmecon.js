@@ -10,10 +10,14 @@
     const live = document.createElement("div");
     live.className = "llmecon-live";
     box.append(live);
+    // What is chosen stands before the chart, not in it: a picture may hold no controls.
+    const choices = document.createElement("form");
+    choices.className = "llmecon-choices";
     try {
       await vegaEmbed(live, spec, {
-        mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: "llmecon" },
+        mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme: "llmecon" }, bind: choices,
       });
+      if (choices.children.length) box.before(choices);
       box.dataset.state = "live";  // the style sheet now shows the live chart instead of the still one
       box.after(numbers(spec));
     } catch (error) {

@@ -108,17 +108,20 @@ def agreement(
     at_end = line.iloc[len(spans) :].assign(text="as measured", twice="twice", half="half")
 
     log = alt.Scale(type="log", nice=False, padding=0)
-    ticks = {"tickCount": 6, "labelOverlap": True}
-    x = alt.X("x:Q", scale=log, axis=draw.axis("Measured", grid=False, domain=True, **ticks))
+    x_axis = draw.axis("Measured", tickCount=6, grid=False, domain=True)
     y_axis = draw.axis(
         "Predicted",
-        **ticks,
+        tickCount=6,
         titleAngle=0,
         titleAlign="left",
         titleBaseline="bottom",
         titleX=0,
         titleY=-10,
     )
+    # The domain follows what is shown, so the 1-2-5 of other charts has to be picked from all ticks.
+    mantissa = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
+    for axis in (x_axis, y_axis):
+        axis["labelExpr"] = f"indexof([1, 2, 5], {mantissa}) < 0 ? '' : ({draw.NUMBERS})"
     ends = alt.Chart(line).transform_filter(of_target)
     words_at = alt.Chart(at_end).transform_filter(of_target).encode(x="x:Q")
     named_lines = [
@@ -171,7 +174,9 @@ def agreement(
     )
     chart = alt.layer(
         ends.mark_area(opacity=0.1, color=colour("slate")).encode(
-            x=x, y=alt.Y("below:Q", scale=log, axis=y_axis), y2="above:Q"
+            x=alt.X("x:Q", scale=log, axis=x_axis),
+            y=alt.Y("below:Q", scale=log, axis=y_axis),
+            y2="above:Q",
         ),
         ends.mark_line(strokeWidth=1.5, color=QUIET).encode(x="x:Q", y="x:Q"),
         points,
