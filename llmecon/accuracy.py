@@ -260,13 +260,13 @@ def worst(of: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
 def _reason(of: Mapping[Any, Any]) -> str:
     """Why a curve is far off, as far as that is known."""
     if of["kind"] == "training-runs":
-        return "what the published hours count is not recorded"
+        return "what the hours count is not recorded"
     if of["kind"] == "training-steps":
-        return "mixture: how its tokens are routed is not recorded" if of["mixture"] else ""
+        return "mixture; its routing is not recorded" if of["mixture"] else ""
     if of["speculative"]:
-        return "drafts ahead, which was inferred from its speed; how many tokens is not recorded"
+        return "drafts tokens; how many is not recorded"
     if of["target"] == "ttft":
-        return "limits of the server are not recorded: sequences, chunk size, prefix cache"
+        return "server limits not recorded: sequences, chunk, prefix cache"
     kernels = effects("expert_memory")
     slow = set(kernels[kernels["high"] < 1.0]["group"])
     if of["mixture"] and f"{of['engine']}:{of['precision']}" in slow:

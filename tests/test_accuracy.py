@@ -115,5 +115,5 @@ def test_suspects_are_counted() -> None:
 def test_more_devices_than_links_join_have_several_schedulers() -> None:
     fp8 = specs.precision("fp8")
     assert accuracy.one_scheduler("h100-sxm", 8, fp8).tensor == 8.0
-    with pytest.raises(InputError, match="xpus: 16 x h100-sxm .* use at most 8"):
+    with pytest.raises(InputError, match=r"xpus: 16 x h100-sxm .* use at most 8"):
         accuracy.one_scheduler("h100-sxm", 16, fp8)

@@ -118,7 +118,7 @@ def agreement(
         titleX=0,
         titleY=-10,
     )
-    # The domain follows what is shown, so the 1-2-5 of other charts has to be picked from all ticks.
+    # The domain follows what is shown, so the labels 1, 2, 5 have to be picked from all ticks.
     mantissa = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     for axis in (x_axis, y_axis):
         axis["labelExpr"] = f"indexof([1, 2, 5], {mantissa}) < 0 ? '' : ({draw.NUMBERS})"
@@ -182,7 +182,9 @@ def agreement(
         points,
         *named_lines,
     ).add_params(*chosen)
-    return draw.finish(chart, title, subtitle, note, height=height)
+    finished = draw.finish(chart, title, subtitle, note, height=height)
+    # The key below grows and shrinks with what is shown.
+    return finished.properties(autosize=alt.AutoSizeParams(type="fit-x", resize=True))
 
 
 def bars(

@@ -42,7 +42,25 @@ def of_every_kind() -> dict[str, charts.Chart]:
     stream = pd.DataFrame(
         {"t": [0.0, 1, 2], "sent": [0.0, 8, 9], "read": [0.0, 3, 6], "ideal": [0.0, 4, 8]}
     )
+    rows = pd.DataFrame(
+        {
+            "what": ["tpot", "tpot", "ttft"],
+            "measured": [1.0, 2.0, 30.0],
+            "seen": [1.1, 1.9, 28.0],
+            "unseen": [1.3, np.nan, 20.0],
+            "maker": ["NVIDIA", "AMD", "AMD"],
+        }
+    )
     return {
+        "agreement": charts.agreement(
+            rows,
+            "what",
+            {"tpot": "TPOT [s]", "ttft": "TTFT [s]"},
+            "measured",
+            {"nothing": "seen", "the model": "unseen"},
+            {"maker": "maker"},
+            **MARKS,
+        ),
         "bars": charts.bars(
             DEVICES, "device", "hours", unit="h", group="maker", reference="published", **MARKS
         ),
