@@ -68,7 +68,7 @@ class Headline:
 
     @property
     def interval(self) -> str:
-        """Its 90% interval in words, such as `90%: 210 to 350 xPUs`; empty where there is none."""
+        """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none."""
         if self.low is None or self.high is None:
             return ""
         return f"90%: {words.span(self.low, self.high, self.unit)}"
