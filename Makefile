@@ -1,4 +1,4 @@
-.PHONY: help book test bench lint lock clean
+.PHONY: help book test bench peers lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -14,6 +14,10 @@ test: lint book  ## check everything a contribution must pass
 
 bench: .venv/.project  ## measure how fast the models are, as ratios
 	@$(PYTHON_BIN) -m benchmarks.models
+
+peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
+	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \
+	  --with pandas python benchmarks/peers.py
 
 lint: .venv/.project  ## check style and types
 	@$(PYTHON_BIN) -m ruff check --quiet
