@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from llmecon import catalog, loadtest, simulation
-from llmecon.calibration import NINETY, compiled_load_tests, curves, measured
+from llmecon.calibration import compiled_load_tests, curves, measured
 from llmecon.errors import InputError
+from llmecon.fitting import NINETY
 from llmecon.measurements import SHORTEST, systems
 from llmecon.pooling import System
 from llmecon.serving import full_rate, largest_batch
@@ -55,9 +56,8 @@ CONFIGURATION = (
 )
 # Points of a curve from which its scatter about a parabola can be told.
 ENOUGH_POINTS = 5
-# Clients of one instance up to which the scheduler is compared, and simulated requests of each.
+# Clients of one instance up to which the scheduler is compared.
 MOST_CLIENTS = 1024
-WAVES = 10
 
 
 def cases() -> pd.DataFrame:
@@ -481,7 +481,7 @@ def under_clients(
             workload,
             only,
             clients=number,
-            requests=max(WAVES * number, 2),
+            requests=max(loadtest.WAVES * number, 2),
             warmup=0.0,
             shortest=SHORTEST,
             seed=seed,
@@ -562,7 +562,7 @@ def overloaded(
     full = float(eqx.filter_jit(full_rate)(*system))
     room = float(eqx.filter_jit(largest_batch)(*system))
     # Until the batch is full, an overloaded instance makes less than it could.
-    many = int(max(requests, WAVES * room))
+    many = int(max(requests, loadtest.WAVES * room))
     record = simulation.open_loop(*system, rate=load * full, requests=many, warmup=0.5)
     tokens = float(full * workload.output_tokens)
     return Overload(load, record.output_tokens_per_second, tokens)

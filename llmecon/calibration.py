@@ -1,4 +1,4 @@
-"""Efficiencies of serving fitted to measurements: one fit, its posterior, and its errors.
+"""Efficiencies of serving fitted to measurements: one fit and its posterior.
 
 The fit has two stages. First the physical parameters and their offsets between engines,
 accelerators and precisions, under priors that keep them physical, by the gradient of the load-test
@@ -21,7 +21,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon import catalog, fitting
-from llmecon.fitting import Parameter, Posterior, Values
+from llmecon.fitting import NINETY, Parameter, Posterior, Values
 from llmecon.loadtest import closed_loop
 from llmecon.measurements import SERVING_COLUMNS, Systems, refusals, systems
 from llmecon.paths import DATA
@@ -72,6 +72,10 @@ class Pooling:
     kind: str
     spread: float
 
+    def column(self, group: str) -> str:
+        """The name of a group's offset among the fitted parameters and joint draws."""
+        return Effect(self.parameter, self.kind, group, 0.0, self.spread, 0).column
+
 
 POOLED = (
     Pooling("kernel_time", "engine", 0.2),
@@ -88,8 +92,8 @@ POOLED = (
     Pooling("active_power", "xpu", 0.1),
 )
 
-# What remains of a quantity's logarithm, by what it is shared between; "system" is what no other
-# measurement tells of a configuration, and stays in every interval.
+# What remains of a quantity's logarithm, by what it is shared between: an engine on an
+# accelerator, a model, and the single configuration.
 REMAINDERS = (
     Pooling("pace", "engine-xpu", 0.05),
     Pooling("pace", "model", 0.07),
@@ -150,8 +154,6 @@ CURVE = (
     "regime",
 )
 DRAWS = 64
-# Of a normal distribution, 90% lies within so many standard deviations.
-NINETY = 1.6449
 
 
 class Observations(eqx.Module):
@@ -222,7 +224,7 @@ def _offsets(known: Sequence[System]) -> tuple[tuple[Parameter, ...], list[list[
     """The offsets to fit, and for each pooling its groups in order."""
     groups = [sorted({of.group(pooling.kind) for of in known} - {UNSEEN}) for pooling in POOLED]
     parameters = tuple(
-        Parameter(f"{pooling.parameter}|{pooling.kind}|{group}", "linear", 0.0, pooling.spread)
+        Parameter(pooling.column(group), "linear", 0.0, pooling.spread)
         for pooling, named in zip(POOLED, groups, strict=True)
         for group in named
     )
@@ -350,7 +352,7 @@ def fit(frame: pd.DataFrame, weight: np.ndarray | None = None, start: Fit | None
     known = labels(frame)
     offsets, groups = _offsets(known)
     columns = tuple(
-        tuple(f"{pooling.parameter}|{pooling.kind}|{group}" for group in named)
+        tuple(pooling.column(group) for group in named)
         for pooling, named in zip(POOLED, groups, strict=True)
     )
     data = observations(frame, weight)

@@ -22,6 +22,9 @@ from llmecon.errors import InputError
 Vector = Float[Array, " parameters"]
 Values = Mapping[str, Array]
 
+# Of a normal distribution, 90% lies within so many standard deviations.
+NINETY = 1.6449
+
 MAXIMUM_STEPS = 256
 # A search ends when parameters move by less, on scales where their priors are of order one.
 TOLERANCE = 1e-3

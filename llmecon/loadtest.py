@@ -13,7 +13,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.roofline import attention_groups
-from llmecon.serving import OperatingPoint, full_rate, largest_batch, operating_point
+from llmecon.serving import (
+    PIPELINE_DEPTHS,
+    TENSOR_WIDTHS,
+    OperatingPoint,
+    full_rate,
+    largest_batch,
+    operating_point,
+)
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 
 Scalar = Float[Array, "..."]
@@ -22,10 +29,6 @@ Scalar = Float[Array, "..."]
 CHUNK = 8192.0
 # Requests that each client sends in a test, as the common load generators do.
 WAVES = 10
-
-# Layouts that a backlog is spread over: devices per layer, and consecutive groups of layers.
-TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-PIPELINE_DEPTHS = (1.0, 2.0, 4.0)
 
 
 class LoadTest(eqx.Module):

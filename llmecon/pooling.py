@@ -9,7 +9,6 @@ A system outside all measured groups has its parents' values, and wider interval
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -166,9 +165,3 @@ def _multiplied(record: Efficiency, name: str, factor: np.ndarray) -> Efficiency
     changed = {of.name: getattr(record, of.name) for of in fields(Efficiency)}
     changed[name] = changed[name] * jnp.asarray(factor)
     return Efficiency(**changed)
-
-
-def stack_of(records: list[Efficiency]) -> Efficiency:
-    """Efficiencies of many systems as one record with a leading dimension."""
-    stacked: Efficiency = jax.tree.map(lambda *leaves: jnp.stack(leaves), *records)
-    return stacked

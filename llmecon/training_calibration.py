@@ -21,7 +21,15 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon import catalog
-from llmecon.fitting import Parameter, Posterior, Values, maximum_a_posteriori, tempered, to_natural
+from llmecon.fitting import (
+    NINETY,
+    Parameter,
+    Posterior,
+    Values,
+    maximum_a_posteriori,
+    tempered,
+    to_natural,
+)
 from llmecon.specs import SECONDS_PER_HOUR, Efficiency
 from llmecon.training import training_step
 from llmecon.training_measurements import ARITHMETIC, Setups, in_our_names, refusals, setups
@@ -43,9 +51,6 @@ PARAMETERS = (
 # together weigh as n**(1 - 2 * 0.4) of one.
 ROW_ERROR = 0.1
 CURVE_DISCOUNT = 0.4
-
-# Of a normal distribution, 90% lies within so many standard deviations.
-NINETY = 1.6449
 
 
 @dataclass(frozen=True)

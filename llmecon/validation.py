@@ -14,8 +14,9 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon import catalog
-from llmecon.calibration import NINETY, by_row, fit, labels, load_tests, measured
+from llmecon.calibration import by_row, fit, labels, load_tests, measured
 from llmecon.errors import InputError
+from llmecon.fitting import NINETY
 from llmecon.loadtest import saturated
 from llmecon.measurements import (
     OFFLINE_COLUMNS,
