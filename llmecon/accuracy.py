@@ -1,30 +1,26 @@
 """How far predictions are from measurements: for every target and group, and at every level.
 
 The rows are those of the table held_out, whose fits saw nothing of a row's group, and those of the
-stored calibration, which saw them all. Beside them stand what the data themselves scatter, what a
-datasheet alone would predict, and the scheduler's closed form beside its simulation.
+stored calibration, which saw them all. Beside them stands what a datasheet alone would predict.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from statistics import NormalDist
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, loadtest, simulation
+from llmecon import catalog
 from llmecon.calibration import compiled_load_tests, curves, measured
-from llmecon.errors import InputError
 from llmecon.fitting import NINETY
-from llmecon.measurements import SHORTEST, systems
+from llmecon.measurements import systems
 from llmecon.pooling import System
-from llmecon.serving import full_rate, largest_batch
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision, Workload
+from llmecon.specs import Efficiency
 from llmecon.training_calibration import (
     SOFTWARE,
     calibrated_runs,
@@ -38,26 +34,6 @@ from llmecon.validation import TARGETS, predict
 NOTHING = "nothing"
 # Draws that an interval's width is taken from here; more move it by a few percent.
 DRAWS = 16
-# Parts of a serving configuration that make two rows repeats of one measurement.
-CONFIGURATION = (
-    "model",
-    "xpu",
-    "n_xpus",
-    "tensor_parallel",
-    "expert_parallel",
-    "data_parallel",
-    "precision",
-    "engine",
-    "concurrency",
-    "prompt_tokens",
-    "output_tokens",
-    "regime",
-    "speculative",
-)
-# Points of a curve from which its scatter about a parabola can be told.
-ENOUGH_POINTS = 5
-# Clients of one instance up to which the scheduler is compared.
-MOST_CLIENTS = 1024
 
 
 def cases() -> pd.DataFrame:
@@ -184,6 +160,40 @@ def _rows() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def backlogs() -> pd.DataFrame:
+    """Throughput of systems that work off a backlog, none of which any fit has seen.
+
+    Returns:
+        One row a row of measured_offline: model, xpu (names), xpus, precision, round, latest
+        (whether no later round has the same system), measured and predicted (output tokens/s),
+        ratio, error (its distance from 1), covered (inside the 90% interval).
+    """
+    rows = catalog.table("measured_offline")
+    found = predict("offline", rows)
+    names = {
+        table: dict(zip(*(catalog.table(table)[c] for c in ("id", "name")), strict=True))
+        for table in ("models", "xpus")
+    }
+    measured_rate = rows["output_tokens_per_s"]
+    ratio = found["throughput"] / measured_rate
+    system = rows.groupby(["model", "xpu", "n_xpus"])
+    return pd.DataFrame(
+        {
+            "model": rows["model"].map(names["models"]),
+            "xpu": rows["xpu"].map(names["xpus"]),
+            "xpus": rows["n_xpus"],
+            "precision": rows["precision"],
+            "round": rows["round"],
+            "latest": rows["round"] == system["round"].transform("max"),
+            "measured": measured_rate,
+            "predicted": found["throughput"],
+            "ratio": ratio,
+            "error": (ratio - 1.0).abs(),
+            "covered": measured_rate.between(found["throughput_low"], found["throughput_high"]),
+        }
+    )
+
+
 def summary(of: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Errors of groups of cases.
 
@@ -294,85 +304,6 @@ def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-@dataclass(frozen=True)
-class Floor:
-    """Scatter of the measurements themselves, below which no model can come.
-
-    Attributes:
-        what: what is compared.
-        target: the measured quantity.
-        count: comparisons.
-        median: median distance, a fraction.
-    """
-
-    what: str
-    target: str
-    count: int
-    median: float
-
-
-def floors() -> list[Floor]:
-    """What repeats of a serving measurement differ by, and how rough measured curves are.
-
-    Returns:
-        For each target that has them: the distance between two rows of one configuration, and the
-        distance of a curve's points from a parabola through them, in logarithms of target and
-        clients, corrected for the parabola's three parameters.
-    """
-    frame = measured()
-    configuration = frame.groupby(list(CONFIGURATION), dropna=False).ngroup()
-    code = pd.Series(curves(frame), index=frame.index)
-    found = []
-    for target, column in TARGETS["serving"].items():
-        logs = np.log(frame[column])
-        pairs = [
-            abs(float(one) - float(other))
-            for _, group in logs.dropna().groupby(configuration[logs.notna()])
-            for i, one in enumerate(group)
-            for other in group.iloc[:i]
-        ]
-        if pairs:
-            found.append(Floor("repeats", target, len(pairs), float(np.median(np.expm1(pairs)))))
-        rough = [
-            distance
-            for _, group in logs.dropna().groupby(code[logs.notna()])
-            for distance in _off_parabola(np.log(frame.loc[group.index, "concurrency"]), group)
-        ]
-        if rough:
-            found.append(Floor("curve", target, len(rough), float(np.median(np.expm1(rough)))))
-    return found
-
-
-def _off_parabola(clients: pd.Series, logs: pd.Series) -> np.ndarray:
-    if clients.nunique() < ENOUGH_POINTS:
-        return np.empty(0)
-    x, y = (clients - clients.mean()).to_numpy(), logs.to_numpy()
-    left = y - np.polyval(np.polyfit(x, y, 2), x)
-    return np.abs(left) * np.sqrt(len(x) / (len(x) - 3.0))
-
-
-def within_groups(of: pd.DataFrame, group: str) -> float:
-    """What is left of the error where each group's own bias is known.
-
-    Args:
-        of: rows of `cases`.
-        group: a column whose groups share a bias.
-
-    Returns:
-        Median distance from the group's mean logarithm, corrected for it, over groups of at least
-        two rows; a fraction, NaN without such groups.
-    """
-    logs = np.log(of["ratio"])
-    size = logs.groupby(of[group]).transform("size")
-    left = (logs - logs.groupby(of[group]).transform("mean")).abs() * np.sqrt(size / (size - 1.0))
-    return float(np.median(np.expm1(left[size > 1]))) if (size > 1).any() else float("nan")
-
-
-def suspects() -> pd.Series:
-    """How many rows of measured_serving are never used, by reason."""
-    return catalog.table("measured_serving")["suspect"].dropna().value_counts()
-
-
 def datasheet() -> pd.DataFrame:
     """TPOT of the measured rows as a plain roofline predicts it.
 
@@ -395,7 +326,7 @@ def datasheet() -> pd.DataFrame:
     ideal["sharpness"] = 50.0
     ideal["draft_acceptance"] = float(stored.draft_acceptance)
     # Products with experts attain what dense ones do, however narrow; 0 would divide 0 by 0.
-    ideal["expert_half_width"] = 1e-3
+    ideal["activation_passes"] = 1e-3
     ideal["routing_cv"] = 1e-3
     rows = jax.tree.map(lambda x: jnp.full(len(frame), x), Efficiency(**ideal))
     found = compiled_load_tests(systems(frame), rows)
@@ -434,135 +365,3 @@ def readings() -> dict[str, str]:
     plain = {name: re.sub(r"\s+", " ", reading).strip().rstrip(".") for name, reading in found}
     # The unit has a column of its own wherever these are shown.
     return {name: reading.removesuffix(", s") for name, reading in plain.items()}
-
-
-def under_clients(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """The load test's closed form beside a simulation of its scheduler, from one client up.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
-        workload: nominal lengths, as load generators take them.
-        efficiency: attained shares and overheads; what a request costs outside the scheduler,
-            which the simulation does not know, is left out of both.
-        seed: of the random numbers.
-
-    Returns:
-        One row a number of clients (1, 4, 16, ...): clients, and ttft, tpot (s) and throughput
-        (output tokens/s), each `_simulated` and `_closed`. Clients go on past the room in memory,
-        where the instance is overloaded.
-
-    Raises:
-        InputError: as `simulation.closed_loop`.
-    """
-    bare = {of.name: getattr(efficiency, of.name) for of in fields(Efficiency)}
-    bare |= dict.fromkeys(("request_time", "request_time_per_client", "first_token_steps"), 0.0)
-    bare |= dict.fromkeys(("first_token_prefills", "first_token_multiple"), 1.0)
-    only = Efficiency(**bare)
-    drawn = simulation.uniform_lengths(workload, SHORTEST)
-    room = float(eqx.filter_jit(largest_batch)(llm, xpu, deployment, drawn, only))
-    clients = [4**i for i in range(8) if 4 ** (i - 1) < room and 4**i <= MOST_CLIENTS]
-    closed_form = eqx.filter_jit(loadtest.closed_loop)
-    rows = []
-    for number in clients:
-        closed = closed_form(llm, xpu, deployment, drawn, only, jnp.asarray(float(number)))
-        record = simulation.closed_loop(
-            llm,
-            xpu,
-            deployment,
-            workload,
-            only,
-            clients=number,
-            requests=max(loadtest.WAVES * number, 2),
-            warmup=0.0,
-            shortest=SHORTEST,
-            seed=seed,
-        )
-        rows.append(
-            {
-                "clients": float(number),
-                "ttft_simulated": record.mean_ttft,
-                "ttft_closed": float(closed.ttft),
-                "tpot_simulated": record.mean_tpot,
-                "tpot_closed": float(closed.tpot),
-                "throughput_simulated": record.output_tokens_per_second,
-                "throughput_closed": float(closed.output_rate),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def one_scheduler(xpu: str, xpus: int, precision: Precision) -> Deployment:
-    """The layout of an instance that can be simulated: every layer split over all devices.
-
-    Args:
-        xpu: id of the accelerator.
-        xpus: devices of the instance.
-        precision: bytes and arithmetic.
-
-    Raises:
-        InputError: fast links join fewer devices.
-    """
-    most = max(int(catalog.xpu(xpu).link_domain), 1)
-    if xpus > most:
-        raise InputError(
-            f"xpus: {xpus} x {xpu} would be several groups with a scheduler each, and one is "
-            f"simulated; use at most {most}"
-        )
-    return Deployment(precision=precision, tensor=float(xpus))
-
-
-@dataclass(frozen=True)
-class Overload:
-    """Output tokens per second of an instance that is offered more than it can complete.
-
-    Attributes:
-        load: offered over the most that it can complete.
-        simulated: found by `simulation.open_loop`.
-        closed_form: with the batch that fills the memory.
-    """
-
-    load: float
-    simulated: float
-    closed_form: float
-
-
-def overloaded(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    load: float = 1.5,
-    requests: int = 4000,
-) -> Overload:
-    """Throughput under overload, simulated and by the closed form.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
-        workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
-        load: offered over the most that the instance can complete, above 1.
-        requests: how many arrive; they are never fewer than fill the memory many times.
-
-    Raises:
-        InputError: as `simulation.open_loop`.
-    """
-    system = (llm, xpu, deployment, workload, efficiency)
-    full = float(eqx.filter_jit(full_rate)(*system))
-    room = float(eqx.filter_jit(largest_batch)(*system))
-    # Until the batch is full, an overloaded instance makes less than it could.
-    many = int(max(requests, loadtest.WAVES * room))
-    record = simulation.open_loop(*system, rate=load * full, requests=many, warmup=0.5)
-    tokens = float(full * workload.output_tokens)
-    return Overload(load, record.output_tokens_per_second, tokens)

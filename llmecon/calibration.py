@@ -30,10 +30,10 @@ from llmecon.specs import Efficiency
 
 # What is fitted, with what physics and earlier measurements say of it.
 PARAMETERS = (
-    Parameter("compute", "logit", 0.58, 0.3),
+    Parameter("compute", "logit", 0.75, 0.3),
     Parameter("quantised_compute", "log", 0.8, 0.2),
-    Parameter("expert_half_width", "log", 1500.0, 0.7),
-    Parameter("attention_compute", "logit", 0.4, 0.5),
+    Parameter("activation_passes", "log", 6.0, 0.5),
+    Parameter("attention_compute", "logit", 0.5, 0.5),
     Parameter("memory", "logit", 0.8, 0.3),
     Parameter("expert_memory", "logit", 0.6, 0.5),
     Parameter("link", "logit", 0.7, 0.5),
@@ -51,7 +51,7 @@ PARAMETERS = (
     Parameter("request_time", "log", 0.03, 0.7),
     Parameter("request_time_per_client", "log", 5e-4, 1.0),
     Parameter("first_token_steps", "log", 0.7, 0.5),
-    Parameter("first_token_prefills", "log", 1.1, 0.2),
+    Parameter("first_token_prefills", "log", 1.0, 0.05),
     Parameter("active_power", "log", 0.25, 0.4),
     Parameter("memory_power", "log", 0.4, 0.4),
     Parameter("compute_power", "log", 0.5, 0.4),
@@ -83,8 +83,8 @@ POOLED = (
     Pooling("host_time_per_sequence", "engine", 0.3),
     Pooling("compute", "engine", 0.2),
     Pooling("expert_memory", "engine-precision", 0.5),
-    Pooling("prefill_multiple", "engine", 0.1),
-    Pooling("prefill_interference", "engine", 0.2),
+    Pooling("activation_passes", "engine", 0.3),
+    Pooling("prefill_interference", "engine", 0.1),
     Pooling("request_time", "engine", 0.4),
     Pooling("request_time_per_client", "engine", 0.4),
     Pooling("memory_power", "xpu", 0.2),
@@ -197,12 +197,10 @@ def labels(frame: pd.DataFrame) -> list[System]:
         One system a row; what the frame does not say is empty.
     """
     families = dict(zip(*(catalog.table("models")[c] for c in ("id", "family")), strict=True))
-    engines = frame["engine"].fillna("") if "engine" in frame else [""] * len(frame)
+    named = frame.reindex(columns=["engine", "xpu", "model", "precision"]).fillna("").astype(str)
     return [
-        System(engine=engine, xpu=xpu, model=model, family=families[model], precision=precision)
-        for engine, xpu, model, precision in zip(
-            engines, frame["xpu"], frame["model"], frame["precision"], strict=True
-        )
+        System(engine, xpu, model, families[model], precision)
+        for engine, xpu, model, precision in named.itertuples(index=False)
     ]
 
 
@@ -218,6 +216,23 @@ def measured() -> pd.DataFrame:
     """The usable rows of measured_serving."""
     frame = catalog.table("measured_serving")
     return frame[refusals(frame, SERVING_COLUMNS) == ""].reset_index(drop=True)
+
+
+def trusted(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows the fit reads.
+
+    Args:
+        frame: usable rows of measured_serving.
+
+    Returns:
+        1 a row; 0 where most rows of the same engine version are suspect, because what went wrong
+        there need not show in the rest. Such rows are validated against all the same.
+    """
+    every = catalog.table("measured_serving")
+    of = ["engine", "engine_version"]
+    share = every["suspect"].notna().groupby([every[c].fillna("") for c in of]).mean()
+    index = pd.MultiIndex.from_frame(frame[of].fillna(""))
+    return (share.reindex(index).to_numpy() <= 0.5).astype(float)
 
 
 def _offsets(known: Sequence[System]) -> tuple[tuple[Parameter, ...], list[list[str]]]:
@@ -252,7 +267,8 @@ def observations(frame: pd.DataFrame, weight: np.ndarray | None = None) -> Obser
         present=tuple(jnp.asarray(~np.isnan(v), float) for v in values),
         weight=jnp.asarray(shared if weight is None else shared * weight),
         groups=tuple(
-            jnp.asarray([named.index(of.group(pooling.kind)) for of in known])
+            # A row outside all groups has the number after theirs, whose offset is 0.
+            jnp.asarray([[*named, UNSEEN].index(of.group(pooling.kind)) for of in known])
             for pooling, named in zip(POOLED, groups, strict=True)
         ),
     )
@@ -306,7 +322,7 @@ def _efficiencies(values: Values, data: Observations, columns: Sequence[Sequence
     }
     scales = scales_of()
     for pooling, named, index in zip(POOLED, columns, data.groups, strict=True):
-        offset = jnp.stack([values[column] for column in named])[index]
+        offset = jnp.stack([*(values[column] for column in named), jnp.zeros(())])[index]
         value = known[pooling.parameter]
         if scales[pooling.parameter] == "log":
             known[pooling.parameter] = value * jnp.exp(offset)
@@ -343,7 +359,8 @@ def fit(frame: pd.DataFrame, weight: np.ndarray | None = None, start: Fit | None
 
     Args:
         frame: usable rows of measured_serving.
-        weight: 0 for rows to leave out, 1 for others; by default none is left out.
+        weight: 0 for rows to leave out, 1 for others; by default none is left out but those that
+            are not `trusted`.
         start: an earlier fit to the same frame, to begin from.
 
     Returns:
@@ -355,14 +372,14 @@ def fit(frame: pd.DataFrame, weight: np.ndarray | None = None, start: Fit | None
         tuple(pooling.column(group) for group in named)
         for pooling, named in zip(POOLED, groups, strict=True)
     )
-    data = observations(frame, weight)
+    keep = trusted(frame) * (1.0 if weight is None else weight)
+    data = observations(frame, keep)
     posterior = fitting.maximum_a_posteriori(
         (*PARAMETERS, *offsets),
         _residuals(columns),
         data,
         None if start is None else start.posterior.centre,
     )
-    keep = np.ones(len(frame)) if weight is None else weight
     return Fit(posterior, _remainders(frame, keep, known, _attainment(posterior, known, keep)))
 
 

@@ -148,7 +148,7 @@ def _llm(of: Mapping[str, Any]) -> LLM:
     )
 
 
-def _xpu(of: Mapping[str, Any]) -> XPU:
+def _xpu(of: Mapping[str, Any], matmul_share: float) -> XPU:
     bf16 = of["bf16_tflops"] * TERA
     has_fp8 = pd.notna(of["fp8_tflops"])
     has_fp4 = pd.notna(of["fp4_tflops"])
@@ -166,7 +166,22 @@ def _xpu(of: Mapping[str, Any]) -> XPU:
         link_domain=of["link_domain"] if has_link else 1.0,
         network_bandwidth=network * GB,
         tdp=of["tdp_w"] if pd.notna(of["tdp_w"]) else _typical_watts_per_tflops() * bf16 / TERA,
+        matmul_share=matmul_share,
     )
+
+
+@cache
+def _matmul_shares() -> Mapping[str, float]:
+    """What large matrix products attain of the datasheet's rate, over the precisions measured."""
+    rates = table("matmul_rates").merge(table("xpus"), left_on="xpu", right_on="id")
+    peaks = [of[f"{of['precision']}_tflops"] for _, of in rates.iterrows()]
+    return dict((rates["tflops"] / peaks).groupby(rates["xpu"]).mean())
+
+
+@cache
+def _typical_matmul_share() -> float:
+    """What stands in for accelerators whose products nobody has timed."""
+    return float(np.median(list(_matmul_shares().values())))
 
 
 @cache
@@ -187,12 +202,13 @@ def llm(identifier: str) -> LLM:
 
 
 def xpu(identifier: str) -> XPU:
-    """An accelerator's datasheet, in SI units.
+    """An accelerator's datasheet in SI units, and what it attains of its matrix rate.
 
     Raises:
         InputError: unknown identifier.
     """
-    return _xpu(row("xpus", identifier))
+    of = row("xpus", identifier)
+    return _xpu(of, _matmul_shares().get(identifier, _typical_matmul_share()))
 
 
 def stack(records: Iterable[Record]) -> Record:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from llmecon.roofline import attention_groups
 from llmecon.serving import (
+    CHUNK,
     PIPELINE_DEPTHS,
     TENSOR_WIDTHS,
     OperatingPoint,
@@ -25,8 +26,6 @@ from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 
 Scalar = Float[Array, "..."]
 
-# Prompt tokens that engines compute in one step at most; a common default [Agrawal2024].
-CHUNK = 8192.0
 # Requests that each client sends in a test, as the common load generators do.
 WAVES = 10
 
@@ -78,22 +77,30 @@ def closed_loop(
     room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
     batch = jnp.minimum(clients, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-    turn = point.prefill / (deployment.pipeline * attention_groups(deployment))
+    at_once = deployment.pipeline * attention_groups(deployment)
+    # What a prompt adds to a pass over many, to one in which others decode, and what a pass over
+    # prompts alone costs beside.
+    turn = point.chunked_prefill / at_once
+    among = point.mixed_prefill / (efficiency.prefill_interference * at_once)
+    begin = point.prefill / at_once - turn
     outside = efficiency.request_time + efficiency.request_time_per_client * clients
     place = jnp.maximum(clients - room, 0.0) / point.rate
 
     # The first wave: everyone in the same chunk gets a first token together.
     chunks = batch * workload.computed_prompt_tokens / CHUNK
     together = jnp.minimum(batch, batch / chunks)
-    first = 0.5 * (turn * (batch + together) + point.step * jnp.maximum(chunks - 1.0, 0.0))
+    rest = jnp.maximum(chunks - 1.0, 0.0)
+    first = begin + 0.5 * (turn * (batch + together) + point.step * rest)
     # Later waves ask again at the end of a step, and share the next one with those whose outputs
     # happen to have ended at the same step: a normal's density, ever wider.
     others = jnp.maximum(batch - 1.0, 0.0)
     spread = jnp.maximum(workload.output_cv * workload.output_tokens, 1.0)
     waves = jnp.arange(1.0, WAVES)
     meetings = others / (spread * jnp.sqrt(4.0 * jnp.pi * waves))
-    steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * jnp.minimum(others, 1.0)
-    later = turn * (1.0 + meetings) + point.step * steps
+    accompanied = jnp.minimum(others, 1.0)
+    steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * accompanied
+    own = point.prefill / at_once + accompanied * (among - point.prefill / at_once)
+    later = own + turn * meetings + point.step * steps
     queued = (first + jnp.sum(later)) / WAVES
     ttft = efficiency.first_token_multiple * (
         outside
@@ -109,7 +116,7 @@ def closed_loop(
     return LoadTest(
         ttft=ttft,
         tpot=point.tpot,
-        median_gap=point.step + mixed * median * efficiency.prefill_interference * turn,
+        median_gap=point.step + mixed * median * point.mixed_prefill / at_once,
         output_rate=output_rate,
         energy=deployment.xpus * point.power / output_rate,
         point=point,

@@ -338,8 +338,9 @@ def forward_pass(
     """Price one forward pass of an instance over a batch of equal sequences.
 
     Linear layers and attention follow each other, and each takes the smooth maximum of its
-    compute and memory time (the roofline [Williams2009]); the linear layers' collectives join
-    their maximum; launches and host work are added [Pope2022].
+    compute and memory time (the roofline [Williams2009]). A collective needs the sum that precedes
+    it whole and holds up the layer that follows, so collectives are added, as are launches and host
+    work [Pope2022].
 
     Args:
         llm: the model.
@@ -374,11 +375,12 @@ def forward_pass(
     expert_flops = 2.0 * count.active_experts * tokens
     # Arithmetic above the 16-bit rate comes with quantised activations.
     quantised = jnp.where(peak > 1.01 * xpu.bf16_flops, 1.0, 0.0)
-    attained = efficiency.compute * efficiency.quantised_compute**quantised
-    # Products with a thin slice of an expert fill the arithmetic units badly.
-    slice_width = jnp.maximum(llm.expert_ff_width, 1.0) * deployment.expert / devices
-    expert_work = spread * expert_flops * (1.0 + efficiency.expert_half_width / slice_width)
-    linear_compute = (group_flops / deployment.tensor + expert_work / devices) / (peak * attained)
+    # Each doubling of the rate by smaller numbers is attained less fully.
+    doublings = jnp.log2(jnp.maximum(peak / xpu.bf16_flops, 1.0))
+    attained = xpu.matmul_share * efficiency.compute * efficiency.quantised_compute**doublings
+    linear_compute = (group_flops / deployment.tensor + spread * expert_flops / devices) / (
+        peak * attained
+    )
 
     dense_bytes = (
         count.attention * precision.attention
@@ -418,6 +420,15 @@ def forward_pass(
     )
     network = reduction + exchange + hops
 
+    # Norms, sums, quantisation and the sorting of tokens to experts read and write activations
+    # beside the products; devices that share a layer each do so in full.
+    visited = 2.0 * llm.layers * group_tokens
+    sorted_out = llm.moe_layers * llm.experts_per_token * tokens * spread / deployment.expert
+    passed_bytes = (
+        efficiency.activation_passes * (visited + sorted_out) * llm.width * precision.activation
+    )
+    elementwise = passed_bytes / (xpu.memory_bandwidth * efficiency.memory)
+
     # A key/value head lives on at least one device; MLA's latent is whole on every one.
     kv_shards = jnp.where(llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads))
     sequence_flops = attention_flops(llm, new_tokens, past_tokens)
@@ -425,7 +436,7 @@ def forward_pass(
         group_sequences
         * sequence_flops
         / deployment.tensor
-        / (xpu.bf16_flops * efficiency.attention_compute)
+        / (xpu.bf16_flops * xpu.matmul_share * efficiency.attention_compute)
     )
     sequence_bytes = kv_cache_bytes(llm, precision, past_tokens + new_tokens)
     attention_memory = (
@@ -448,13 +459,13 @@ def forward_pass(
     )
 
     p = efficiency.sharpness
-    linear = smooth_maximum(linear_compute, linear_memory, network, sharpness=p)
+    linear = smooth_maximum(linear_compute, linear_memory, sharpness=p) + network
     attention = smooth_maximum(attention_compute, attention_memory, sharpness=p)
-    seconds = linear + attention + overhead
+    seconds = linear + elementwise + attention + overhead
     return PassCost(
         seconds=seconds,
         compute=(linear_compute + attention_compute) * passes / deployment.pipeline,
-        memory=(linear_memory + attention_memory) * passes / deployment.pipeline,
+        memory=(linear_memory + elementwise + attention_memory) * passes / deployment.pipeline,
         network=network,
         overhead=overhead,
         flops=passes * (busy_groups * group_flops + expert_flops) + sequences * sequence_flops,

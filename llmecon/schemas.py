@@ -389,6 +389,29 @@ class MeasuredServing(Sourced):
     suspect: str = _remark()
 
 
+class MeasuredOffline(Sourced):
+    """Measured throughput of systems that work off a backlog."""
+
+    id: str = _key()
+    model: str = _reference()
+    xpu: str = _reference()
+    n_xpus: float = _number(ge=1, le=100_000)
+    precision: str = _text(isin=PRECISIONS)
+    prompt_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens_per_s: float = _number(gt=0)
+    round: str = _text()
+    submitter: str = _text()
+
+
+class MatmulRates(Sourced):
+    """Rates that large matrix products attained, with nothing else running."""
+
+    xpu: str = _reference()
+    precision: str = _text(isin=["bf16", "fp8"])
+    tflops: float = _number(gt=0, le=100_000)
+
+
 class MeasuredTrainingSteps(Sourced):
     """Measured speed of single training steps."""
 
@@ -567,6 +590,8 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "held_out": HeldOut,
     "image_tokens": ImageTokens,
     "latency_targets": LatencyTargets,
+    "matmul_rates": MatmulRates,
+    "measured_offline": MeasuredOffline,
     "measured_serving": MeasuredServing,
     "measured_training_runs": MeasuredTrainingRuns,
     "measured_training_steps": MeasuredTrainingSteps,
@@ -586,6 +611,9 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
 FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("electricity_prices", "grid"): ("grid", "id"),
     ("failures", "xpu"): ("xpus", "id"),
+    ("matmul_rates", "xpu"): ("xpus", "id"),
+    ("measured_offline", "model"): ("models", "id"),
+    ("measured_offline", "xpu"): ("xpus", "id"),
     ("measured_serving", "model"): ("models", "id"),
     ("measured_serving", "xpu"): ("xpus", "id"),
     ("measured_training_runs", "model"): ("models", "id"),

@@ -5,19 +5,24 @@ room, its prompt is computed between the others' tokens, and it leaves when its 
 B requests in flight, each decoding O tokens, one request finishes and one prompt is computed per
 O / B steps, so that
 
-    TPOT(B) = step(B) + (B - 1) / O * prefill       a token waits for the others' prompts
-    rate(B) = B / (prefill + O * TPOT(B))           Little's law [Little1961]
+    TPOT(B) = step(B) + (B - 1) / O * i p           a token waits for the others' prompts
+    rate(B) = B / (q + O * TPOT(B))                 Little's law [Little1961]
+
+A prompt that joins a step in which others decode finds weights loaded and kernels launched: the
+step lasts p longer, what one more prompt adds to a pass over many. It lasts no less in all than the
+prompt's own pass, which in a mixture may read experts that the others don't. Between tokens this
+costs i times as much. q is i p, or the pass where the request meets nobody.
 
 If requests come at a rate, B comes and goes with them around the batch that solves rate(B) = rate.
 A slower batch makes it linger above, as in a birth-death chain: the mean is
 B + x / (1 - x) where one request more slows the others by a share x, and Little's law turns that
 into the TPOT. The time to first token is
 
-    TTFT = request + slot + p (1 + busy (i - 1)) + busy step + (1/2 + use) C
+    TTFT = request + slot + (1 - busy) pass + busy (i p + step) + (1/2 + use) C
     C    = busy step / (1 - use) + use i p (1 + v) / (1 - use**2)
 
-work on the request outside the model; the wait for a slot (`queueing`); the prompt's own time p,
-i times longer between others' tokens, if the instance is busy at all; the decode step it shares;
+work on the request outside the model; the wait for a slot (`queueing`); the prompt's own time, i p
+if the instance is busy at all and its own pass if not; the decode step it shares;
 and its turn: half a cycle of the engine until it is looked at, and what came before it in that
 cycle. C is a cycle's mean: a step with the prompts that arrive in a cycle, use = rate * i * p of
 it, where v is the square of the prompt lengths' coefficient of variation. Burstier arrivals than
@@ -66,6 +71,8 @@ Scalar = Float[Array, "..."]
 
 # Engines cap the sequences that one scheduler runs at once; common defaults are of this order.
 MAXIMUM_SEQUENCES = 1024.0
+# Prompt tokens that engines compute in one step at most; a common default [Agrawal2024].
+CHUNK = 8192.0
 # The lightest load considered: a request in flight one thousandth of the time.
 MINIMUM_BATCH = 1e-3
 # The span over which queues are averaged, s: an hour of steady load.
@@ -90,6 +97,8 @@ class OperatingPoint(eqx.Module):
         tpot: time per output token as a request feels it, s.
         step: one decode step with no prompt in its way, s.
         prefill: time to compute one prompt with nothing in its way, s.
+        chunked_prefill: time that one more prompt adds to a pass over many prompts, s.
+        mixed_prefill: time that a prompt adds to the steps in which others decode, s.
         rate: requests completed per second.
         prefill_share: share of the instance's time that goes into prompts.
         compute_use: share of time that a device's arithmetic needs, at the rate it attains.
@@ -101,6 +110,8 @@ class OperatingPoint(eqx.Module):
     tpot: Scalar
     step: Scalar
     prefill: Scalar
+    chunked_prefill: Scalar
+    mixed_prefill: Scalar
     rate: Scalar
     prefill_share: Scalar
     compute_use: Scalar
@@ -180,14 +191,26 @@ def _prompts_at_once(deployment: Deployment) -> Scalar:
     return deployment.pipeline * attention_groups(deployment)
 
 
-def _prompt_pass(
+def _prompt_passes(
     llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> PassCost:
-    """A pass over the prompts computed at once; their cached parts are only attended to."""
+) -> tuple[PassCost, PassCost]:
+    """Cost of a prompt computed by itself, and what each further one adds to a chunk of them.
+
+    As many are priced as are computed at once; their cached parts are only attended to.
+    """
     computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
     cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
     at_once = _prompts_at_once(deployment)
-    return forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+    more = CHUNK / computed
+    counts = jnp.stack([jnp.ones_like(more), 1.0 + more])
+
+    def price(count: Scalar) -> PassCost:
+        return forward_pass(llm, xpu, deployment, efficiency, count * at_once, computed, cached)
+
+    both = jax.vmap(price)(counts)
+    alone: PassCost = jax.tree.map(lambda cost: cost[0], both)
+    added: PassCost = jax.tree.map(lambda cost: (cost[1] - cost[0]) / more, both)
+    return alone, added
 
 
 def operating_point(
@@ -223,24 +246,32 @@ def operating_point(
     step = efficiency.decode_multiple * decode.seconds * drafted
 
     at_once = _prompts_at_once(deployment)
-    prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
+    alone, added = _prompt_passes(llm, xpu, deployment, workload, efficiency)
     mixed = 1.0 - deployment.disaggregated
-    prompt = efficiency.prefill_multiple * prompts.seconds
-    prompt_time = mixed * efficiency.prefill_interference * prompt / at_once
+    prefill = efficiency.prefill_multiple * alone.seconds
+    chunked_prefill = efficiency.prefill_multiple * added.seconds
+    mixed_prefill = efficiency.prefill_interference * jnp.maximum(chunked_prefill, prefill - step)
+    # Nothing else is in flight for the first of the requests seen.
+    company = (seen - 1.0) / seen
+    prompt_time = mixed * (prefill + company * (mixed_prefill - prefill)) / at_once
 
     output = workload.output_tokens
-    tpot = step / gained + (seen - 1.0) / output * prompt_time
+    tpot = step / gained + (seen - 1.0) / output * mixed * mixed_prefill / at_once
     rate = batch / (prompt_time + output * tpot)
     decode_time = output * step / gained
     steps = rate * output / (gained * seen)
     prompt_passes = mixed * rate / at_once * efficiency.prefill_multiple
-    compute_use = steps * decode.compute + prompt_passes * prompts.compute
-    memory_use = steps * decode.memory + prompt_passes * prompts.memory
+    prompt_compute = alone.compute + company * (added.compute - alone.compute)
+    prompt_memory = alone.memory + company * (added.memory - alone.memory)
+    compute_use = steps * decode.compute + prompt_passes * prompt_compute
+    memory_use = steps * decode.memory + prompt_passes * prompt_memory
     return OperatingPoint(
         batch=batch,
         tpot=tpot,
         step=step,
-        prefill=prompt,
+        prefill=prefill,
+        chunked_prefill=chunked_prefill,
+        mixed_prefill=mixed_prefill,
         rate=rate,
         prefill_share=seen * prompt_time / (seen * prompt_time + decode_time),
         compute_use=compute_use,
@@ -263,7 +294,7 @@ def _prompt_turn(
     cv, burst = workload.prompt_cv, workload.interarrival_cv**2
     busy = -jnp.expm1(-point.batch)
     step = busy * point.step
-    each = efficiency.prefill_interference * point.prefill / at_once
+    each = point.mixed_prefill / at_once
     use = mixed * admitted * each
     spare = 0.5 * (1.0 - use + jnp.sqrt((1.0 - use) ** 2 + 4.0 * LEAST_SPARE**2))
     irregular = jnp.minimum(burst, 1.0) + cv**2
@@ -276,7 +307,7 @@ def _prompt_turn(
     queue = wait(
         apart * admitted / capacity, capacity, at_once, workload.interarrival_cv, cv, HORIZON
     )
-    own = point.prefill * (1.0 + mixed * busy * (efficiency.prefill_interference - 1.0))
+    own = point.prefill + mixed * busy * (point.mixed_prefill - point.prefill)
     mean = own + mixed * (step + turn) + apart * queue.mean
     # The rest of a step in progress is anything up to a step; what exceeds it is exponential.
     rest = 0.5 * step
@@ -485,8 +516,8 @@ def prefill_rate(
     Returns:
         Requests per second [Zhong2024].
     """
-    prompts = _prompt_pass(llm, xpu, deployment, workload, efficiency)
-    return _prompts_at_once(deployment) / (efficiency.prefill_multiple * prompts.seconds)
+    alone, _ = _prompt_passes(llm, xpu, deployment, workload, efficiency)
+    return _prompts_at_once(deployment) / (efficiency.prefill_multiple * alone.seconds)
 
 
 def _layouts(precision: Precision) -> Deployment:

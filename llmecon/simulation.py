@@ -6,8 +6,11 @@ is free. In every step each request whose prompt is complete decodes one token, 
 the prompts that have been admitted is computed, in order of arrival. A prompt's first token comes
 at the end of the step that completes it. A step with n requests decoding and k prompt tokens lasts
 
-    decode(n) + interference * prefill * k / mean prompt     or, if none decodes, the last term
-                                                             without the interference.
+    decode(n) + interference * max(prompts, begin + prompts - decode(n))     or, if none decodes,
+    begin + prompts
+
+where `prompts` is k times what one more prompt token adds to a pass, and `begin` what a pass over
+prompts alone costs beside.
 
 Passes cost what `roofline` says, so only what happens between them is checked: batches that vary,
 queues, bursts and long requests. Decode is priced at the mean context and prompts in proportion to
@@ -30,15 +33,21 @@ from jaxtyping import Array, Float
 
 from llmecon.errors import InputError
 from llmecon.roofline import attention_groups, forward_pass
-from llmecon.serving import Service, full_rate, largest_batch, operating_point, serve
+from llmecon.serving import (
+    CHUNK,
+    OperatingPoint,
+    Service,
+    full_rate,
+    largest_batch,
+    operating_point,
+    serve,
+)
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 
 Scalar = Float[Array, "..."]
 Numbers = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, None, None]
 
-# Prompt tokens that engines compute at most in one step; common defaults are of this order.
-CHUNK = 8192
 # Batches at which a decode step is priced; between them its time is close to linear.
 PRICED_BATCHES = 64
 
@@ -158,12 +167,14 @@ class _Prices:
 
     Attributes:
         decode: seconds of a decode step, by the number of requests in it, from 0 to all slots.
-        prompt_token: seconds that a prompt token takes with nothing in its way.
+        prompt_token: seconds that a prompt token adds to a pass.
+        begin: seconds of a pass over prompts alone, beside what their tokens add.
         interference: prefill work felt by decoding requests, as a multiple of it.
     """
 
     decode: list[float]
     prompt_token: float
+    begin: float
     interference: float
 
     @property
@@ -174,7 +185,11 @@ class _Prices:
     def step(self, decoding: int, prompt_tokens: int) -> float:
         """Seconds of a step that decodes for some requests and computes some prompt tokens."""
         prompts = prompt_tokens * self.prompt_token
-        return self.decode[decoding] + prompts * self.interference if decoding else prompts
+        alone = self.begin + prompts
+        if not (decoding and prompt_tokens):
+            return self.decode[decoding] if decoding else alone
+        others = self.decode[decoding]
+        return others + self.interference * max(prompts, alone - others)
 
 
 # Compiling takes seconds and running takes milliseconds: optimise the former.
@@ -184,8 +199,8 @@ _quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level"
 @_quick_jit
 def _priced(
     llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> tuple[Array, Array, Array, Array]:
-    """Slots, batches up to them, a decode step's seconds at each, and a mean prompt's seconds."""
+) -> tuple[Array, Array, Array, OperatingPoint]:
+    """Slots, batches up to them, a decode step's seconds at each, and a point with the prompts'."""
     slots = largest_batch(llm, xpu, deployment, workload, efficiency)
     batches = jnp.geomspace(1.0, jnp.maximum(slots, 1.0), PRICED_BATCHES)
     past = workload.mean_context - 1.0
@@ -196,24 +211,25 @@ def _priced(
         return efficiency.decode_multiple * cost.seconds
 
     point = operating_point(llm, xpu, deployment, workload, efficiency, jnp.asarray(1.0))
-    return slots, batches, jax.vmap(decode)(batches), point.prefill
+    return slots, batches, jax.vmap(decode)(batches), point
 
 
 def _prices(
     llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
 ) -> _Prices:
-    slots, batches, decode, prompt = map(
-        np.asarray, _priced(llm, xpu, deployment, workload, efficiency)
-    )
+    *found, point = _priced(llm, xpu, deployment, workload, efficiency)
+    slots, batches, decode = map(np.asarray, found)
     if slots < 1.0:
         raise InputError(
             "the weights and one request's KV cache do not fit in the instance's memory; use more "
             "devices, a smaller model or fewer bytes per weight"
         )
     each = np.interp(np.arange(1.0, np.floor(slots) + 1.0), batches, decode)
+    added = float(point.chunked_prefill)
     return _Prices(
         decode=[0.0, *each.tolist()],
-        prompt_token=float(prompt) / max(float(workload.computed_prompt_tokens), 1.0),
+        prompt_token=added / max(float(workload.computed_prompt_tokens), 1.0),
+        begin=float(point.prefill) - added,
         interference=float(efficiency.prefill_interference),
     )
 
@@ -411,7 +427,7 @@ def open_loop(
     requests: int = 2000,
     warmup: float = 0.2,
     shortest: float | None = None,
-    chunk: int = CHUNK,
+    chunk: int = int(CHUNK),
     seed: int = 0,
 ) -> Record:
     """Simulate an instance whose requests come at a rate, however long they take.
@@ -462,7 +478,7 @@ def closed_loop(
     requests: int = 2000,
     warmup: float = 0.2,
     shortest: float | None = None,
-    chunk: int = CHUNK,
+    chunk: int = int(CHUNK),
     seed: int = 0,
 ) -> Record:
     """Simulate an instance whose clients each ask again the moment their last request ends.
@@ -552,7 +568,7 @@ def compare(
     *,
     quantile: float = 0.99,
     requests: int = 6000,
-    chunk: int = CHUNK,
+    chunk: int = int(CHUNK),
     seed: int = 0,
 ) -> tuple[Comparison, ...]:
     """A service simulated at several loads, beside what the closed form says of it.

@@ -88,7 +88,7 @@ class LLM(eqx.Module):
 
 
 class XPU(eqx.Module):
-    """An accelerator's datasheet.
+    """An accelerator's datasheet, and how much of it large matrix products attain.
 
     A precision that the accelerator cannot execute is filled with the rate of what executes it
     instead (the weights are expanded to bf16 on the fly), and marked 0 in the field beside it.
@@ -105,6 +105,7 @@ class XPU(eqx.Module):
         link_domain: how many devices the fast links join.
         network_bandwidth: one-directional bandwidth beyond that domain, bytes/s per device.
         tdp: thermal design power, W.
+        matmul_share: share of the matrix rates that large products attain when nothing else runs.
     """
 
     bf16_flops: Number = number()
@@ -118,6 +119,7 @@ class XPU(eqx.Module):
     link_domain: Number = number()
     network_bandwidth: Number = number()
     tdp: Number = number()
+    matmul_share: Number = number()
 
 
 class Precision(eqx.Module):
@@ -253,9 +255,8 @@ class Efficiency(eqx.Module):
     """What real kernels and servers attain of a datasheet, and what they add to it.
 
     Attributes:
-        compute: share of peak FLOP/s that dense matrix products attain while serving.
-        quantised_compute: share of peak FLOP/s attained in 8-bit and 4-bit arithmetic, as a
-            multiple of that share in 16 bits.
+        compute: share of what large matrix products attain that a model's attain while serving.
+        quantised_compute: share of that kept when 8-bit or 4-bit arithmetic doubles the rate.
         training_compute: share of peak FLOP/s that matrix products attain while training.
         training_traffic: times that a training step moves a layer's stored activations through
             memory, forward and backward, in operations that are not matrix products.
@@ -270,9 +271,8 @@ class Efficiency(eqx.Module):
             behind computation.
         training_straggling: what waiting for the slowest device adds to a training step, a share
             for each e-fold of devices beyond the first hundred.
-        expert_half_width: hidden size of a device's slice of an expert at which products with
-            experts attain half of what dense ones do.
-        attention_compute: share of peak FLOP/s that attention attains.
+        activation_passes: times that a block's activations cross memory beside its products.
+        attention_compute: share of what large matrix products attain that attention attains.
         memory: share of memory bandwidth attained.
         expert_memory: share of memory bandwidth attained while reading experts.
         link: share of link bandwidth attained by collectives.
@@ -318,7 +318,7 @@ class Efficiency(eqx.Module):
     training_scores: Number = number()
     training_exposed: Number = number()
     training_straggling: Number = number()
-    expert_half_width: Number = number()
+    activation_passes: Number = number()
     attention_compute: Number = number()
     memory: Number = number()
     expert_memory: Number = number()

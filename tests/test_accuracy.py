@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import accuracy, catalog, specs
-from llmecon.errors import InputError
+from llmecon import accuracy
 from llmecon.specs import Efficiency
 
 
@@ -82,18 +81,6 @@ def test_a_group_left_out_where_it_was_tried() -> None:
     assert list(found["device_hours"]) == ["model"]
 
 
-def test_bias_of_a_group_does_not_count_within_it() -> None:
-    frame = cases(predicted=[20.0, 20.0, 5.0, 5.0], curve=[1, 1, 2, 2])
-    assert accuracy.within_groups(frame, "curve") == pytest.approx(0.0)
-    assert np.isnan(accuracy.within_groups(frame, "id"))
-
-
-def test_floors_are_below_common_errors() -> None:
-    found = accuracy.floors()
-    assert {of.what for of in found} == {"repeats", "curve"}
-    assert all(0.0 < of.median < 0.3 and of.count > 0 for of in found)
-
-
 def test_every_efficiency_has_a_reading() -> None:
     found = accuracy.readings()
     assert set(found) == set(Efficiency.__dataclass_fields__)
@@ -106,14 +93,3 @@ def test_effects_are_ranked_by_strength() -> None:
     assert (found["factor"] < found["high"]).all()
     strength = np.log(found["factor"]).abs()
     assert strength.is_monotonic_decreasing
-
-
-def test_suspects_are_counted() -> None:
-    assert accuracy.suspects().sum() == catalog.table("measured_serving")["suspect"].notna().sum()
-
-
-def test_more_devices_than_links_join_have_several_schedulers() -> None:
-    fp8 = specs.precision("fp8")
-    assert accuracy.one_scheduler("h100-sxm", 8, fp8).tensor == 8.0
-    with pytest.raises(InputError, match=r"xpus: 16 x h100-sxm .* use at most 8"):
-        accuracy.one_scheduler("h100-sxm", 16, fp8)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import calibration, catalog, fitting, validation
+from llmecon import accuracy, calibration, catalog, fitting, validation
 from llmecon.calibration import PARAMETERS, POOLED
 
 STORED = catalog.attainment()
@@ -42,6 +42,14 @@ def test_intervals_cover_what_was_left_out() -> None:
     rows = pd.concat([held_out("model", of) for of in validation.TARGETS["serving"]])
     outside = np.abs(np.log(rows["ratio"])) / rows["sd"]
     assert 0.85 <= (outside <= fitting.NINETY).mean() <= 0.95
+
+
+def test_backlogs_that_no_fit_has_seen() -> None:
+    found = accuracy.backlogs()
+    assert len(found) >= 30
+    assert found["error"].median() <= 0.17
+    assert found["ratio"].between(0.5, 2.0).mean() >= 0.95
+    assert found["covered"].mean() >= 0.85
 
 
 def test_every_usable_row_was_left_out_once() -> None:
@@ -99,6 +107,14 @@ def test_an_intervals_width_tells_measured_from_unmeasured() -> None:
         found = validation.predict("serving", rows)
         widths.append(np.log(found["tpot_high"] / found["tpot_low"]).median())
     assert widths[0] < 0.9 * widths[1]
+
+
+def test_engine_versions_that_are_mostly_suspect_are_not_fitted() -> None:
+    frame = calibration.measured()
+    read = calibration.trusted(frame)
+    doubted = frame[read == 0.0]
+    assert set(doubted["engine"] + " " + doubted["engine_version"]) == {"vllm 0.12.0"}
+    assert read.sum() > 0.98 * len(frame)
 
 
 def test_rows_of_one_curve_weigh_as_one() -> None:

@@ -26,6 +26,16 @@ def test_missing_precision_is_filled_and_marked() -> None:
     assert a100.fp8_flops == a100.fp4_flops == a100.bf16_flops
 
 
+def test_attained_matrix_rates_are_means_over_precisions() -> None:
+    """MI300X: AMD's own 708 and 1273 of 1307.4 and 2614.9 TFLOP/s, and a third party's 668.4."""
+    expected = (708 / 1307.4 + 668.4 / 1307.4 + 1273 / 2614.9) / 3
+    assert catalog.xpu("mi300x").matmul_share == pytest.approx(expected, rel=1e-9)
+    # Nobody timed an L4: it gets what is typical.
+    shares = catalog.xpus().matmul_share
+    assert 0.7 < float(catalog.xpu("l4").matmul_share) < 0.8
+    assert bool(((shares > 0.4) & (shares < 1.0)).all())
+
+
 def test_device_without_links_stands_alone() -> None:
     assert catalog.xpu("apple-m3-max").link_domain == 1.0
 

@@ -78,7 +78,7 @@ EXCEPTIONS = {
 H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
 ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
-POINT = serving.OperatingPoint(*floats(20.0, 0.03, 0.02, 0.2, 2.0, 0.3, 0.2, 0.5, 500.0))
+POINT = serving.OperatingPoint(*floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.3, 0.2, 0.5, 500.0))
 PARALLEL = {"tensor": 4.0, "expert": 1.0}
 
 

@@ -128,6 +128,8 @@ def test_operating_point_scales_with_all_rates(
         tpot=slow.tpot / factor,
         step=slow.step / factor,
         prefill=slow.prefill / factor,
+        chunked_prefill=slow.chunked_prefill / factor,
+        mixed_prefill=slow.mixed_prefill / factor,
         rate=slow.rate * factor,
     )
     close(fast, expected, rtol=1e-9)

@@ -115,6 +115,8 @@ FLOORS = (
     "calibration",
     "validation",
     "accuracy",
+    "scatter",
+    "crosscheck",
     "experience",
     "economics",
     "carbon",

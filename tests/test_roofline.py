@@ -12,14 +12,15 @@ from llmecon.specs import Deployment, precision
 from tests.problems import EFFICIENCY, changed, floats
 
 BF16 = precision("bf16")
-H100 = catalog.xpu("h100-sxm")
+# Large products attain all of the datasheet.
+H100 = changed(catalog.xpu("h100-sxm"), matmul_share=1.0)
 
 # Nothing is lost and nothing added: times are datasheet divisions.
 IDEAL = changed(
     EFFICIENCY,
     compute=1.0,
     quantised_compute=1.0,
-    expert_half_width=0.0,
+    activation_passes=0.0,
     attention_compute=1.0,
     memory=1.0,
     expert_memory=1.0,
@@ -311,3 +312,59 @@ def test_jit_vmap_and_loop_agree_over_the_catalogue() -> None:
         assert together.seconds[i] == pytest.approx(float(alone.seconds), rel=1e-12)
     assert together.seconds.dtype == jnp.float64
     assert math.isfinite(float(jnp.sum(together.seconds)))
+
+
+def test_collectives_hold_up_the_layers() -> None:
+    """Nothing overlaps: the time of a wide prefill is products plus all-reduces."""
+    llm = catalog.llm("llama-3.1-70b")
+    prompt = floats(1.0, 4096.0, 0.0)
+    whole = roofline.forward_pass(llm, H100, Deployment(tensor=8.0), IDEAL, *prompt)
+    endless = changed(H100, link_bandwidth=math.inf)
+    free = roofline.forward_pass(llm, endless, Deployment(tensor=8.0), IDEAL, *prompt)
+    assert float(whole.seconds - free.seconds) == pytest.approx(float(whole.network), rel=1e-6)
+
+
+def test_activations_cross_memory_beside_the_products() -> None:
+    """2 visits a layer and one for each expert that a token meets, of `width` 2-byte numbers."""
+    llm = catalog.llm("minimax-m2.5")
+    passing = changed(IDEAL, activation_passes=3.0)
+    layout = Deployment(tensor=4.0, precision=precision("fp8"))
+    prompt = floats(1.0, 1000.0, 0.0)
+    none = roofline.forward_pass(llm, H100, layout, IDEAL, *prompt)
+    some = roofline.forward_pass(llm, H100, layout, passing, *prompt)
+    visits = 2 * float(llm.layers) + float(llm.moe_layers * llm.experts_per_token)
+    moved = 3.0 * visits * 1000 * float(llm.width) * 2
+    assert float(some.seconds - none.seconds) == pytest.approx(moved / 3.35e12, rel=1e-6)
+    # Experts spread over the devices divide the tokens sorted to them; norms are done by each.
+    spread = changed(layout, expert=4.0)
+    fewer = roofline.forward_pass(llm, H100, spread, passing, *prompt)
+    rest = roofline.forward_pass(llm, H100, spread, IDEAL, *prompt)
+    visits = 2 * float(llm.layers) + float(llm.moe_layers * llm.experts_per_token) / 4
+    moved = 3.0 * visits * 1000 * float(llm.width) * 2
+    assert float(fewer.seconds - rest.seconds) == pytest.approx(moved / 3.35e12, rel=1e-6)
+
+
+def test_products_attain_less_where_the_accelerator_does() -> None:
+    llm = catalog.llm("llama-3.1-8b")
+    half = changed(H100, matmul_share=0.5)
+    prompt = floats(1.0, 4096.0, 0.0)
+    fast, slow = (
+        roofline.forward_pass(llm, xpu, Deployment(), IDEAL, *prompt) for xpu in (H100, half)
+    )
+    assert slow.seconds == pytest.approx(2.0 * float(fast.seconds), rel=1e-6)
+
+
+def test_each_doubling_of_the_rate_is_attained_less_fully() -> None:
+    llm, b200 = catalog.llm("llama-3.1-8b"), changed(catalog.xpu("b200"), matmul_share=1.0)
+    keeps = changed(IDEAL, quantised_compute=0.9)
+    prompt = floats(8.0, 4096.0, 0.0)
+
+    def compute(name: str, efficiency: object) -> float:
+        layout = Deployment(precision=precision(name))
+        return float(roofline.forward_pass(llm, b200, layout, efficiency, *prompt).compute)
+
+    fp8, fp4 = compute("fp8", IDEAL), compute("fp4", IDEAL)
+    # Attention stays in 16 bits, so only the linear layers slow down: by 1/0.9 and 1/0.81.
+    products = 2.0 * (fp8 - fp4)
+    assert compute("fp8", keeps) - fp8 == pytest.approx(products * (1 / 0.9 - 1))
+    assert compute("fp4", keeps) - fp4 == pytest.approx(0.5 * products * (1 / 0.81 - 1))

@@ -45,22 +45,29 @@ def test_tokens_per_step_by_drawing() -> None:
     assert found == pytest.approx(mean, rel=0.005)
 
 
+def own_prompt(point: serving.OperatingPoint, batch: float) -> float:
+    """A request's own prompt: its own pass if it meets nobody, else what it adds to the others'."""
+    seen = batch / -math.expm1(-batch)
+    alone, mixed = float(point.prefill), float(point.mixed_prefill)
+    return alone / seen + (1.0 - 1.0 / seen) * mixed
+
+
 @pytest.mark.parametrize("batch", [0.01, 1.0, 40.0])
 def test_littles_law(batch: float) -> None:
     """Requests in flight = rate x time in the instance."""
     point = evaluate(serving.operating_point, *SYSTEM, *floats(batch))
-    interference = EFFICIENCY.prefill_interference
-    stay = float(interference * point.prefill + CHAT.output_tokens * point.tpot)
+    stay = own_prompt(point, batch) + float(CHAT.output_tokens * point.tpot)
     assert point.rate * stay == pytest.approx(batch, rel=1e-12)
 
 
 def test_time_is_either_prefill_or_decode() -> None:
     """Per request served, a full instance spends one prefill and its share of O steps."""
     point = evaluate(serving.operating_point, *SYSTEM, *floats(500.0))
-    prefill = float(EFFICIENCY.prefill_interference * point.prefill)
+    prefill = float(point.mixed_prefill)
     decode = float(CHAT.output_tokens * point.step / point.batch)
-    assert point.rate == pytest.approx(1 / (prefill + decode), rel=1e-9)
-    assert point.prefill_share == pytest.approx(prefill / (prefill + decode), rel=1e-9)
+    # One in 500 prompts meets nobody.
+    assert point.rate == pytest.approx(1 / (prefill + decode), rel=1e-3)
+    assert point.prefill_share == pytest.approx(prefill / (prefill + decode), rel=2e-3)
 
 
 def test_lone_request_sees_an_empty_server() -> None:
@@ -76,6 +83,32 @@ def test_prefill_leaves_cached_tokens_out() -> None:
     point = evaluate(serving.operating_point, *SYSTEM, *floats(1.0))
     cost = roofline.forward_pass(DENSE, H100, SINGLE, EFFICIENCY, *floats(1.0, 1050.0, 450.0))
     assert point.prefill == pytest.approx(float(cost.seconds), rel=1e-12)
+
+
+def test_prompt_in_company_shares_weights_and_launches() -> None:
+    """What a prompt adds is the slope of a pass over more and more of them."""
+    point = evaluate(serving.operating_point, *SYSTEM, *floats(1.0))
+    tokens, cached = 1050.0, 450.0
+    prompts = 1.0 + serving.CHUNK / tokens
+    one, many = (
+        roofline.forward_pass(DENSE, H100, SINGLE, EFFICIENCY, *floats(count, tokens, cached))
+        for count in (1.0, prompts)
+    )
+    added = float(many.seconds - one.seconds) / (prompts - 1.0)
+    assert point.chunked_prefill == pytest.approx(added, rel=1e-9)
+    assert added < float(point.prefill)
+
+
+def test_step_with_a_prompt_lasts_at_least_as_long_as_its_own_pass() -> None:
+    """A mixture's prompt reads experts that the few who decode don't."""
+    mixture = catalog.llm("deepseek-v3"), catalog.xpu("b200"), Deployment(tensor=8.0)
+    few = evaluate(serving.operating_point, *mixture, CHAT, EFFICIENCY, *floats(2.0))
+    interference = float(EFFICIENCY.prefill_interference)
+    assert few.chunked_prefill + few.step < few.prefill
+    expected = interference * float(few.prefill - few.step)
+    assert few.mixed_prefill == pytest.approx(expected, rel=1e-9)
+    many = evaluate(serving.operating_point, *mixture, CHAT, EFFICIENCY, *floats(2000.0))
+    assert many.mixed_prefill == pytest.approx(interference * float(many.chunked_prefill))
 
 
 def test_disaggregated_decode_never_waits_for_prompts() -> None:
@@ -137,13 +170,12 @@ def test_ttft_by_hand() -> None:
         *floats(load, float(full.rate), room, 1.5, 0.9, 3600.0), occupancy=floats(batch / room)[0]
     )
     busy = 1.0 - math.exp(-batch)
-    interference = float(EFFICIENCY.prefill_interference)
-    prompt, step = interference * float(point.prefill), busy * float(point.step)
+    prompt, step = float(point.mixed_prefill), busy * float(point.step)
     use = 4.0 * prompt
     cycle = step / (1.0 - use) + use * prompt * (1.0 + 1.2**2) / (1.0 - use**2)
     turn = (0.5 + use) * cycle
     turn += serving.BURST * prompt * (1.5**2 - 1.0) * math.sqrt(use / (1.0 - use))
-    own = float(point.prefill) * (1.0 + busy * (interference - 1.0))
+    own = (1.0 - busy) * float(point.prefill) + busy * prompt
     expected = EFFICIENCY.request_time + slot.mean + own + step + turn
     # The share of time left to decoding is kept above zero.
     assert service.ttft == pytest.approx(float(expected), rel=1e-4)
@@ -167,7 +199,7 @@ def fluid_batch(rate: float) -> float:
 def test_littles_law_holds_for_a_batch_that_varies(rate: float) -> None:
     service = evaluate(serving.serve, *SYSTEM, *floats(rate, 0.95))
     point = service.point
-    stay = EFFICIENCY.prefill_interference * point.prefill + CHAT.output_tokens * point.tpot
+    stay = own_prompt(point, fluid_batch(rate)) + CHAT.output_tokens * point.tpot
     assert point.batch == pytest.approx(float(rate * stay), rel=1e-9)
     assert fluid_batch(rate) <= point.batch * (1.0 + 1e-9) <= serving.largest_batch(*SYSTEM)
 

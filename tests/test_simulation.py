@@ -96,11 +96,10 @@ def test_three_prompts_in_chunks_by_hand() -> None:
     """Prompts of 1000 tokens in chunks of 1500, three output tokens each."""
     of = system(changed(EQUAL, output_tokens=3.0))
     found = simulation.closed_loop(*of, clients=3, requests=4, chunk=1500, warmup=0.0)
-    prefill = float(point(of, 1.0).prefill)
-    mixed = INTERFERENCE * prefill
+    prefill, mixed = float(point(of, 1.0).prefill), float(point(of, 1.0).mixed_prefill)
     one, two = seconds(of, 1), seconds(of, 2)
     # The first prompt and half of the second; the rest while one decodes; then all three.
-    starts = 1.5 * prefill
+    starts = prefill + 0.5 * mixed / INTERFERENCE
     others = starts + one + 1.5 * mixed
     first_ends = others + seconds(of, 3)
     # The first client asks again while the other two write their last token.
@@ -117,11 +116,13 @@ def test_long_prompt_is_split_and_lets_others_decode() -> None:
     """A step never computes more than a chunk, so no token waits for a whole prompt."""
     of = system(changed(EQUAL, prompt_tokens=20_000.0))
     found = simulation.closed_loop(*of, clients=2, requests=4, chunk=2000, warmup=0.0)
-    prefill = float(point(of, 1.0).prefill)
+    prefill, mixed = float(point(of, 1.0).prefill), float(point(of, 1.0).mixed_prefill)
+    # Each of the ten chunks is a pass of its own.
+    begin = prefill - mixed / INTERFERENCE
+    assert found.first_token[0] == pytest.approx(prefill + 9 * begin, rel=1e-9)
     # The second prompt's ten chunks pass between the first request's tokens.
-    assert found.first_token[0] == pytest.approx(prefill, rel=1e-9)
     wait = found.first_token[1] - found.first_token[0]
-    assert wait == pytest.approx(INTERFERENCE * prefill + 10 * seconds(of, 1), rel=1e-4)
+    assert wait == pytest.approx(mixed + 10 * seconds(of, 1), rel=1e-4)
 
 
 def test_disaggregated_prompts_delay_no_token() -> None:
@@ -322,8 +323,10 @@ def test_outputs_of_one_token_have_no_tpot() -> None:
     found = simulation.closed_loop(*of, clients=2, requests=6)
     np.testing.assert_array_equal(found.first_token, found.last_token)
     assert np.isnan(found.mean_tpot)
-    prefill = float(point(of, 1.0).prefill)
-    assert found.output_tokens_per_second == pytest.approx(1.0 / prefill, rel=1e-9)
+    # Both prompts are computed in one pass, which yields both tokens.
+    prefill, mixed = float(point(of, 1.0).prefill), float(point(of, 1.0).mixed_prefill)
+    both = prefill + mixed / INTERFERENCE
+    assert found.output_tokens_per_second == pytest.approx(2.0 / both, rel=1e-9)
 
 
 def test_summaries_leave_the_warmup_out() -> None:
