@@ -514,10 +514,12 @@ def prefill_rate(
         efficiency: attained shares and overheads.
 
     Returns:
-        Requests per second [Zhong2024].
+        Requests per second, as many prompts in each pass as make up a chunk [Zhong2024].
     """
-    alone, _ = _prompt_passes(llm, xpu, deployment, workload, efficiency)
-    return _prompts_at_once(deployment) / (efficiency.prefill_multiple * alone.seconds)
+    alone, added = _prompt_passes(llm, xpu, deployment, workload, efficiency)
+    together = jnp.maximum(CHUNK / jnp.maximum(workload.computed_prompt_tokens, 1.0), 1.0)
+    each = added.seconds + (alone.seconds - added.seconds) / together
+    return _prompts_at_once(deployment) / (efficiency.prefill_multiple * each)
 
 
 def _layouts(precision: Precision) -> Deployment:
