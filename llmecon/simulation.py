@@ -24,6 +24,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -578,7 +579,8 @@ def compare(
         xpu: the accelerator.
         deployment: the layout of the instance.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
+        efficiency: attained shares and overheads; the multiple of TTFT that measurements add to
+            the scheduler's counts in neither.
         loads: offered over the most that the instance can complete, above 0 and below 1: what
             people wait beyond depends on how long they have been too many.
         quantile: share of requests that `ttft_quantile` covers.
@@ -596,7 +598,8 @@ def compare(
     for load in loads:
         if not 0.0 < load < 1.0:
             raise InputError(f"load {load} cannot be compared; use a number above 0 and below 1")
-    system = (llm, xpu, deployment, workload, efficiency)
+    scheduled = eqx.tree_at(lambda of: of.first_token_multiple, efficiency, jnp.ones(()))
+    system = (llm, xpu, deployment, workload, scheduled)
     outside = float(efficiency.request_time)
     found = []
     for load in loads:

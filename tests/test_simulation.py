@@ -390,3 +390,11 @@ def test_wrong_number_of_clients(clients: int) -> None:
 def test_systems_that_cannot_be_simulated(of: tuple[Any, ...], said: str) -> None:
     with pytest.raises(InputError, match=said):
         simulation.open_loop(*of, rate=1.0)
+
+
+def test_what_measurements_add_to_the_scheduler_counts_in_neither() -> None:
+    of = system()
+    doubled = (*of[:-1], changed(EFFICIENCY, first_token_multiple=2.0))
+    assert simulation.compare(*doubled, [0.4], requests=200) == simulation.compare(
+        *of, [0.4], requests=200
+    )
