@@ -99,3 +99,17 @@ def test_headline_numbers_follow_the_parameters(
     assert len(first) >= 4
     changed = [name for name in first if first[name] != second[name]]
     assert len(changed) > len(first) / 2
+
+
+# A price that others ask is what it is; a break-even that some draws never reach has no upper end.
+WITHOUT_INTERVAL = {"usd_per_mtok_api", "break_even_requests_per_day"}
+
+
+@pytest.mark.parametrize("chapter", [slug for slug in CHAPTERS if slug != "validation"])
+def test_headline_numbers_carry_intervals(
+    chapter: str, executed: dict[tuple[str, str], Path]
+) -> None:
+    shown = results.collect(executed["default", chapter])
+    bare = {h.name for h in shown if h.value is not None and h.low is None}
+    assert bare <= WITHOUT_INTERVAL
+    assert any(h.low is not None and h.high is not None and h.low < h.high for h in shown)
