@@ -197,7 +197,7 @@ def labels(frame: pd.DataFrame) -> list[System]:
         One system a row; what the frame does not say is empty.
     """
     families = dict(zip(*(catalog.table("models")[c] for c in ("id", "family")), strict=True))
-    named = frame.reindex(columns=["engine", "xpu", "model", "precision"]).fillna("").astype(str)
+    named = frame.reindex(columns=["engine", "xpu", "model", "precision"]).astype(object).fillna("")
     return [
         System(engine, xpu, model, families[model], precision)
         for engine, xpu, model, precision in named.itertuples(index=False)
