@@ -78,11 +78,10 @@ def closed_loop(
     batch = jnp.minimum(clients, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
     at_once = deployment.pipeline * attention_groups(deployment)
-    # What a prompt adds to a pass over many, to one in which others decode, and what a pass over
-    # prompts alone costs beside.
+    # A prompt's own pass, and what it adds to a pass over many and to one in which others decode.
+    alone = point.prefill / at_once
     turn = point.chunked_prefill / at_once
     among = point.mixed_prefill / (efficiency.prefill_interference * at_once)
-    begin = point.prefill / at_once - turn
     outside = efficiency.request_time + efficiency.request_time_per_client * clients
     place = jnp.maximum(clients - room, 0.0) / point.rate
 
@@ -90,7 +89,7 @@ def closed_loop(
     chunks = batch * workload.computed_prompt_tokens / CHUNK
     together = jnp.minimum(batch, batch / chunks)
     rest = jnp.maximum(chunks - 1.0, 0.0)
-    first = begin + 0.5 * (turn * (batch + together) + point.step * rest)
+    first = alone - turn + 0.5 * (turn * (batch + together) + point.step * rest)
     # Later waves ask again at the end of a step, and share the next one with those whose outputs
     # happen to have ended at the same step: a normal's density, ever wider.
     others = jnp.maximum(batch - 1.0, 0.0)
@@ -99,7 +98,7 @@ def closed_loop(
     meetings = others / (spread * jnp.sqrt(4.0 * jnp.pi * waves))
     accompanied = jnp.minimum(others, 1.0)
     steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * accompanied
-    own = point.prefill / at_once + accompanied * (among - point.prefill / at_once)
+    own = alone + accompanied * (among - alone)
     later = own + turn * meetings + point.step * steps
     queued = (first + jnp.sum(later)) / WAVES
     ttft = efficiency.first_token_multiple * (

@@ -93,3 +93,8 @@ def test_effects_are_ranked_by_strength() -> None:
     assert (found["factor"] < found["high"]).all()
     strength = np.log(found["factor"]).abs()
     assert strength.is_monotonic_decreasing
+
+
+def test_nothing_measured_beats_the_datasheet() -> None:
+    found = accuracy.datasheet()
+    assert (found["predicted"] < found["measured"]).all()
