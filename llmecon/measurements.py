@@ -168,7 +168,7 @@ def systems(frame: pd.DataFrame) -> Systems:
     replicas = np.where(expert > tensor, xpus_of / width, _optional(frame, "data_parallel", 1.0))
     replicas = np.maximum(replicas, 1.0)
     stored = [precision_of(m, p) for m, p in zip(frame["model"], frame["precision"], strict=True)]
-    xpu, precisions = _on_one_rate([catalog.xpu(x) for x in frame["xpu"]], stored)
+    xpu, precisions = catalog.xpus(frame["xpu"]), catalog.stack(stored)
     # Engines keep the cache in 16 bits unless told otherwise; speed tests tell them.
     cache = np.where(steady, np.maximum(precisions.kv_cache, 2.0), precisions.kv_cache)
     speculative = _optional(frame, "speculative", 0.0) > 0
@@ -204,17 +204,3 @@ def systems(frame: pd.DataFrame) -> Systems:
 def _regime(frame: pd.DataFrame) -> np.ndarray:
     regime = frame["regime"] if "regime" in frame else pd.Series("serving", index=frame.index)
     return regime.fillna("serving").to_numpy(str)
-
-
-def _on_one_rate(xpus: Sequence[XPU], stored: Sequence[Precision]) -> tuple[XPU, Precision]:
-    """Accelerators and precisions that share one static arithmetic, so that they stack.
-
-    The rate at which each row's weights are multiplied is put where "fp8" looks for it.
-    """
-    rates = [peak_flops(x, p) for x, p in zip(xpus, stored, strict=True)]
-    stacked = eqx.tree_at(lambda x: x.fp8_flops, catalog.stack(xpus), jnp.stack(rates))
-    bytes_only: list[Any] = [
-        Precision("fp8", p.feed_forward, p.attention, p.embedding, p.kv_cache, p.activation)
-        for p in stored
-    ]
-    return stacked, catalog.stack(bytes_only)

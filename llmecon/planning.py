@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon.numerics import solve_increasing
+from llmecon.numerics import Solver, solve_increasing
 from llmecon.specs import LLM, XPU, Efficiency
 from llmecon.training import (
     Reliability,
@@ -195,6 +195,7 @@ def plan_with_layout(
     deadline: Scalar,
     efficiency: Efficiency,
     reliability: Reliability,
+    solve: Solver = solve_increasing,
 ) -> TrainingPlan:
     """The fewest replicas of a given layout that finish a run by a deadline.
 
@@ -207,6 +208,7 @@ def plan_with_layout(
         deadline: wall-clock time allowed, s.
         efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
+        solve: how the number of replicas is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
@@ -231,8 +233,8 @@ def plan_with_layout(
             llm, xpu, run, _with_replicas(layout, data), efficiency, reliability
         )
     )(counts)
-    in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
-    in_memory = solve_increasing(too_large, 1.0, most)
+    in_time = solve(too_slow, 1.0, counts[jnp.argmin(clocks)])
+    in_memory = solve(too_large, 1.0, most)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
     return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
 

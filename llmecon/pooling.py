@@ -102,6 +102,10 @@ class Attainment:
 
     def efficiency(self, system: System) -> Efficiency:
         """Most probable efficiencies of a system."""
+        return Efficiency(**self.probable(system))
+
+    def probable(self, system: System) -> dict[str, float]:
+        """Most probable efficiencies of a system as plain numbers, by name."""
         known = dict(self.values)
         for parameter, scale in self.scales.items():
             offset = sum(effect.mean for effect in self.effects_on(system, parameter))
@@ -110,7 +114,7 @@ class Attainment:
             offset = sum(effect.mean for effect in self.effects_on(system, quantity))
             for carrier in carriers:
                 known[carrier] = known[carrier] * float(np.exp(offset))
-        return Efficiency(**known)
+        return known
 
     def parameter_draws(self, system: System) -> Efficiency:
         """Draws of a system's efficiencies, multiples left at their most probable values.

@@ -183,9 +183,8 @@ def touched_on_busiest(llm: LLM, touched: Scalar, ways: Scalar) -> Scalar:
 
 def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
     """Peak FLOP/s at which an accelerator multiplies weights of a precision."""
-    return {"bf16": xpu.bf16_flops, "fp8": xpu.fp8_flops, "fp4": xpu.fp4_flops}[
-        precision.arithmetic
-    ]
+    narrow = jnp.where(precision.operand_bits > 4.0, xpu.fp8_flops, xpu.fp4_flops)
+    return jnp.where(precision.operand_bits > 8.0, xpu.bf16_flops, narrow)
 
 
 def attention_groups(deployment: Deployment) -> Scalar:

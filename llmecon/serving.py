@@ -49,7 +49,7 @@ from jaxtyping import Array, Float
 
 from llmecon.energy import device_power
 from llmecon.errors import InputError
-from llmecon.numerics import solve_increasing
+from llmecon.numerics import Solver, solve_increasing
 from llmecon.queueing import lognormal_quantile, wait
 from llmecon.roofline import (
     PassCost,
@@ -394,6 +394,7 @@ def serve(
     efficiency: Efficiency,
     rate: Scalar,
     quantile: Scalar | float = 0.99,
+    solve: Solver = solve_increasing,
 ) -> Service:
     """Latency and batch of an instance at a given rate of requests.
 
@@ -406,6 +407,7 @@ def serve(
         rate: requests arriving per second, > 0; may exceed what the instance completes, in which
             case the wait is that of a queue growing for an hour.
         quantile: share of requests that `ttft_quantile` covers.
+        solve: how the fixed point is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The service; its gradient is that of the fixed point, by the implicit function theorem. What
@@ -418,7 +420,7 @@ def serve(
         point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
         return jnp.log(point.rate / rate)
 
-    batch = solve_increasing(shortfall, MINIMUM_BATCH, room)
+    batch = solve(shortfall, MINIMUM_BATCH, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
     offered, share = jnp.asarray(rate, float), jnp.asarray(quantile)
     return _service(point, full, offered, deployment, workload, efficiency, share)
@@ -431,6 +433,7 @@ def capacity(
     workload: Workload,
     efficiency: Efficiency,
     target: LatencyTarget,
+    solve: Solver = solve_increasing,
 ) -> Capacity:
     """The highest rate at which an instance meets its latency targets.
 
@@ -441,6 +444,7 @@ def capacity(
         workload: lengths and burstiness.
         efficiency: attained shares and overheads.
         target: limits on TTFT (at its quantile) and on mean TPOT.
+        solve: how the batch that meets them is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The rate, whether anything is feasible, and the service at that rate.
@@ -459,7 +463,7 @@ def capacity(
             jnp.maximum(service.ttft_quantile / target.ttft, service.point.tpot / target.tpot)
         )
 
-    service = at(solve_increasing(excess, MINIMUM_BATCH, full_batch))
+    service = at(solve(excess, MINIMUM_BATCH, full_batch))
     feasible = (room >= 1.0) & _meets(service, target)
     return Capacity(
         rate=jnp.where(feasible, service.point.rate, 0.0),

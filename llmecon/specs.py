@@ -126,7 +126,7 @@ class Precision(eqx.Module):
     """How many bytes a number takes, and which arithmetic multiplies it.
 
     Attributes:
-        arithmetic: the matrix units used: "bf16", "fp8" or "fp4".
+        operand_bits: of the numbers that the matrix units multiply: 16, 8 or 4.
         feed_forward: bytes per feed-forward or expert weight, scales included.
         attention: bytes per attention weight.
         embedding: bytes per embedding weight.
@@ -134,7 +134,7 @@ class Precision(eqx.Module):
         activation: bytes per activation that crosses a link.
     """
 
-    arithmetic: str = eqx.field(static=True)
+    operand_bits: Number = number()
     feed_forward: Number = number()
     attention: Number = number()
     embedding: Number = number()
@@ -145,13 +145,13 @@ class Precision(eqx.Module):
 # fp4: a 4-bit block format carries one 8-bit scale per 16 weights (4.5 bits), attention stays in
 # 8 bits. int4: weight-only with a 16-bit scale per 128 weights, multiplied in bf16.
 PRECISIONS: dict[str, Precision] = {
-    "bf16": Precision("bf16", 2.0, 2.0, 2.0, 2.0, 2.0),
-    "fp8": Precision("fp8", 1.0, 1.0, 2.0, 1.0, 2.0),
-    "fp4": Precision("fp4", 0.5625, 1.0, 2.0, 1.0, 2.0),
-    "int4": Precision("bf16", 0.515625, 0.515625, 2.0, 2.0, 2.0),
+    "bf16": Precision(16.0, 2.0, 2.0, 2.0, 2.0, 2.0),
+    "fp8": Precision(8.0, 1.0, 1.0, 2.0, 1.0, 2.0),
+    "fp4": Precision(4.0, 0.5625, 1.0, 2.0, 1.0, 2.0),
+    "int4": Precision(16.0, 0.515625, 0.515625, 2.0, 2.0, 2.0),
 }
 # Models published with 4-bit experts (one 8-bit scale per 32 weights) keep the rest in 16 bits.
-FOUR_BIT_EXPERTS = Precision("bf16", 0.53125, 2.0, 2.0, 2.0, 2.0)
+FOUR_BIT_EXPERTS = Precision(16.0, 0.53125, 2.0, 2.0, 2.0, 2.0)
 
 
 def precision(name: str) -> Precision:

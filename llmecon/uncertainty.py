@@ -6,7 +6,7 @@ every draw at once, and the quantiles of the results bound it.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 from typing import TypeVar
 
@@ -18,9 +18,9 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon import catalog
-from llmecon.pooling import UNSEEN, System
+from llmecon.pooling import MULTIPLES, UNSEEN, System
 from llmecon.roofline import parameters
-from llmecon.specs import LLM, XPU
+from llmecon.specs import LLM, XPU, Efficiency
 from llmecon.training import TrainingLayout, TrainingRun, training_step
 from llmecon.training_calibration import calibrated_runs
 from llmecon.training_measurements import Setups, in_our_names
@@ -266,3 +266,60 @@ def evidence(of: System) -> Evidence:
         model=count(of.model, "", "", ""),
         xpu=count("", of.xpu, "", ""),
     )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the calibrated efficiencies vary together, for intervals without draws.
+
+    Attributes:
+        names: of the efficiencies that vary.
+        factor: matrix R for which R.T @ R is the covariance of their logarithms; rounded.
+    """
+
+    names: tuple[str, ...]
+    factor: np.ndarray
+
+    def log_sd(self, effects: Efficiency, multiples: Mapping[str, Array]) -> Array:
+        """Standard deviation of a result's logarithm, to first order (the delta method).
+
+        Args:
+            effects: elasticities of the result with respect to every efficiency.
+            multiples: standard deviation of the logarithm of each unexplained multiple of
+                `pooling.MULTIPLES`, see `multiples_sd`.
+
+        Returns:
+            The square root of g.T @ covariance @ g.
+        """
+        shared = [getattr(effects, name) for name in self.names]
+        variance = jnp.asarray(1e-24)  # keeps the root's slope finite where nothing matters
+        for row in self.factor:
+            terms = [c * effect for c, effect in zip(row, shared, strict=True) if c]
+            variance = variance + sum(terms, jnp.asarray(0.0)) ** 2
+        for quantity, carriers in MULTIPLES.items():
+            # One factor moves all that a quantity is made of.
+            effect = sum((getattr(effects, name) for name in carriers), jnp.asarray(0.0))
+            variance = variance + (effect * multiples[quantity]) ** 2
+        return jnp.sqrt(variance)
+
+
+def spread(of: System) -> Spread:
+    """The covariance of a system's efficiencies, from the draws of their posterior.
+
+    Args:
+        of: the system (see `catalog.system`).
+    """
+    draws = catalog.attainment().parameter_draws(of)
+    logs = {
+        field.name: np.log(np.asarray(getattr(draws, field.name))) for field in fields(Efficiency)
+    }
+    varying = {name: log - log.mean() for name, log in logs.items() if np.ptp(log) > 0}
+    deviations = np.stack(list(varying.values()), axis=1) / math.sqrt(len(draws.memory) - 1)
+    triangle = np.linalg.qr(deviations, mode="r")
+    rounded = np.array([[float(f"{x:.5g}") for x in row] for row in triangle])
+    return Spread(tuple(varying), rounded)
+
+
+def multiples_sd(of: System) -> dict[str, float]:
+    """Standard deviations of a system's unexplained multiples, as logarithms, by quantity."""
+    return {quantity: catalog.attainment().sd(of, quantity) for quantity in MULTIPLES}

@@ -1,0 +1,655 @@
+"""A JAX function, traced and written as a graph of scalar operations.
+
+Arrays are unrolled into their elements, calls are inlined, and what does not depend on the
+arguments is computed at once by JAX itself. The derivative of a function is translated like any
+other: trace the `jax.grad` of it.
+"""
+
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
+
+from llmecon.publishing.expressions import Graph, Node
+
+# An element of an unrolled array, or the array of them.
+Elements = np.ndarray
+
+# Beyond this many elements an unrolled array would make a page slow.
+_MOST_ELEMENTS = 4096
+
+
+class UntranslatableError(TypeError):
+    """A function uses something that a page can't compute; the message names it and the line."""
+
+
+@dataclass(frozen=True)
+class _Equation:
+    """One primitive of a traced function, calls inlined.
+
+    Attributes:
+        primitive: what it does.
+        operands: places of earlier values, or constants.
+        types: the operands' data types.
+        params: the primitive's parameters.
+        results: places of what it makes.
+        size: numbers that it makes.
+        source: where it was called.
+    """
+
+    primitive: Any
+    operands: tuple[int | np.ndarray, ...]
+    types: tuple[np.dtype[Any], ...]
+    params: Mapping[str, Any]
+    results: tuple[int, ...]
+    size: int
+    source: Any
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A function as JAX sees it: primitives on numbers, ready for a graph or for JAX itself.
+
+    Attributes:
+        equations: its primitives, each once, those left out that nothing depends on.
+        outputs: places of its results, or constants.
+        result: the structure of what it returns.
+    """
+
+    equations: tuple[_Equation, ...]
+    outputs: tuple[int | np.ndarray, ...]
+    result: Any
+
+    def nodes(self, graph: Graph, arguments: Any) -> Any:
+        """Write the function into a graph.
+
+        Args:
+            graph: where the nodes are made.
+            arguments: like those it was traced with, with nodes or arrays of nodes as leaves.
+
+        Returns:
+            What the function returns, with nodes in place of numbers (arrays of them for arrays).
+
+        Raises:
+            UntranslatableError: A primitive, or the size of an array, has no translation; the
+                message names it and the line of the model.
+        """
+
+        def constants(value: np.ndarray) -> Elements:
+            made = np.empty(value.shape, dtype=object)
+            for index in np.ndindex(value.shape):
+                made[index] = graph.constant(float(value[index]))
+            return made
+
+        def run(equation: _Equation, operands: list[Elements]) -> list[Elements]:
+            made = _rule(equation)(graph, operands, equation.params, equation)
+            listed = made if isinstance(made, list) else [made]
+            return [np.asarray(value, dtype=object) for value in listed]
+
+        given = [np.asarray(leaf, dtype=object) for leaf in jax.tree.leaves(arguments)]
+        values = self._run(given, constants, run)
+        leaves = [value.item() if value.ndim == 0 else value for value in values]
+        return jax.tree.unflatten(self.result, leaves)
+
+    def numbers(self, arguments: Any) -> Any:
+        """What JAX computes, primitive by primitive, for many arguments at once.
+
+        Args:
+            arguments: like those it was traced with, each leaf with a leading dimension.
+
+        Returns:
+            What the function returns, each leaf with that dimension.
+        """
+
+        def run(equation: _Equation, operands: list[jax.Array]) -> list[jax.Array]:
+            made = equation.primitive.bind(*operands, **equation.params)
+            return list(made) if equation.primitive.multiple_results else [made]
+
+        # Not compiled: that would take far longer than computing once.
+        given = [jnp.asarray(leaf) for leaf in jax.tree.leaves(arguments)]
+        values = jax.vmap(lambda *leaves: self._run(list(leaves), jnp.asarray, run))(*given)
+        return jax.tree.unflatten(self.result, values)
+
+    def _run(
+        self,
+        arguments: list[Any],
+        constant: Callable[[np.ndarray], Any],
+        run: Callable[[_Equation, list[Any]], list[Any]],
+    ) -> list[Any]:
+        values: dict[int, Any] = dict(enumerate(arguments))
+
+        def read(operand: int | np.ndarray) -> Any:
+            return values[operand] if isinstance(operand, int) else constant(operand)
+
+        for equation in self.equations:
+            made = run(equation, [read(operand) for operand in equation.operands])
+            values.update(zip(equation.results, made, strict=True))
+        return [read(output) for output in self.outputs]
+
+
+def trace(function: Callable[[Any], Any], arguments: Any) -> Traced:
+    """Trace a JAX function of one pytree of numbers.
+
+    Args:
+        function: may contain derivatives; may not loop.
+        arguments: numbers or arrays, whose values don't matter, in the structure that it takes.
+    """
+    leaves, structure = jax.tree.flatten(arguments)
+    shapes = [jax.ShapeDtypeStruct(np.shape(leaf), np.float64) for leaf in leaves]
+    body, result = jax.make_jaxpr(
+        lambda *numbers: function(jax.tree.unflatten(structure, numbers)), return_shape=True
+    )(*shapes)
+    flat = _Flattening(len(leaves))
+    outputs = flat.run(body, list(range(len(leaves))))
+    return Traced(flat.needed(outputs), tuple(outputs), jax.tree.structure(result))
+
+
+class _Flattening:
+    """Inlines calls, computes what depends on no argument, and keeps equal equations once."""
+
+    def __init__(self, arguments: int) -> None:
+        self.equations: list[_Equation] = []
+        self._places = arguments
+        self._known: dict[Any, tuple[int, ...]] = {}
+
+    def run(self, closed: ClosedJaxpr, arguments: list[int | np.ndarray]) -> list[int | np.ndarray]:
+        values: dict[Any, int | np.ndarray] = {}
+
+        def read(atom: Any) -> int | np.ndarray:
+            return np.asarray(atom.val) if isinstance(atom, Literal) else values[atom]
+
+        values.update(zip(closed.jaxpr.constvars, map(np.asarray, closed.consts), strict=True))
+        values.update(zip(closed.jaxpr.invars, arguments, strict=True))
+        for equation in closed.jaxpr.eqns:
+            operands = [read(atom) for atom in equation.invars]
+            inner = _inner(equation)
+            made = self.run(inner, operands) if inner else self._add(equation, operands)
+            values.update(zip(equation.outvars, made, strict=True))
+        return [read(atom) for atom in closed.jaxpr.outvars]
+
+    def needed(self, outputs: Sequence[int | np.ndarray]) -> tuple[_Equation, ...]:
+        """The equations that some outputs depend on, in order."""
+        wanted = {place for place in outputs if isinstance(place, int)}
+        kept = []
+        for equation in reversed(self.equations):
+            if wanted.intersection(equation.results):
+                kept.append(equation)
+                wanted.update(place for place in equation.operands if isinstance(place, int))
+        return tuple(reversed(kept))
+
+    def _add(
+        self, equation: JaxprEqn, operands: list[int | np.ndarray]
+    ) -> Sequence[int | np.ndarray]:
+        primitive, params = equation.primitive, equation.params
+        if all(isinstance(operand, np.ndarray) for operand in operands):
+            # What depends on no argument is computed by JAX, with any primitive.
+            made = primitive.bind(*map(jnp.asarray, operands), **params)
+            listed = made if primitive.multiple_results else [made]
+            return [np.asarray(value) for value in listed]
+        key = _key(equation, operands)
+        if key is not None and key in self._known:
+            return self._known[key]
+        results = tuple(range(self._places, self._places + len(equation.outvars)))
+        self._places += len(results)
+        self.equations.append(
+            _Equation(
+                primitive=primitive,
+                operands=tuple(operands),
+                types=tuple(atom.aval.dtype for atom in equation.invars),
+                params=params,
+                results=results,
+                size=max(math.prod(of.aval.shape) for of in equation.outvars),
+                source=equation.source_info,
+            )
+        )
+        if key is not None:
+            self._known[key] = results
+        return results
+
+
+def _key(equation: JaxprEqn, operands: Sequence[int | np.ndarray]) -> Any:
+    """What equal equations have in common; None where their parameters can't be compared."""
+    parts = [
+        operand if isinstance(operand, int) else (operand.tobytes(), operand.dtype, operand.shape)
+        for operand in operands
+    ]
+    key = (equation.primitive, tuple(parts), tuple(sorted(equation.params.items(), key=_first)))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _first(item: tuple[str, Any]) -> str:
+    return item[0]
+
+
+def _rule(equation: _Equation) -> "Rule":
+    name = equation.primitive.name
+    if equation.size > _MOST_ELEMENTS:
+        raise UntranslatableError(
+            f"{name} makes {equation.size} numbers, more than a page should unroll "
+            f"({_MOST_ELEMENTS}), at {_line(equation)}"
+        )
+    if name not in _RULES:
+        hint = _HINTS.get(name, "rewrite it with arithmetic, where, or the functions supported")
+        raise UntranslatableError(
+            f"primitive {name!r} has no Vega expression, at {_line(equation)}: {hint}"
+        )
+    return _RULES[name]
+
+
+def _inner(equation: JaxprEqn) -> ClosedJaxpr | None:
+    """The body of a call that does nothing but call."""
+    name = equation.primitive.name
+    if name not in _CALLS:
+        return None
+    body = next(equation.params[key] for key in _CALLS[name] if key in equation.params)
+    return body if isinstance(body, ClosedJaxpr) else ClosedJaxpr(body, ())
+
+
+_CALLS = {
+    "pjit": ("jaxpr",),
+    "jit": ("jaxpr",),
+    "closed_call": ("call_jaxpr",),
+    "core_call": ("call_jaxpr",),
+    "remat": ("jaxpr",),
+    "checkpoint": ("jaxpr",),
+    "custom_jvp_call": ("call_jaxpr",),
+    "custom_vjp_call": ("call_jaxpr", "fun_jaxpr"),
+    "custom_vjp_call_jaxpr": ("fun_jaxpr",),
+    "custom_lin": ("jaxpr",),
+}
+
+_HINTS = {
+    "while": "loops have no fixed length; use numerics.solve_increasing with unrolled steps",
+    "scan": "loops are not unrolled; write the steps out, or give solve_increasing unrolled steps",
+    "cond": "use jnp.where, which evaluates both branches",
+}
+
+
+def _line(equation: _Equation) -> str:
+    """The innermost line outside the libraries that a primitive was called from."""
+    trace = equation.source.traceback
+    frames = traceback.extract_tb(trace.as_python_traceback()) if trace else []
+    libraries = ("/jax/", "/equinox/", "/optimistix/", "/lineax/", "/jaxtyping/", "/beartype/")
+    ours = [
+        frame
+        for frame in frames
+        if not any(f"site-packages{library}" in Path(frame.filename).as_posix() for library in libraries)
+        and not frame.filename.endswith("publishing/translate.py")
+    ]
+    if not ours:
+        return "an unknown line"
+    # A traceback lists the innermost frame last or first, depending on where it was taken.
+    frame = ours[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno} ({frame.line or frame.name})"
+
+
+# ---------------------------------------------------------------------------- rules
+
+Rule = Callable[[Graph, list[Elements], Mapping[str, Any], _Equation], Any]
+
+
+def _each(make: Callable[..., Node]) -> Rule:
+    """A rule for a primitive that works element by element."""
+
+    def rule(graph: Graph, operands: list[Elements], _: Mapping[str, Any], __: _Equation) -> Any:
+        arrays = np.broadcast_arrays(*operands)
+        made = np.empty(arrays[0].shape, dtype=object)
+        for index in np.ndindex(made.shape):
+            made[index] = make(graph, *(array[index] for array in arrays))
+        return made
+
+    return rule
+
+
+def _unary(operation: str) -> Rule:
+    return _each(lambda graph, a: graph.unary(operation, a))
+
+
+def _binary(operation: str) -> Rule:
+    return _each(lambda graph, a, b: graph.binary(operation, graph.number(a), graph.number(b)))
+
+
+def _integer_power(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    exponent = int(params["y"])
+
+    def power(a: Node) -> Node:
+        # As XLA does: by repeated squaring, so that the last digits agree.
+        result, square, left = graph.constant(1), a, abs(exponent)
+        while left:
+            if left & 1:
+                result = graph.binary("*", result, square)
+            left >>= 1
+            square = graph.binary("*", square, square) if left else square
+        return result if exponent >= 0 else graph.binary("/", graph.constant(1), result)
+
+    return np.asarray(np.frompyfunc(power, 1, 1)(operands[0]), dtype=object)
+
+
+def _select(
+    graph: Graph, operands: list[Elements], _: Mapping[str, Any], equation: _Equation
+) -> Elements:
+    which, *cases = operands
+    counted = equation.types[0] != np.bool_
+    which, *cases = np.broadcast_arrays(which, *cases)
+    made = np.empty(cases[0].shape, dtype=object)
+    for index in np.ndindex(made.shape):
+        chosen = cases[-1][index]
+        for i in range(len(cases) - 2, -1, -1):
+            condition = (
+                graph.binary("==", which[index], graph.constant(i))
+                if counted
+                else graph.unary("!", graph.truth(which[index]))
+            )
+            chosen = graph.select(condition, cases[i][index], chosen)
+        made[index] = chosen
+    return made
+
+
+def _reduced(start: Callable[[Graph, Node, Node], Node]) -> Rule:
+    """A rule for a reduction by repeated application of one operation."""
+
+    def rule(
+        graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+    ) -> Elements:
+        axes = tuple(params["axes"])
+        array = operands[0]
+        kept = [axis for axis in range(array.ndim) if axis not in axes]
+        rows = array.transpose(*kept, *axes).reshape(*(array.shape[axis] for axis in kept), -1)
+        made = np.empty(rows.shape[:-1], dtype=object)
+        for index in np.ndindex(made.shape):
+            total = rows[index][0]
+            for element in rows[index][1:]:
+                total = start(graph, total, element)
+            made[index] = total
+        return made
+
+    return rule
+
+
+def _running(start: Callable[[Graph, Node, Node], Node]) -> Rule:
+    """A rule for running totals along an axis."""
+
+    def rule(
+        graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+    ) -> Elements:
+        array = np.moveaxis(operands[0], params["axis"], 0).copy()
+        order = range(len(array))
+        order = reversed(order) if params.get("reverse") else order  # type: ignore[assignment]
+        before = None
+        for i in order:
+            for index in np.ndindex(array.shape[1:]):
+                if before is not None:
+                    array[(i, *index)] = start(graph, array[(before, *index)], array[(i, *index)])
+            before = i
+        return np.moveaxis(array, 0, params["axis"])
+
+    return rule
+
+
+def _extreme(comparison: Callable[[Graph, Node, Node], Node]) -> Rule:
+    """A rule for the index of the least or greatest element along an axis."""
+
+    def rule(
+        graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+    ) -> Elements:
+        (axis,) = params["axes"]
+        rows = np.moveaxis(operands[0], axis, -1)
+        made = np.empty(rows.shape[:-1], dtype=object)
+        for index in np.ndindex(made.shape):
+            best, place = rows[index][0], graph.constant(0)
+            for i, element in enumerate(rows[index][1:], start=1):
+                better = comparison(graph, element, best)
+                place = graph.select(better, graph.constant(i), place)
+                best = graph.select(better, element, best)
+            made[index] = place
+        return made
+
+    return rule
+
+
+def _dynamic_slice(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    array, *starts = operands
+    sizes = params["slice_sizes"]
+    for axis, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        last = array.shape[axis] - size
+        moved = np.moveaxis(array, axis, 0)
+        pieces = [moved[i : i + size] for i in range(last + 1)]
+        # An index beyond either end means that end.
+        chosen = pieces[-1]
+        for i in range(last - 1, -1, -1):
+            here = graph.binary("<", start.item(), graph.constant(i + 0.5))
+            pairs = np.frompyfunc(lambda a, b, here=here: graph.select(here, a, b), 2, 1)
+            chosen = np.asarray(pairs(pieces[i], chosen), dtype=object)
+        array = np.moveaxis(chosen, 0, axis)
+    return array
+
+
+def _product(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    left, right = operands
+    (summed_left, summed_right), (shared_left, shared_right) = params["dimension_numbers"]
+
+    def arranged(array: Elements, shared: Sequence[int], summed: Sequence[int]) -> Elements:
+        free = [axis for axis in range(array.ndim) if axis not in (*shared, *summed)]
+        sizes = [
+            math.prod(array.shape[axis] for axis in axes) for axes in (shared, free, summed)
+        ]
+        return array.transpose(*shared, *free, *summed).reshape(sizes)
+
+    a = arranged(left, shared_left, summed_left)
+    b = arranged(right, shared_right, summed_right)
+    made = np.empty((a.shape[0], a.shape[1], b.shape[1]), dtype=object)
+    for s, i, j in np.ndindex(made.shape):
+        total = graph.constant(0)
+        for k in range(a.shape[2]):
+            total = graph.binary("+", total, graph.binary("*", a[s, i, k], b[s, j, k]))
+        made[s, i, j] = total
+    shape = [left.shape[axis] for axis in shared_left]
+    for array, shared, summed in (
+        (left, shared_left, summed_left),
+        (right, shared_right, summed_right),
+    ):
+        shape += [n for axis, n in enumerate(array.shape) if axis not in (*shared, *summed)]
+    return made.reshape(shape)
+
+
+def _broadcast(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    array, shape = operands[0], params["shape"]
+    spread = [1] * len(shape)
+    for axis, size in zip(params["broadcast_dimensions"], array.shape, strict=True):
+        spread[axis] = size
+    return np.broadcast_to(array.reshape(spread), shape)
+
+
+def _sliced(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    steps = params["strides"] or (1,) * operands[0].ndim
+    limits = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
+    return operands[0][tuple(slice(*of) for of in limits)]
+
+
+def _padded(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> Elements:
+    array, filler = operands
+    config = params["padding_config"]
+    shape = [
+        low + high + n + max(n - 1, 0) * inner
+        for n, (low, high, inner) in zip(array.shape, config, strict=True)
+    ]
+    made = np.full([max(n, 0) for n in shape], filler.item(), dtype=object)
+    for index in np.ndindex(array.shape):
+        place = tuple(
+            low + i * (inner + 1) for i, (low, _, inner) in zip(index, config, strict=True)
+        )
+        if all(0 <= i < n for i, n in zip(place, made.shape, strict=True)):
+            made[place] = array[index]
+    return made
+
+
+def _converted(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], equation: _Equation
+) -> Elements:
+    before, after = equation.types[0], np.dtype(params["new_dtype"])
+
+    def convert(a: Node) -> Node:
+        if after == np.bool_:
+            return graph.truth(a)
+        a = graph.number(a)
+        # A number that becomes an integer loses its fraction towards zero.
+        if np.issubdtype(before, np.floating) and np.issubdtype(after, np.integer):
+            floor, ceil = graph.unary("floor", a), graph.unary("ceil", a)
+            return graph.select(graph.binary("<", a, graph.constant(0)), ceil, floor)
+        return a
+
+    return np.asarray(np.frompyfunc(convert, 1, 1)(operands[0]), dtype=object)
+
+
+def _split(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
+) -> list[Elements]:
+    ends = np.cumsum(params["sizes"])[:-1]
+    return list(np.split(operands[0], ends, axis=params["axis"]))
+
+
+def _sign(graph: Graph, a: Node) -> Node:
+    zero = graph.constant(0)
+    below = graph.select(graph.binary("<", a, zero), graph.constant(-1), zero)
+    return graph.select(graph.binary("<", zero, a), graph.constant(1), below)
+
+
+def _tanh(graph: Graph, a: Node) -> Node:
+    size = graph.binary("*", graph.constant(-2), graph.unary("abs", a))
+    less = graph.expm1(size)
+    value = graph.binary("/", graph.unary("neg", less), graph.binary("+", less, graph.constant(2)))
+    return graph.select(
+        graph.binary("<", a, graph.constant(0)), graph.unary("neg", value), value
+    )
+
+
+def _logistic(graph: Graph, a: Node) -> Node:
+    one = graph.constant(1)
+    return graph.binary("/", one, graph.binary("+", one, graph.unary("exp", graph.unary("neg", a))))
+
+
+def _clamped(graph: Graph, low: Node, a: Node, high: Node) -> Node:
+    return graph.binary("min", graph.binary("max", a, low), high)
+
+
+def _finite(graph: Graph, a: Node) -> Node:
+    return graph.binary("<", graph.unary("abs", a), graph.constant(math.inf))
+
+
+def _copied(graph: Graph, operands: list[Elements], _: Mapping[str, Any], __: _Equation) -> Any:
+    return list(operands)
+
+
+_RULES: Mapping[str, Rule] = {
+    "add": _binary("+"),
+    "add_any": _binary("+"),
+    "sub": _binary("-"),
+    "mul": _binary("*"),
+    "div": _binary("/"),
+    "pow": _binary("pow"),
+    "max": _binary("max"),
+    "min": _binary("min"),
+    "lt": _binary("<"),
+    "le": _binary("<="),
+    "gt": _each(lambda graph, a, b: graph.binary("<", b, a)),
+    "ge": _each(lambda graph, a, b: graph.binary("<=", b, a)),
+    "eq": _binary("=="),
+    "ne": _binary("!="),
+    "and": _each(lambda graph, a, b: graph.binary("&&", graph.truth(a), graph.truth(b))),
+    "or": _each(lambda graph, a, b: graph.binary("||", graph.truth(a), graph.truth(b))),
+    "not": _each(lambda graph, a: graph.unary("!", graph.truth(a))),
+    "neg": _unary("neg"),
+    "exp": _unary("exp"),
+    "log": _unary("log"),
+    "sqrt": _unary("sqrt"),
+    "abs": _unary("abs"),
+    "floor": _unary("floor"),
+    "ceil": _unary("ceil"),
+    "sin": _unary("sin"),
+    "cos": _unary("cos"),
+    "tan": _unary("tan"),
+    "asin": _unary("asin"),
+    "acos": _unary("acos"),
+    "atan": _unary("atan"),
+    "sign": _each(_sign),
+    "tanh": _each(_tanh),
+    "logistic": _each(_logistic),
+    "log1p": _each(Graph.log1p),
+    "expm1": _each(Graph.expm1),
+    "erfc": _each(Graph.erfc),
+    "erf": _each(lambda graph, a: graph.binary("-", graph.constant(1), graph.erfc(a))),
+    "square": _each(lambda graph, a: graph.binary("*", a, a)),
+    "exp2": _each(lambda graph, a: graph.binary("pow", graph.constant(2), a)),
+    "rsqrt": _each(lambda graph, a: graph.binary("/", graph.constant(1), graph.unary("sqrt", a))),
+    "cbrt": _each(
+        lambda graph, a: graph.binary(
+            "*",
+            _sign(graph, a),
+            graph.binary("pow", graph.unary("abs", a), graph.constant(1 / 3)),
+        )
+    ),
+    "clamp": _each(_clamped),
+    "is_finite": _each(_finite),
+    "integer_pow": _integer_power,
+    "select_n": _select,
+    "reduce_sum": _reduced(lambda graph, a, b: graph.binary("+", a, b)),
+    "reduce_prod": _reduced(lambda graph, a, b: graph.binary("*", a, b)),
+    "reduce_max": _reduced(lambda graph, a, b: graph.binary("max", a, b)),
+    "reduce_min": _reduced(lambda graph, a, b: graph.binary("min", a, b)),
+    "reduce_and": _reduced(lambda graph, a, b: graph.binary("&&", graph.truth(a), graph.truth(b))),
+    "reduce_or": _reduced(lambda graph, a, b: graph.binary("||", graph.truth(a), graph.truth(b))),
+    "cumsum": _running(lambda graph, a, b: graph.binary("+", a, b)),
+    "cumprod": _running(lambda graph, a, b: graph.binary("*", a, b)),
+    "cummax": _running(lambda graph, a, b: graph.binary("max", a, b)),
+    "cummin": _running(lambda graph, a, b: graph.binary("min", a, b)),
+    "argmin": _extreme(lambda graph, a, best: graph.binary("<", a, best)),
+    "argmax": _extreme(lambda graph, a, best: graph.binary("<", best, a)),
+    "dot_general": _product,
+    "broadcast_in_dim": _broadcast,
+    "reshape": lambda graph, operands, params, _: operands[0].reshape(params["new_sizes"]),
+    "squeeze": lambda graph, operands, params, _: operands[0].squeeze(params["dimensions"]),
+    "expand_dims": lambda graph, operands, params, _: np.expand_dims(
+        operands[0], params["dimensions"]
+    ),
+    "transpose": lambda graph, operands, params, _: operands[0].transpose(params["permutation"]),
+    "rev": lambda graph, operands, params, _: np.flip(operands[0], params["dimensions"]),
+    "concatenate": lambda graph, operands, params, _: np.concatenate(
+        operands, params["dimension"]
+    ),
+    "stack": lambda graph, operands, params, _: np.stack(operands, params["axis"]),
+    "unstack": lambda graph, operands, params, _: list(np.moveaxis(operands[0], params["axis"], 0)),
+    "tile": lambda graph, operands, params, _: np.tile(operands[0], params["reps"]),
+    "slice": _sliced,
+    "split": _split,
+    "pad": _padded,
+    "dynamic_slice": _dynamic_slice,
+    "convert_element_type": _converted,
+    "copy": _copied,
+    "copy_p": _copied,
+    "stop_gradient": _copied,
+    "optimization_barrier": _copied,
+    "name": _copied,
+}
