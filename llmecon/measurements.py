@@ -6,7 +6,6 @@ be used is set aside with the reason.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +15,6 @@ from jaxtyping import Array, Float
 
 from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.roofline import peak_flops
 from llmecon.specs import (
     FOUR_BIT_EXPERTS,
     LLM,

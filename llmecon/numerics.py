@@ -152,7 +152,8 @@ def solve_unrolled(
     # Where a few steps don't get all the way up a wall, the end where the function is negative is
     # kept, so that what must not exceed a limit doesn't.
     nearest, at_nearest = (
-        jnp.where(jnp.abs(at_a) < jnp.abs(at_b), one, other) for one, other in ((a, b), (at_a, at_b))
+        jnp.where(jnp.abs(at_a) < jnp.abs(at_b), one, other)
+        for one, other in ((a, b), (at_a, at_b))
     )
     lower_end = jnp.where(at_a > 0, b, a)
     log_x = jax.lax.stop_gradient(jnp.where(at_nearest <= ROOT_SLACK, nearest, lower_end))

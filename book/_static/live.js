@@ -144,20 +144,24 @@
 
     async function show() {
       const found = (name) => Number(chart.signal(`out_${name}`));
-      const possible = told.possible ? found("possible") > 0 : true;
+      const there = (needs) => !needs || found(needs) > 0;
       for (const answer of told.answers) {
         const card = panel.querySelector(`[data-answer="${answer.name}"]`);
         const value = found(answer.name);
+        const possible = there(answer.needs);
         card.querySelector("strong").textContent = possible ? quantity(value, answer.unit) : "\u2013";
-        if (answer.interval) {
-          const reach = Math.exp(NINETY * found("log_sd"));
+        if (answer.log_sd) {
+          const reach = Math.exp(NINETY * found(answer.log_sd));
           card.querySelector("em").textContent = possible ? `90%: ${span(value / reach, value * reach, answer.unit)}` : "";
         }
       }
-      panel.querySelector(".llmecon-refusal").hidden = possible;
+      for (const name of told.refusals) {
+        panel.querySelector(`[data-refusal="${name}"]`).hidden = there(name);
+      }
+      const smooth = there(told.smooth_needs);
       const rows = told.effects.map((lines, i) => {
-        const value = possible ? found(`effect${i}`) : 0;
-        return { lines, value, text: possible ? signed(value) : "" };
+        const value = smooth ? found(`effect${i}`) : 0;
+        return { lines, value, text: smooth ? signed(Math.round(value * 100) / 100 + 0) : "" };
       });
       bars.data("effects", rows);
       await bars.runAsync();
@@ -171,7 +175,9 @@
 
     function tell() {
       const words = { ...told.given };
-      for (const control of differing()) words[control.name] = values[control.name];
+      for (const control of differing()) {
+        if (control.parameter) words[control.name] = values[control.name];
+      }
       const options = Object.entries(words).map(([name, value]) => ` -p ${name} ${/^[\w.+-]+$/.test(value) ? value : `"${value}"`}`);
       command.textContent = `llmecon run ${told.chapter}${options.join("")}`;
       const state = new URLSearchParams(differing().map((c) => [c.name, values[c.name]]));

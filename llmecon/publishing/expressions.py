@@ -36,14 +36,18 @@ _BINARY: Mapping[str, Callable[[float, float], float]] = {
 _UNARY: Mapping[str, Callable[[float], float]] = {
     "neg": lambda a: -a,
     "!": lambda a: float(not a),
-    **{
-        name: lambda a, of=getattr(np, name): float(of(a))  # type: ignore[misc]
-        for name in ("exp", "log", "sqrt", "abs", "floor", "ceil", "sin", "cos", "tan")
-    },
-    **{
-        name: lambda a, of=getattr(np, f"arc{name[1:]}"): float(of(a))  # type: ignore[misc]
-        for name in ("asin", "acos", "atan")
-    },
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
 }
 _INFIX = ("+", "-", "*", "/", "<", "<=", "==", "!=", "&&", "||")
 _LOGICAL = ("<", "<=", "==", "!=", "&&", "||", "!")
@@ -263,9 +267,7 @@ class Graph:
         plain = self.binary("<", self.constant(1), self.unary("abs", x))
         same = self.binary("==", power, one)
         guarded = self.select(self.binary("||", plain, same), self.constant(math.e), power)
-        corrected = self.binary(
-            "*", difference, self.binary("/", x, self.unary("log", guarded))
-        )
+        corrected = self.binary("*", difference, self.binary("/", x, self.unary("log", guarded)))
         return self.select(plain, difference, self.select(same, x, corrected))
 
     def erfc(self, x: Node) -> Node:
@@ -388,9 +390,7 @@ def _erfc_coefficients() -> tuple[float, ...]:
     """Polynomial of (x - c) / (x + c) that is (1 + 2x) exp(x**2) erfc(x) to 14 digits, x >= 0."""
     from scipy.special import erfcx
 
-    def function(t: np.ndarray) -> np.ndarray:
-        x = _ERFC_CENTRE * (1.0 + t) / (1.0 - t)
-        return np.asarray((1.0 + 2.0 * x) * erfcx(x))
-
-    series = chebyshev.chebinterpolate(function, _ERFC_DEGREE)
+    t = chebyshev.chebpts1(_ERFC_DEGREE + 1)
+    x = _ERFC_CENTRE * (1.0 + t) / (1.0 - t)
+    series = chebyshev.chebfit(t, (1.0 + 2.0 * x) * erfcx(x), _ERFC_DEGREE)
     return tuple(float(c) for c in chebyshev.cheb2poly(series))

@@ -202,10 +202,10 @@ class _Flattening:
             _Equation(
                 primitive=primitive,
                 operands=tuple(operands),
-                types=tuple(atom.aval.dtype for atom in equation.invars),
+                types=tuple(_array(atom).dtype for atom in equation.invars),
                 params=params,
                 results=results,
-                size=max(math.prod(of.aval.shape) for of in equation.outvars),
+                size=max(math.prod(_array(of).shape) for of in equation.outvars),
                 source=equation.source_info,
             )
         )
@@ -226,6 +226,11 @@ def _key(equation: JaxprEqn, operands: Sequence[int | np.ndarray]) -> Any:
     except TypeError:
         return None
     return key
+
+
+def _array(atom: Any) -> jax.ShapeDtypeStruct:
+    """The shape and type of a value in a jaxpr."""
+    return atom.aval
 
 
 def _first(item: tuple[str, Any]) -> str:
@@ -284,7 +289,9 @@ def _line(equation: _Equation) -> str:
     ours = [
         frame
         for frame in frames
-        if not any(f"site-packages{library}" in Path(frame.filename).as_posix() for library in libraries)
+        if not any(
+            f"site-packages{library}" in Path(frame.filename).as_posix() for library in libraries
+        )
         and not frame.filename.endswith("publishing/translate.py")
     ]
     if not ours:
@@ -341,21 +348,20 @@ def _integer_power(
 def _select(
     graph: Graph, operands: list[Elements], _: Mapping[str, Any], equation: _Equation
 ) -> Elements:
-    which, *cases = operands
     counted = equation.types[0] != np.bool_
-    which, *cases = np.broadcast_arrays(which, *cases)
-    made = np.empty(cases[0].shape, dtype=object)
-    for index in np.ndindex(made.shape):
-        chosen = cases[-1][index]
+
+    def choose(which: Node, *cases: Node) -> Node:
+        chosen = cases[-1]
         for i in range(len(cases) - 2, -1, -1):
             condition = (
-                graph.binary("==", which[index], graph.constant(i))
+                graph.binary("==", which, graph.constant(i))
                 if counted
-                else graph.unary("!", graph.truth(which[index]))
+                else graph.unary("!", graph.truth(which))
             )
-            chosen = graph.select(condition, cases[i][index], chosen)
-        made[index] = chosen
-    return made
+            chosen = graph.select(condition, cases[i], chosen)
+        return chosen
+
+    return np.asarray(np.frompyfunc(choose, len(operands), 1)(*operands), dtype=object)
 
 
 def _reduced(start: Callable[[Graph, Node, Node], Node]) -> Rule:
@@ -439,6 +445,31 @@ def _dynamic_slice(
     return array
 
 
+def _dynamic_update_slice(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], equation: _Equation
+) -> Elements:
+    array, update, *starts = operands
+    partial_axes = [axis for axis in range(array.ndim) if update.shape[axis] != array.shape[axis]]
+    if len(partial_axes) > 1:
+        raise UntranslatableError(
+            f"an update along several axes at once has no translation, at {_line(equation)}"
+        )
+    if not partial_axes:
+        return update
+    (axis,) = partial_axes
+    old, new = np.moveaxis(array, axis, 0), np.moveaxis(update, axis, 0)
+    start, last = starts[axis].item(), len(old) - len(new)
+    made = old.copy()
+    for i in range(last + 1):
+        # An index beyond either end means that end.
+        low = graph.binary("<", graph.constant(i - 0.5), start) if i else graph.constant(1)
+        high = graph.binary("<", start, graph.constant(i + 0.5)) if i < last else graph.constant(1)
+        here = graph.binary("&&", low, high)
+        put = np.frompyfunc(lambda a, b, here=here: graph.select(here, a, b), 2, 1)
+        made[i : i + len(new)] = put(new, made[i : i + len(new)])
+    return np.moveaxis(made, 0, axis)
+
+
 def _product(
     graph: Graph, operands: list[Elements], params: Mapping[str, Any], _: _Equation
 ) -> Elements:
@@ -447,9 +478,7 @@ def _product(
 
     def arranged(array: Elements, shared: Sequence[int], summed: Sequence[int]) -> Elements:
         free = [axis for axis in range(array.ndim) if axis not in (*shared, *summed)]
-        sizes = [
-            math.prod(array.shape[axis] for axis in axes) for axes in (shared, free, summed)
-        ]
+        sizes = [math.prod(array.shape[axis] for axis in axes) for axes in (shared, free, summed)]
         return array.transpose(*shared, *free, *summed).reshape(sizes)
 
     a = arranged(left, shared_left, summed_left)
@@ -541,9 +570,7 @@ def _tanh(graph: Graph, a: Node) -> Node:
     size = graph.binary("*", graph.constant(-2), graph.unary("abs", a))
     less = graph.expm1(size)
     value = graph.binary("/", graph.unary("neg", less), graph.binary("+", less, graph.constant(2)))
-    return graph.select(
-        graph.binary("<", a, graph.constant(0)), graph.unary("neg", value), value
-    )
+    return graph.select(graph.binary("<", a, graph.constant(0)), graph.unary("neg", value), value)
 
 
 def _logistic(graph: Graph, a: Node) -> Node:
@@ -636,9 +663,7 @@ _RULES: Mapping[str, Rule] = {
     ),
     "transpose": lambda graph, operands, params, _: operands[0].transpose(params["permutation"]),
     "rev": lambda graph, operands, params, _: np.flip(operands[0], params["dimensions"]),
-    "concatenate": lambda graph, operands, params, _: np.concatenate(
-        operands, params["dimension"]
-    ),
+    "concatenate": lambda graph, operands, params, _: np.concatenate(operands, params["dimension"]),
     "stack": lambda graph, operands, params, _: np.stack(operands, params["axis"]),
     "unstack": lambda graph, operands, params, _: list(np.moveaxis(operands[0], params["axis"], 0)),
     "tile": lambda graph, operands, params, _: np.tile(operands[0], params["reps"]),
@@ -646,6 +671,7 @@ _RULES: Mapping[str, Rule] = {
     "split": _split,
     "pad": _padded,
     "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": _dynamic_update_slice,
     "convert_element_type": _converted,
     "copy": _copied,
     "copy_p": _copied,
