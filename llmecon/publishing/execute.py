@@ -133,13 +133,13 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
 
 
 def stage(executions: Sequence[Execution], folder: Path) -> None:
-    """Put the book's pages, the executed notebooks and their headline numbers in one folder.
+    """Put the book's pages, its appendices and the executed notebooks in one folder.
 
     Args:
         executions: Chapters that have been executed.
         folder: Folder to make or replace.
     """
-    from llmecon.publishing import results
+    from llmecon.publishing import appendices, results
 
     with files.replacing(folder) as new:
         ignored = shutil.ignore_patterns("_build", "__pycache__", "parameters")
@@ -149,6 +149,7 @@ def stage(executions: Sequence[Execution], folder: Path) -> None:
             shutil.copy(one.output, new / "chapters" / f"{one.chapter.slug}.ipynb")
         chapters = [(one.chapter.slug, one.output) for one in executions]
         results.write_table(chapters, new / "results.json")
+        appendices.write(new)
 
 
 def make_site(staged: Path, site: Path, strict: bool = True) -> None:
