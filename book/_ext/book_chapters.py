@@ -111,7 +111,7 @@ def block(
     notebook = f"{slug.replace('-', '_')}.ipynb"
     parts = [
         _download(f"{up}_static/notebooks/{notebook}", notebook, "Notebook"),
-        _download(f"{up}_sources/chapters/{slug}.ipynb", f"{slug}.ipynb", "Executed notebook"),
+        _download(f"{up}_sources/chapters/{slug}.ipynb", f"{slug}-executed.ipynb", "Executed notebook"),
         _fold("Rerun", _copyable(f"llmecon run {slug}", "the command")
               + f'<p>Add <code>-p NAME VALUE</code> for each input you change: '
                 f'<a href="{up}rerun.html">how to rerun a chapter</a>.</p>'),

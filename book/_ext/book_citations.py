@@ -71,5 +71,5 @@ def _links(app: Sphinx, docname: str, pages: Iterable[str]) -> nodes.Node | None
 
 def setup(app: Sphinx) -> None:
     """Connect all of this to Sphinx."""
-    app.connect("autodoc-process-docstring", link_citations, priority=400)
+    app.connect("autodoc-process-docstring", link_citations, priority=700)
     app.connect("doctree-resolved", complete_references, priority=900)

@@ -1,7 +1,10 @@
 """The library's signatures as a person would write them."""
 
+import inspect
 import re
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 # What autodoc writes for a number, or an array of numbers, whatever its leading dimensions.
@@ -22,6 +25,22 @@ def simplify(
     return readable(signature), readable(result)
 
 
+def restore_properties(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Undo that napoleon takes what stands before a colon in a property's docstring for a type."""
+    if what == "property":
+        lines[:] = [*inspect.cleandoc(obj.__doc__ or "").splitlines(), ""]
+
+
+def simplify_annotations(app: Sphinx, doctree: nodes.document) -> None:
+    """The same for the types of properties, which never pass as signatures."""
+    for annotation in doctree.findall(addnodes.desc_annotation):
+        text = annotation.astext()
+        if (simple := readable(text)) != text:
+            annotation.children = [nodes.Text(simple or "")]
+
+
 def readable(text: str | None) -> str | None:
     """A signature, or the type of a result, without what a reader needn't know."""
     if text is None:
@@ -32,3 +51,5 @@ def readable(text: str | None) -> str | None:
 def setup(app: Sphinx) -> None:
     """Connect all of this to Sphinx."""
     app.connect("autodoc-process-signature", simplify)
+    app.connect("autodoc-process-docstring", restore_properties, priority=600)
+    app.connect("doctree-read", simplify_annotations)

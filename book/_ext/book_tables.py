@@ -27,6 +27,7 @@ from llmecon.publishing import appendices
 
 LOG = logging.getLogger(__name__)
 
+_LINE = 40  # characters
 PAGE = 50  # rows shown at a time, as in _static/tables.js
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -89,8 +90,9 @@ def markup(table: appendices.Table, linked: Mapping[str, tuple[str, list[str]]],
     name, shown = table.name, [c for c in table.columns if c != "checked"]
     head = "".join(_heading(c, table.described.get(c)) for c in shown)
     anchors = _anchors(table)
+    kinds = dict.fromkeys(numbers(table), "number") | dict.fromkeys(long(table), "long")
     body = "".join(
-        _row(dict(zip(table.columns, row, strict=True)), anchor, numbers(table), linked, up)
+        _row(dict(zip(table.columns, row, strict=True)), anchor, kinds, linked, up)
         for row, anchor in zip(table.rows[:PAGE], anchors, strict=False)
     )
     count = f"{len(table.rows):,} rows"
@@ -114,6 +116,7 @@ def packed(table: appendices.Table, linked: Mapping[str, tuple[str, list[str]]])
     whole = {
         "columns": table.columns,
         "numbers": numbers(table),
+        "long": long(table),
         "links": linked,
         "cells": [_packed([row[i] for row in table.rows]) for i in range(len(table.columns))],
     }
@@ -127,6 +130,15 @@ def numbers(table: appendices.Table) -> list[str]:
         column
         for i, column in enumerate(table.columns)
         if any(row[i] for row in table.rows) and all(_is_number(row[i]) for row in table.rows)
+    ]
+
+
+def long(table: appendices.Table) -> list[str]:
+    """The columns whose texts need more than one line."""
+    return [
+        column
+        for i, column in enumerate(table.columns)
+        if any(len(row[i]) > _LINE for row in table.rows)
     ]
 
 
@@ -175,7 +187,7 @@ def _heading(column: str, about: str | None) -> str:
 def _row(
     row: Mapping[str, str],
     anchor: str,
-    numeric: list[str],
+    kinds: Mapping[str, str],
     linked: Mapping[str, tuple[str, list[str]]],
     up: str,
 ) -> str:
@@ -193,7 +205,7 @@ def _row(
             content += ' <span class="llmecon-unchecked">unchecked</span>' if doubtful else ""
         elif column in linked and text in linked[column][1]:
             content = f'<a href="{linked[column][0]}.html#row-{content}">{content}</a>'
-        kind = ' class="number"' if column in numeric else ""
+        kind = f' class="{kinds[column]}"' if column in kinds else ""
         cells.append(f"<td{kind}>{content}</td>")
     opening = f' id="{html.escape(anchor)}" tabindex="-1"' if anchor else ""
     opening += ' class="unchecked"' if doubtful else ""

@@ -15,10 +15,12 @@
   }
 
   function enliven(box) {
-    const { columns, numbers, links, cells } = window.llmeconTables[box.dataset.table];
+    const { columns, numbers, long, links, cells } = window.llmeconTables[box.dataset.table];
     const byColumn = cells.map(unpacked);
     const checked = columns.indexOf("checked");
     const shown = columns.map((_, i) => i).filter((i) => i !== checked);
+    const kinds = columns.map((column) =>
+      long.includes(column) ? ' class="long"' : numbers.includes(column) ? ' class="number"' : "");
     const seen = new Set();
     const rows = byColumn[0].map((_, number) => {
       const row = byColumn.map((column) => column[number]);
@@ -48,8 +50,7 @@
     }
 
     function markup(row) {
-      const cells = shown.map((i) =>
-        `<td${numbers.includes(columns[i]) ? ' class="number"' : ""}>${content(row, i)}</td>`);
+      const cells = shown.map((i) => `<td${kinds[i]}>${content(row, i)}</td>`);
       const anchor = row.anchor ? ` id="${escaped(row.anchor)}" tabindex="-1"` : "";
       return `<tr${anchor}${row.doubtful ? ' class="unchecked"' : ""}>${cells.join("")}</tr>`;
     }

@@ -39,6 +39,9 @@ _LAYERS = {
         "scatter",
     ),
 }
+# A table takes the room of the list of a page's sections.
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
+
 _PUBLISHING = "From models to a book"
 _OTHERS = "Others"
 
@@ -151,7 +154,7 @@ def _write_tables(folder: Path) -> None:
         )
         prose = _COLUMNS.sub("", one.about).strip()
         meanings = "\n".join(match[0] for match in _COLUMNS.finditer(one.about))
-        page = f"# {one.title}\n\n{prose}\n\n```{{datatable}} {one.name}\n```\n"
+        page = f"{_WIDE}# {one.title}\n\n{prose}\n\n```{{datatable}} {one.name}\n```\n"
         page += f"\n## Columns\n\n{meanings}\n" if meanings else ""
         (folder / "data" / f"{one.name}.md").write_text(page, encoding="utf-8")
     preamble = _readme()[0]
@@ -162,10 +165,10 @@ def _write_modules(folder: Path) -> None:
     listed = []
     (folder / "api").mkdir()
     for layer, of in modules().items():
-        listed.append(f"## {layer}\n")
+        listed.append(f"\n## {layer}\n\n| module | what it is about |\n|---|---|")
         for name, about in of.items():
             page = name.removeprefix("llmecon.").replace(".", "-")
-            listed.append(f"[`{name}`](api/{page}.md)\n: {about}\n")
+            listed.append(f"| [`{name}`](api/{page}.md) | {about} |")
             text = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
             (folder / "api" / f"{page}.md").write_text(text, encoding="utf-8")
     _fill(folder / "api.md", "<!-- modules -->", "\n".join(listed))
