@@ -1,4 +1,4 @@
-"""What a reader can take along from a chapter: its notebooks, the command, the citation, a kernel."""
+"""What a reader can take along from a chapter: notebooks, the command, the citation, a kernel."""
 
 import html
 import shutil
@@ -75,9 +75,7 @@ def citation(title: str, slug: str, book: Mapping[str, Any], year: str) -> tuple
     address = str(book.get("url") or book.get("repository-code") or "")
     fields = {
         # Braces keep BibTeX from taking an organisation for a person's first and last name.
-        "author": " and ".join(
-            author if "," in author else f"{{{author}}}" for author in authors
-        ),
+        "author": " and ".join(author if "," in author else f"{{{author}}}" for author in authors),
         "title": title,
         "booktitle": book["title"],
         "year": year,
@@ -111,17 +109,24 @@ def block(
     notebook = f"{slug.replace('-', '_')}.ipynb"
     parts = [
         _download(f"{up}_static/notebooks/{notebook}", notebook, "Notebook"),
-        _download(f"{up}_sources/chapters/{slug}.ipynb", f"{slug}-executed.ipynb", "Executed notebook"),
-        _fold("Rerun", _copyable(f"llmecon run {slug}", "the command")
-              + f'<p>Add <code>-p NAME VALUE</code> for each input you change: '
-                f'<a href="{up}rerun.html">how to rerun a chapter</a>.</p>'),
+        _download(
+            f"{up}_sources/chapters/{slug}.ipynb", f"{slug}-executed.ipynb", "Executed notebook"
+        ),
+        _fold(
+            "Rerun",
+            _copyable(f"llmecon run {slug}", "the command")
+            + f"<p>Add <code>-p NAME VALUE</code> for each input you change: "
+            f'<a href="{up}rerun.html">how to rerun a chapter</a>.</p>',
+        ),
         _fold("Cite", _copyable(sentence, "the citation") + _copyable(entry, "the BibTeX entry")),
     ]
     if links:
         inside = "".join(
             f'<p><a href="{html.escape(address)}">{name}</a></p>' for name, address in links.items()
         )
-        inside += '<p><button type="button" onclick="initThebeSBT()">On this page (Thebe)</button></p>'
+        inside += (
+            '<p><button type="button" onclick="initThebeSBT()">On this page (Thebe)</button></p>'
+        )
         if "Colab" in links:
             install = f"%pip install git+{repository}"
             inside += "<p>In Colab, run this first:</p>" + _copyable(install, "the installation")
@@ -182,7 +187,7 @@ def _copyable(text: str, what: str) -> str:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect all of this to Sphinx; Thebe, which reaches for other hosts, only with a repository."""
+    """Connect all of this to Sphinx; Thebe, which needs other hosts, only with a repository."""
     repository, branch = _repository(app)
     if repository:
         app.setup_extension("sphinx_thebe")

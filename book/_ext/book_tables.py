@@ -157,7 +157,7 @@ def write_rows(app: Sphinx) -> None:
 
 
 def _named(table: appendices.Table) -> dict[str, list[str]]:
-    """The names of what the table lists, by the anchor of its row, if these are names to look up."""
+    """The names of what a table lists, if they are names to look up, by the row's anchor."""
     spelled = [c for c in ("name", "provider") if c in table.columns]
     if table.columns[0] != "id" or not spelled:
         return {}

@@ -24,7 +24,9 @@ _SKIPPED = (
     nodes.citation,
     nodes.term,
 )
-_LINK = re.compile(rf'<a class="reference internal" href="(?:[^"#]*{GLOSSARY}\.html)?#(term-[^"]+)"')
+_LINK = re.compile(
+    rf'<a class="reference internal" href="(?:[^"#]*{GLOSSARY}\.html)?#(term-[^"]+)"'
+)
 
 
 def pattern(terms: list[str]) -> re.Pattern[str]:
@@ -88,9 +90,11 @@ def explain(
         return
     meanings = {f"about-{a}": text for a, text in _meanings(app).items() if a in used}
     body = _LINK.sub(
-        lambda link: f'{link[0]} aria-describedby="about-{link[1]}"'
-        if f"about-{link[1]}" in meanings
-        else link[0],
+        lambda link: (
+            f'{link[0]} aria-describedby="about-{link[1]}"'
+            if f"about-{link[1]}" in meanings
+            else link[0]
+        ),
         body,
     )
     context["body"] = body + tips(meanings)
