@@ -38,7 +38,7 @@ def launch_links(repository: str, branch: str, notebook: str) -> dict[str, str]:
     names = parts.path.strip("/").split("/")
     if parts.scheme not in ("http", "https") or not parts.netloc or len(names) < 2:
         raise ConfigError(
-            f"repository url {repository!r}: give an address such as"
+            f"public_repository {repository!r}: give an address such as"
             " https://github.com/someone/book in _config.yml, or leave it empty"
         )
     at, path = quote(branch, safe=""), quote(notebook, safe="")
@@ -167,8 +167,8 @@ def provide_notebooks(app: Sphinx) -> None:
 
 def _repository(app: Sphinx) -> tuple[str, str]:
     """The configured repository's address, empty if there is none, and its branch."""
-    options = app.config.html_theme_options
-    return options.get("repository_url") or "", options.get("repository_branch") or "main"
+    configured = app.config.public_repository
+    return configured.get("url") or "", configured.get("branch") or "main"
 
 
 def _download(address: str, name: str, text: str) -> str:
@@ -188,6 +188,7 @@ def _copyable(text: str, what: str) -> str:
 
 def setup(app: Sphinx) -> None:
     """Connect all of this to Sphinx; Thebe, which needs other hosts, only with a repository."""
+    app.add_config_value("public_repository", {}, "html", dict)
     repository, branch = _repository(app)
     if repository:
         app.setup_extension("sphinx_thebe")

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 # What autodoc writes for a number, or an array of numbers, whatever its leading dimensions.
 _SCALAR = re.compile(r"~?(?:jaxtyping\.)?Float\[(?:~?[\w.]*Array|[^\[\]]*), '\.\.\.'\]")
-_SHAPED = re.compile(r"~?jaxtyping\.(?=\w+\[)")
+_SHAPED = re.compile(r"~?(?:jaxtyping\.(?=\w+\[)|jaxlib\.[\w.]+\.(?=Array\b))")
 
 
 def simplify(

@@ -84,7 +84,7 @@ def built(tmp_path_factory) -> str:
     contents = "format: jb-book\nroot: index\nchapters:\n  - file: chapters/xpu-needs\n"
     (staged / "_toc.yml").write_text(contents)
     config = yaml.safe_load(paths.CONFIG.read_text(encoding="utf-8"))
-    config["repository"]["url"] = REPOSITORY
+    config["sphinx"]["config"]["public_repository"]["url"] = REPOSITORY
     config["sphinx"]["local_extensions"] = {"llmecon_book": str(paths.BOOK / "_ext")}
     del config["logo"], config["html"]["favicon"], config["bibtex_bibfiles"]
     own = config["sphinx"]["config"]

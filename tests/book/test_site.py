@@ -266,7 +266,7 @@ def test_a_table_filters_sorts_and_turns_over(opened: Opened):
     page.click("text=Next")
     assert not set(first) & set(page.locator("tbody td:first-child").all_inner_texts())
 
-    page.fill("input[type=search]", "b200 FP4")
+    page.fill(".llmecon-table input[type=search]", "b200 FP4")
     status = page.locator(".llmecon-table [role=status]")
     found = len(
         [
@@ -289,7 +289,7 @@ def test_a_table_filters_sorts_and_turns_over(opened: Opened):
         assert len(values) > 10
         assert values == sorted(values, reverse=falling)
 
-    page.fill("input[type=search]", "no such thing")
+    page.fill(".llmecon-table input[type=search]", "no such thing")
     assert status.inner_text() == "No row matches"
     assert opened.wrong == []
 
