@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -10,6 +11,9 @@ from sphinx.application import Sphinx
 # What autodoc writes for a number, or an array of numbers, whatever its leading dimensions.
 _SCALAR = re.compile(r"~?(?:jaxtyping\.)?Float\[(?:~?[\w.]*Array|[^\[\]]*), '\.\.\.'\]")
 _SHAPED = re.compile(r"~?(?:jaxtyping\.(?=\w+\[)|jaxlib\.[\w.]+\.(?=Array\b))")
+
+_SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+_LIST = re.compile(r"<(/?)d[ld]>")
 
 
 def simplify(
@@ -41,6 +45,19 @@ def simplify_annotations(app: Sphinx, doctree: nodes.document) -> None:
             annotation.children = [nodes.Text(simple or "")]
 
 
+def without_lists(body: str) -> str:
+    """A page whose signatures hold no lists of definitions, since parameters define nothing."""
+    return _SIGNATURE.sub(lambda found: _LIST.sub(r"<\1span>", found[0]), body)
+
+
+def mend_signatures(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Write signatures so that a screen reader makes sense of them."""
+    if "body" in context:
+        context["body"] = without_lists(context["body"])
+
+
 def readable(text: str | None) -> str | None:
     """A signature, or the type of a result, without what a reader needn't know."""
     if text is None:
@@ -53,3 +70,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", simplify)
     app.connect("autodoc-process-docstring", restore_properties, priority=600)
     app.connect("doctree-read", simplify_annotations)
+    app.connect("html-page-context", mend_signatures)

@@ -53,6 +53,17 @@ def choose_scripts(
     context["script_files"] = kept
 
 
+def name_toggles(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Say what the navigation's toggles do, which the theme shows as bare arrows."""
+    make = context.get("generate_toctree_html")
+    if make:
+        context["generate_toctree_html"] = lambda *args, **options: str(
+            make(*args, **options)
+        ).replace("<summary>", '<summary aria-label="Pages of this part">')
+
+
 def join_styles(app: Sphinx, error: Exception | None) -> None:
     """Put the theme's one imported stylesheet inside the one that imports it.
 
@@ -72,6 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("comments_config", {}, "env")
     app.connect("builder-inited", provide_scripts)
     app.connect("html-page-context", choose_scripts, priority=900)
+    app.connect("html-page-context", name_toggles, priority=900)
     app.connect("build-finished", join_styles)
     for part in (
         book_chapters,

@@ -4,6 +4,13 @@ import book_signatures
 import pytest
 
 
+def test_parameters_are_lines_of_the_signature_and_no_definitions():
+    page = '<dl><dt class="sig a">f(<dl>\n<dd>x,</dd>\n</dl>\n)</dt><dd>Text.</dd></dl>'
+    assert book_signatures.without_lists(page) == (
+        '<dl><dt class="sig a">f(<span>\n<span>x,</span>\n</span>\n)</dt><dd>Text.</dd></dl>'
+    )
+
+
 @pytest.mark.parametrize(
     ("written", "readable"),
     [
