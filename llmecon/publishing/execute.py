@@ -73,9 +73,8 @@ def build(parameters: scenario.ParameterSet, site: Path, progress: Progress) -> 
     execute(executions, progress)
 
     library = library_digest()
-    key = files.digest(
-        [files.tree_digest(paths.BOOK, paths.CONFIG), *(_key(one, library) for one in executions)]
-    )
+    pages = files.tree_digest(paths.BOOK, paths.CONFIG, paths.ROOT / "CITATION.cff")
+    key = files.digest([pages, *(_key(one, library) for one in executions)])
     if files.stamped(site) == key:
         progress("site: unchanged")
     else:
