@@ -73,9 +73,8 @@ def build(parameters: scenario.ParameterSet, site: Path, progress: Progress) -> 
     execute(executions, progress)
 
     library = library_digest()
-    key = files.digest(
-        [files.tree_digest(paths.BOOK, paths.CONFIG), *(_key(one, library) for one in executions)]
-    )
+    pages = files.tree_digest(paths.BOOK, paths.CONFIG, paths.ROOT / "CITATION.cff")
+    key = files.digest([pages, *(_key(one, library) for one in executions)])
     if files.stamped(site) == key:
         progress("site: unchanged")
     else:
@@ -133,13 +132,13 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
 
 
 def stage(executions: Sequence[Execution], folder: Path) -> None:
-    """Put the book's pages, the executed notebooks and their headline numbers in one folder.
+    """Put the book's pages, its appendices and the executed notebooks in one folder.
 
     Args:
         executions: Chapters that have been executed.
         folder: Folder to make or replace.
     """
-    from llmecon.publishing import results
+    from llmecon.publishing import appendices, results
 
     with files.replacing(folder) as new:
         ignored = shutil.ignore_patterns("_build", "__pycache__", "parameters")
@@ -149,6 +148,7 @@ def stage(executions: Sequence[Execution], folder: Path) -> None:
             shutil.copy(one.output, new / "chapters" / f"{one.chapter.slug}.ipynb")
         chapters = [(one.chapter.slug, one.output) for one in executions]
         results.write_table(chapters, new / "results.json")
+        appendices.write(new)
 
 
 def make_site(staged: Path, site: Path, strict: bool = True) -> None:

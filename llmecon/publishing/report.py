@@ -27,7 +27,7 @@ _APPENDICES = {"glossary": "Terms", "references": "References"}
 _NAVIGATION = (
     "#pst-header > *, #pst-primary-sidebar, #pst-primary-sidebar-modal, #pst-search-dialog,"
     " #searchbox, .sidebar-toggle.primary-toggle, .search-button, .dropdown-download-buttons,"
-    " .prev-next-footer, .toctree-wrapper, #pst-back-to-top, #jb-print-docs-body"
+    " .prev-next-footer, .toctree-wrapper, #pst-back-to-top, #jb-print-docs-body, .llmecon-beside"
 )
 _NEEDLESS_SCRIPT = re.compile(r"searchtools|language_data|searchindex|fontawesome|^DOCUMENTATION_")
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
@@ -155,7 +155,7 @@ def _append_entries(soup: BeautifulSoup, page: Path) -> None:
         article.append(section)
         for tags in entries[name].values():
             for tag in tags:
-                for link in tag.select('a[href]:not([href^="http"])'):
+                for link in tag.select('.llmecon-used, a[href]:not([href^="http"])'):
                     link.decompose()
                 body.append(tag)
 

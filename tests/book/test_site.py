@@ -1,6 +1,8 @@
 """The built site in a real browser, opened from its files with every other address blocked."""
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -83,7 +85,18 @@ def wait_for_charts(page: Page) -> None:
 
 
 def test_the_site_has_its_pages():
-    expected = ["index", "rerun", "models", "data", "api", "glossary", "references", "colophon"]
+    expected = [
+        "index",
+        "rerun",
+        "models",
+        "data",
+        "api",
+        "data/models",
+        "api/roofline",
+        "glossary",
+        "references",
+        "colophon",
+    ]
     assert {f"{name}.html" for name in expected} <= set(NAMES)
     assert CHAPTERS
 
@@ -151,17 +164,38 @@ def test_a_chart_opens_its_numbers(opened: Opened):
     assert page.query_selector_all(".llmecon-numbers th")
 
 
-def test_search_finds_a_page(opened: Opened):
-    page = opened.visit("search.html?q=roofline")
-    page.wait_for_selector("#search-results li a")
-    assert any(
-        "models.html" in link.get_attribute("href")
-        for link in page.query_selector_all("#search-results li a")
-    )
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("roofline", "models.html"),
+        ("llama-3.1-70b", "data/models.html#row-llama-3.1-70b"),
+        ("H100", "data/xpus.html#row-h100-sxm"),
+        ("kv_cache_bytes", "api/roofline.html#llmecon.roofline.kv_cache_bytes"),
+        ("goodput", "glossary.html#term-goodput"),
+    ],
+)
+def test_search_finds_a_page(opened: Opened, words: str, page: str):
+    found = opened.visit(f"search.html?q={words}")
+    found.wait_for_selector("#search-results li a")
+    found.wait_for_selector(f"#search-results a[href^='{page}']")
+    assert opened.wrong == []
+
+
+def test_pages_are_light():
+    assert (SITE / "searchindex.js").stat().st_size < 400_000
+    for name in NAMES:
+        if name not in CHAPTERS:
+            assert (SITE / name).stat().st_size < 450_000, name
+    for table in paths.DATA.glob("*.csv"):
+        rows = SITE / "_static" / "tables" / f"{table.stem}.js"
+        page = SITE / "data" / f"{table.stem}.html"
+        assert rows.stat().st_size + page.stat().st_size < 500_000, table.stem
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", *CHAPTERS[:1]])
+@pytest.mark.parametrize(
+    "name", ["index.html", *CHAPTERS[:1], "data/xpus.html", "api/roofline.html", "glossary.html"]
+)
 def test_nothing_serious_stands_in_the_way_of_anyone(browser: Browser, name: str, theme: str):
     page = browser.new_page(color_scheme=theme)
     page.goto(f"{SITE.as_uri()}/{name}")
@@ -173,10 +207,126 @@ def test_nothing_serious_stands_in_the_way_of_anyone(browser: Browser, name: str
     assert [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in grave] == []
 
 
+TERM = "a[aria-describedby=about-term-roofline]"
+
+
+def test_a_term_explains_itself_to_pointer_and_keyboard(opened: Opened):
+    page = opened.visit("models.html")
+    term, tip = page.locator(TERM).first, page.locator("#about-term-roofline")
+    assert not tip.is_visible()
+    term.hover()
+    assert "slowest of its arithmetic" in tip.inner_text()
+    box, window = tip.bounding_box(), page.viewport_size
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= window["width"]
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    page.mouse.move(0, 0)
+    page.keyboard.press("Tab")  # from here on the browser shows where the focus is
+    term.focus()
+    assert tip.is_visible()
+    assert tip.get_attribute("role") == "tooltip"
+    term.blur()
+    assert not tip.is_visible()
+    assert opened.wrong == []
+
+
+def test_a_tap_explains_a_term_and_another_follows_it(browser: Browser):
+    page = browser.new_page(viewport=PHONE, has_touch=True)
+    page.goto(f"{SITE.as_uri()}/models.html")
+    page.wait_for_function("document.readyState === 'complete'")
+    tip = page.locator("#about-term-roofline")
+    page.locator(TERM).first.tap()
+    assert tip.is_visible()
+    assert page.url.endswith("models.html")
+    page.locator("h1").last.tap()
+    assert not tip.is_visible()
+    page.locator(TERM).first.tap()
+    page.locator(TERM).first.tap()
+    page.wait_for_url("**/glossary.html#term-roofline")
+    page.close()
+
+
+def test_every_term_of_the_glossary_is_linked_from_somewhere():
+    anchors = set(re.findall(r'<dt id="(term-[^"]+)"', (SITE / "glossary.html").read_text("utf-8")))
+    used: set[str] = set()
+    for name in set(NAMES) - {"glossary.html", "genindex.html"}:
+        page = (SITE / name).read_text("utf-8")
+        used |= set(re.findall(r'href="[^"]*glossary\.html#(term-[^"]+)"', page))
+    assert anchors
+    assert anchors - used == set()
+
+
+def test_a_table_filters_sorts_and_turns_over(opened: Opened):
+    opened.page.set_viewport_size({"width": 1400, "height": 900})
+    page = opened.visit("data/measured_serving.html")
+    column = page.locator("tbody td:nth-child(3)")
+    assert column.count() == 50
+    first = page.locator("tbody td:first-child").all_inner_texts()
+    page.click("text=Next")
+    assert not set(first) & set(page.locator("tbody td:first-child").all_inner_texts())
+
+    page.fill(".llmecon-table input[type=search]", "b200 FP4")
+    status = page.locator(".llmecon-table [role=status]")
+    found = len(
+        [
+            line
+            for line in (paths.DATA / "measured_serving.csv").read_text("utf-8").splitlines()[1:]
+            if "b200" in line.lower() and "fp4" in line.lower()
+        ]
+    )
+    assert re.search(rf"of {found:,}, of 1,\d+ in all$", status.inner_text())
+    assert all("b200" in text for text in column.all_inner_texts())
+
+    heading = page.locator("th", has_text=re.compile("^ttft s"))
+    place = page.locator("thead th").all_inner_texts().index(heading.inner_text()) + 1
+    for order, falling in (("ascending", False), ("descending", True)):
+        heading.locator("button").focus()
+        page.keyboard.press("Enter")
+        assert heading.get_attribute("aria-sort") == order
+        texts = page.locator(f"tbody td:nth-child({place})").all_inner_texts()
+        values = [float(text) for text in texts if text]
+        assert len(values) > 10
+        assert values == sorted(values, reverse=falling)
+
+    page.fill(".llmecon-table input[type=search]", "no such thing")
+    assert status.inner_text() == "No row matches"
+    assert opened.wrong == []
+
+
+def test_an_address_leads_to_a_row(opened: Opened):
+    page = opened.visit("data/grid.html")
+    anchors = [
+        row.split(",")[0] for row in (paths.DATA / "grid.csv").read_text("utf-8").splitlines()[1:]
+    ]
+    last = next(anchor for anchor in reversed(anchors) if anchors.count(anchor) == 1)
+    page = opened.visit(f"data/grid.html#row-{last}")
+    page.wait_for_selector("tr.llmecon-visited")
+    row = page.locator("tr.llmecon-visited")
+    assert row.locator("td").first.inner_text() == last
+    assert row.evaluate("row => row === document.activeElement")
+
+
+@pytest.mark.parametrize("table", ["models", "xpus", "quality"])
+def test_rows_are_the_same_with_and_without_scripts(browser: Browser, table: str):
+    shown = []
+    for scripts in (True, False):
+        page = browser.new_page(java_script_enabled=scripts)
+        page.goto(f"{SITE.as_uri()}/data/{table}.html")
+        shown.append(page.locator("tbody").first.inner_html())
+        page.close()
+    assert shown[0] == shown[1]
+
+
 def test_tables_link_to_their_sources(opened: Opened):
     page = opened.visit("references.html")
     anchors = set(page.evaluate("[...document.querySelectorAll('[id^=ref-]')].map(e => e.id)"))
-    page = opened.visit("data.html")
+    back = page.evaluate(
+        "[...document.querySelectorAll('.llmecon-used a')].map(a => a.getAttribute('href'))"
+    )
+    assert set(back) <= set(NAMES)
+    assert {"data/models.html", "models.html", "api/queueing.html"} <= set(back)
+    page = opened.visit("data/models.html")
     links = page.evaluate(
         "[...document.querySelectorAll('.llmecon-table td a')].map(a => a.getAttribute('href'))"
     )
@@ -184,9 +334,49 @@ def test_tables_link_to_their_sources(opened: Opened):
     assert {link.partition("#")[2] for link in links} <= anchors
 
 
-def test_every_table_can_be_downloaded():
-    page = (SITE / "data.html").read_text(encoding="utf-8")
+def test_every_table_has_a_page_and_can_be_downloaded():
+    overview = (SITE / "data.html").read_text(encoding="utf-8")
     for table in paths.DATA.glob("*.csv"):
-        assert f"_static/data/{table.name}" in page
+        assert f'href="data/{table.stem}.html"' in overview
+        page = (SITE / "data" / f"{table.stem}.html").read_text(encoding="utf-8")
+        assert f"../_static/data/{table.name}" in page
         copied: Path = SITE / "_static" / "data" / table.name
         assert copied.read_bytes() == table.read_bytes()
+
+
+def test_every_module_has_a_page_without_private_names():
+    overview = (SITE / "api.html").read_text(encoding="utf-8")
+    pages = [name for name in NAMES if name.startswith("api/")]
+    assert len(pages) > 30
+    for name in pages:
+        assert f'href="{name}"' in overview
+        page = (SITE / name).read_text(encoding="utf-8")
+        assert re.search(r'<dt class="[^"]*" id="llmecon\.[\w.]*\._', page) is None
+        assert "jaxlib" not in page
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_offers_its_notebooks_command_and_citation(opened: Opened, name: str):
+    page = opened.visit(name)
+    slug = Path(name).stem
+    block = page.locator(".llmecon-beside")
+    assert block.count() == 1
+    written, executed = (
+        SITE / "chapters" / link.get_attribute("href") for link in block.locator("> a").all()
+    )
+    source: Path = paths.NOTEBOOKS / f"{slug.replace('-', '_')}.ipynb"
+    assert written.read_bytes() == source.read_bytes()
+    outputs = [cell.get("outputs") for cell in json.loads(executed.read_text("utf-8"))["cells"]]
+    assert any(outputs)
+    assert "Launch" not in block.inner_text()
+    assert "thebe" not in page.content().lower()
+
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.locator("summary", has_text="Rerun").focus()
+    page.keyboard.press("Enter")
+    page.click("text=Copy >> visible=true")
+    assert page.evaluate("window.copied") == f"llmecon run {slug}"
+    page.click("summary:has-text('Cite')")
+    page.locator(".llmecon-copyable button:visible").last.click()
+    assert page.evaluate("window.copied").startswith(f"@incollection{{llmecon-{slug},")
+    assert opened.wrong == []

@@ -1,0 +1,204 @@
+"""The book's appendices, made from their sources: a page for each table and each module."""
+
+import ast
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmecon import paths
+
+# A line of data/README.md that describes columns: - `low`, `high`: range thought plausible
+_COLUMNS = re.compile(r"^- (`\w+`(?:, `\w+`)*)(?:: (.*))?$", re.MULTILINE)
+
+# What a reader finds where. A module that is not named here comes last, under OTHERS.
+_LAYERS = {
+    "Records, tables and numerics": ("errors", "paths", "specs", "schemas", "catalog", "numerics"),
+    "Time and energy": ("roofline", "energy", "training", "planning"),
+    "A service under load": (
+        "queueing",
+        "serving",
+        "experience",
+        "feasibility",
+        "simulation",
+        "loadtest",
+        "crosscheck",
+    ),
+    "Money and carbon": ("economics", "carbon"),
+    "Measurements, calibration, validation": (
+        "measurements",
+        "training_measurements",
+        "fitting",
+        "pooling",
+        "calibration",
+        "training_calibration",
+        "uncertainty",
+        "validation",
+        "accuracy",
+        "scatter",
+    ),
+}
+# A table takes the room of the list of a page's sections.
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
+
+_PUBLISHING = "From models to a book"
+_OTHERS = "Others"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of `data/`, as its page shows it.
+
+    Attributes:
+        name: The file's name without its ending.
+        title: What it holds, in a few words.
+        about: What `data/README.md` says of it, in Markdown.
+        described: What the columns hold, by name; columns that explain themselves are left out.
+        columns: Names of the columns.
+        rows: The cells as they are in the file.
+    """
+
+    name: str
+    title: str
+    about: str
+    described: Mapping[str, str]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def unchecked(self) -> int | None:
+        """How many rows nobody has checked; None where the table doesn't say."""
+        if "checked" not in self.columns:
+            return None
+        checked = self.columns.index("checked")
+        return sum(row[checked] != "true" for row in self.rows)
+
+
+def table(name: str) -> Table:
+    """One table with its description.
+
+    Args:
+        name: The file's name without its ending.
+
+    Raises:
+        LookupError: There is no such file, or `data/README.md` does not describe it.
+    """
+    file = paths.DATA / f"{name}.csv"
+    preamble, sections = _readme()
+    if name not in sections or not file.is_file():
+        raise LookupError(f"data/README.md and data/{name}.csv must both be there")
+    title, about = sections[name]
+    with file.open(encoding="utf-8", newline="") as lines:
+        columns, *rows = csv.reader(lines)
+    return Table(
+        name=name,
+        title=title,
+        about=about,
+        described=_described(preamble) | _described(about),
+        columns=tuple(columns),
+        rows=tuple(tuple(row) for row in rows),
+    )
+
+
+def tables() -> list[Table]:
+    """All tables, in the order of `data/README.md`.
+
+    Raises:
+        LookupError: A table lacks its description, or a description its table.
+    """
+    names = list(_readme()[1])
+    names += sorted({file.stem for file in paths.DATA.glob("*.csv")} - set(names))
+    return [table(name) for name in names]
+
+
+def modules() -> dict[str, dict[str, str]]:
+    """The library's modules by layer.
+
+    Returns:
+        For each layer the dotted names of its modules, each with its docstring's first sentence.
+    """
+    layer_of = {name: layer for layer, names in _LAYERS.items() for name in names}
+    order = [name for names in _LAYERS.values() for name in names]
+    found: dict[str, dict[str, str]] = {layer: {} for layer in (*_LAYERS, _PUBLISHING, _OTHERS)}
+    names = sorted(_module_names(), key=lambda n: (order.index(n) if n in order else 99, n))
+    for name in names:
+        source = (paths.LIBRARY / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+        about = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+        inside = _PUBLISHING if name.startswith("publishing.") else _OTHERS
+        found[layer_of.get(name, inside)][f"llmecon.{name}"] = about
+    return {layer: of for layer, of in found.items() if of}
+
+
+def write(folder: Path) -> None:
+    """Write the pages of tables and modules beside the pages that list them.
+
+    Args:
+        folder: A staged book. Without `data.md` it gets no tables, without `api.md` no modules.
+    """
+    if (folder / "data.md").is_file():
+        _write_tables(folder)
+    if (folder / "api.md").is_file():
+        _write_modules(folder)
+
+
+def _write_tables(folder: Path) -> None:
+    listed = ["| table | what it holds | rows | unchecked |", "|---|---|--:|--:|"]
+    (folder / "data").mkdir()
+    for one in tables():
+        unchecked = "" if one.unchecked is None else str(one.unchecked)
+        listed.append(
+            f"| [{one.name}](data/{one.name}.md) | {one.title} | {len(one.rows):,} | {unchecked} |"
+        )
+        prose = _COLUMNS.sub("", one.about).strip()
+        meanings = "\n".join(match[0] for match in _COLUMNS.finditer(one.about))
+        page = f"{_WIDE}# {one.title}\n\n{prose}\n\n```{{datatable}} {one.name}\n```\n"
+        page += f"\n## Columns\n\n{meanings}\n" if meanings else ""
+        (folder / "data" / f"{one.name}.md").write_text(page, encoding="utf-8")
+    preamble = _readme()[0]
+    _fill(folder / "data.md", "<!-- tables -->", "\n".join(listed) + f"\n\n{preamble}")
+
+
+def _write_modules(folder: Path) -> None:
+    listed = []
+    (folder / "api").mkdir()
+    for layer, of in modules().items():
+        listed.append(f"\n## {layer}\n\n| module | what it is about |\n|---|---|")
+        for name, about in of.items():
+            page = name.removeprefix("llmecon.").replace(".", "-")
+            listed.append(f"| [`{name}`](api/{page}.md) | {about} |")
+            text = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
+            (folder / "api" / f"{page}.md").write_text(text, encoding="utf-8")
+    _fill(folder / "api.md", "<!-- modules -->", "\n".join(listed))
+
+
+def _fill(page: Path, mark: str, text: str) -> None:
+    page.write_text(page.read_text(encoding="utf-8").replace(mark, text), encoding="utf-8")
+
+
+def _readme() -> tuple[str, dict[str, tuple[str, str]]]:
+    """What `data/README.md` says of all tables, and of each: its title and the text below it."""
+    text = (paths.DATA / "README.md").read_text(encoding="utf-8").partition("\n")[2]
+    preamble, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    described = {}
+    for section in sections:
+        heading, _, body = section.partition("\n")
+        name, _, title = heading.partition(".csv: ")
+        described[name] = (title[:1].upper() + title[1:], body.strip())
+    return preamble.strip(), described
+
+
+def _described(markdown: str) -> dict[str, str]:
+    return {
+        name: meaning
+        for names, meaning in _COLUMNS.findall(markdown)
+        for name in re.findall(r"`(\w+)`", names)
+        if meaning
+    }
+
+
+def _module_names() -> Iterator[str]:
+    for file in sorted(paths.LIBRARY.rglob("*.py")):
+        name = ".".join(file.relative_to(paths.LIBRARY).with_suffix("").parts)
+        if not any(part.startswith("_") for part in name.split(".")) and name != "cli":
+            yield name

@@ -1,0 +1,101 @@
+"""The pages of tables and modules, made from their sources."""
+
+import csv
+import importlib
+import pkgutil
+
+import pytest
+
+import llmecon
+from llmecon import paths
+from llmecon.publishing import appendices
+
+README = """# The tables
+
+- `source`: where it was read
+
+## birds.csv: what sings
+
+They sing.
+
+- `id`
+- `low`, `high`: range of the song [Hz]
+
+At night, too.
+"""
+
+
+@pytest.fixture
+def birds(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text(README)
+    (tmp_path / "birds.csv").write_text(
+        'id,low,high,source,checked\nwren,2000,7000,A,true\ncrow,,"1,000",B,false\n'
+    )
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    return tmp_path
+
+
+def test_table_is_read_with_its_description(birds):
+    table = appendices.table("birds")
+    assert table.title == "What sings"
+    assert table.described == {
+        "source": "where it was read",
+        "low": "range of the song [Hz]",
+        "high": "range of the song [Hz]",
+    }
+    assert table.rows[1] == ("crow", "", "1,000", "B", "false")
+    assert table.unchecked == 1
+
+
+def test_table_without_a_description_is_refused(birds):
+    (birds / "fish.csv").write_text("id\ncod\n")
+    with pytest.raises(LookupError, match=r"fish\.csv"):
+        appendices.tables()
+
+
+def test_a_new_table_gets_its_page_and_its_line(birds, tmp_path):
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    (stage / "data.md").write_text("# Data\n\n<!-- tables -->\n")
+    appendices.write(stage)
+    assert "| [birds](data/birds.md) | What sings | 2 | 1 |" in (stage / "data.md").read_text()
+    page = (stage / "data" / "birds.md").read_text()
+    prose, _, columns = page.partition("## Columns")
+    assert "```{datatable} birds" in prose
+    assert "They sing." in prose
+    assert "At night, too." in prose
+    assert "- `low`, `high`: range of the song [Hz]" in columns
+
+
+def test_every_table_counts_its_rows_and_its_doubts():
+    for table in appendices.tables():
+        with (paths.DATA / f"{table.name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(table.rows) == len(rows)
+        if "checked" in table.columns:
+            assert table.unchecked == sum(row["checked"] == "false" for row in rows)
+
+
+def test_modules_are_those_that_can_be_imported():
+    listed = {name: about for of in appendices.modules().values() for name, about in of.items()}
+    found = {
+        module.name
+        for module in pkgutil.walk_packages(llmecon.__path__, "llmecon.")
+        if not module.ispkg and module.name not in ("llmecon.cli", "llmecon.__main__")
+    }
+    assert set(listed) == found
+    for name in ("llmecon.roofline", "llmecon.publishing.words"):
+        documented = importlib.import_module(name).__doc__
+        assert documented is not None
+        assert documented.startswith(listed[name])
+
+
+def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "LIBRARY", tmp_path)
+    (tmp_path / "roofline.py").write_text('"""Known."""\n')
+    (tmp_path / "brand_new.py").write_text('"""Unheard of.\n\nMore."""\n')
+    (tmp_path / "_hidden.py").write_text("")
+    assert appendices.modules() == {
+        "Time and energy": {"llmecon.roofline": "Known."},
+        "Others": {"llmecon.brand_new": "Unheard of."},
+    }
