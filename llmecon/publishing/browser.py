@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ def find() -> str:
 
 
 @contextmanager
-def blank_page(*, width: int, height: int, allowed: tuple[Path, ...]) -> Iterator["Page"]:
+def blank_page(width: int, height: int, allowed: Sequence[Path]) -> Iterator["Page"]:
     """A blank page of a headless Chromium that can read some folders and nothing else.
 
     Args:

@@ -13,7 +13,8 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,95 +30,24 @@ from llmecon.publishing.execute import BuildError, Progress
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# Pages that only a screen can use: thousands of rows to search, one entry for every function.
+# Pages that only a screen can use: thousands of rows to search, an entry for every function.
 LEFT_OUT = ("api", "api/*", "data/*")
 LEFT_OUT_NOTE = (
     "Left out of the printed book: the rows of the data tables, which are the CSV files in "
-    "data/, and the reference of the library's functions, which is on the book's site."
+    "data/, and the reference of the library's functions. Both are on the book's site."
 )
+NOTES = {
+    "data": "In print, this page lists the tables without their rows. The rows of each are in the "
+    "repository as data/TABLE.csv, and on the book's site."
+}
 
-_TEXT_WIDTH = 658  # of an A4 page with the margins that print.css sets [CSS pixels]
+NAME = "the-economics-of-llm-deployment"
+
+_TEXT_WIDTH, _TEXT_HEIGHT = 658, 980  # of an A4 page within print.css's margins [CSS pixels]
 _PATIENCE = 60_000  # for one page to be drawn [ms]
 _KEY = "/MadeFrom"  # where the PDF records what it was made from
 
-_DRAWN = """() => {
-  const waiting = (box) => box.offsetWidth && !["live", "still"].includes(box.dataset.state);
-  return document.readyState === "complete"
-    && ![...document.querySelectorAll(".llmecon-chart")].some(waiting)
-    && !document.querySelector('[data-state="drawing"]');
-}"""
-
-_SETTLE = """async () => {
-  for (const image of document.images) image.loading = "eager";
-  await window.MathJax?.startup?.promise;
-  window.dispatchEvent(new Event("beforeprint"));
-  await Promise.all([document.fonts.ready, ...[...document.images].map((i) => i.decode().catch(() => {}))]);
-}"""
-
-_ADDRESSES = "() => [...document.querySelectorAll('article.bd-article a[href]')].map((a) => a.href)"
-
-# Takes what print shows of a page out of it, under ids of its own.
-_TAKE = """({ key, targets, title }) => {
-  const article = document.querySelector("article.bd-article");
-  article.querySelectorAll("a[href]").forEach((link, i) => {
-    if (targets[i]) link.setAttribute("href", targets[i]);
-    else link.replaceWith(...link.childNodes);
-  });
-  for (const element of [...article.querySelectorAll("*")]) {
-    if (element.closest("svg")?.contains(element) && element.tagName !== "svg") continue;
-    if (getComputedStyle(element).display === "none") element.remove();
-  }
-  for (const image of article.querySelectorAll("img")) image.src = image.src;
-  const first = article.querySelector("h1");
-  if (first?.textContent.trim() === title) first.textContent = "Overview";
-  for (const element of article.querySelectorAll("*")) {
-    for (const { name, value } of [...element.attributes]) {
-      if (name === "id") element.id = `${key}--${value}`;
-      else if (value.includes("url(#")) element.setAttribute(name, value.replaceAll("url(#", `url(#${key}--`));
-      else if (/^aria-(labelledby|describedby)$/.test(name)) {
-        element.setAttribute(name, value.replace(/\\S+/g, (id) => `${key}--${id}`));
-      } else if (/href$/.test(name) && element.namespaceURI.endsWith("svg")) {
-        element.setAttribute(name, value.replace(/^#/, `#${key}--`));
-      }
-    }
-  }
-  const headings = [...article.querySelectorAll("h1, h2")].map((heading) => {
-    const id = heading.tagName === "H1" ? key : heading.closest("section")?.id || heading.id;
-    return { level: Number(heading.tagName[1]), id, text: heading.textContent.trim() };
-  });
-  return {
-    body: article.innerHTML,
-    headings,
-    sheets: [...document.querySelectorAll("link[rel=stylesheet]")].map((link) => link.href),
-    rules: [...document.querySelectorAll("style[id^=MJX]")].map((style) => style.textContent),
-  };
-}"""
-
-# Small print for tables that are too wide, and no links that lead nowhere.
-_FIT = """() => {
-  for (const table of document.querySelectorAll("article table")) {
-    const room = table.closest("article").clientWidth;
-    const size = parseFloat(getComputedStyle(table).fontSize);
-    for (const share of [0.92, 0.84, 0.76, 0.68]) {
-      if (table.scrollWidth <= room) break;
-      table.style.fontSize = `${share * size}px`;
-    }
-    if (table.scrollWidth > room) table.style.overflowWrap = "anywhere";
-  }
-  for (const link of document.querySelectorAll('a[href^="#"]')) {
-    const id = decodeURIComponent(link.getAttribute("href").slice(1));
-    if (document.getElementById(id)) continue;
-    const page = id.split("--")[0];
-    if (document.getElementById(page)) link.setAttribute("href", `#${page}`);
-    else link.replaceWith(...link.childNodes);
-  }
-}"""
-
-_NUMBER = """(numbers) => {
-  for (const link of document.querySelectorAll(".llmecon-book-contents a")) {
-    link.querySelector(".number").textContent = numbers[link.getAttribute("href").slice(1)] ?? "";
-  }
-}"""
+_SCRIPT = Path(__file__).with_suffix(".js")
 
 
 @dataclass(frozen=True)
@@ -185,13 +115,13 @@ def make(site: Path, output: Path, progress: Progress, edition: str = "") -> Pat
     """
     require_writable(output)
     made_from = files.stamped(site)
-    key = made_from and files.digest([made_from, edition, Path(__file__).read_bytes()])
-    if key and _stored_key(output) == key:
+    key = files.digest([made_from or "", edition, _SCRIPT.read_bytes()])
+    if made_from and _stored_key(output) == key:
         progress("pdf: unchanged")
         return output
     started = time.monotonic()
     document = _printed(site, edition, progress)
-    _write(document, output, key or "")
+    _write(document, output, key)
     progress(f"pdf: {time.monotonic() - started:.0f} s")
     return output
 
@@ -312,7 +242,8 @@ def joined(title: str, front: str, pages: Sequence[Taken]) -> str:
     ]
     head = "".join(f'<link rel="stylesheet" href="{html.escape(sheet)}">' for sheet in sheets)
     bodies = "".join(
-        f'<article class="bd-article" id="{page.key}" style="page: {page.key}">{page.body}</article>'
+        f'<article class="bd-article" id="{page.key}" style="page: {page.key}">{page.body}'
+        "</article>"
         for page in pages
     )
     return (
@@ -344,53 +275,66 @@ def require_writable(output: Path) -> None:
 def _printed(site: Path, edition: str, progress: Progress) -> bytes:
     config = yaml.safe_load(paths.CONFIG.read_text(encoding="utf-8"))
     book = parts(yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8")))
-    addresses = {
-        (site / f"{name}.html").resolve().as_uri(): name.replace("/", "-")
-        for part in book
-        for name in part.pages
-    }
+    names = [name for part in book for name in part.pages]
+    addresses = {(site / f"{name}.html").resolve().as_uri(): _id(name) for name in names}
     title = str(config.get("title", ""))
-    logo = site / "_static" / Path(str(config.get("logo", ""))).name
+    logo = (site / "_static" / Path(str(config.get("logo", ""))).name).resolve()
     with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
         allowed = (site, Path(scratch))
-        with browser.blank_page(width=_TEXT_WIDTH, height=1000, allowed=allowed) as page:
+        with browser.blank_page(_TEXT_WIDTH, 1000, allowed) as page:
+            page.add_init_script(path=_SCRIPT)
+            wrong: list[str] = []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            progress(f"pdf: drawing {len(names)} pages")
             taken = {}
-            for address, key in addresses.items():
-                progress(f"pdf: {key}")
-                taken[key] = _guarded(key, lambda a=address: _take(page, a, addresses, title))
+            for name, address in zip(names, addresses, strict=True):
+                with _naming(name, wrong):
+                    taken[name] = _take(page, address, addresses, title)
             listed = [
-                (part.caption, [h for n in part.pages for h in taken[n.replace("/", "-")].headings])
+                (part.caption, [line for name in part.pages for line in taken[name].headings])
                 for part in book
             ]
-            front = title_page(
-                config,
-                importlib.metadata.version("llmecon"),
-                edition,
-                logo.resolve().as_uri() if logo.is_file() else "",
-            ) + contents_page(listed)
+            version = importlib.metadata.version("llmecon")
+            front = title_page(config, version, edition, logo.as_uri() if logo.is_file() else "")
+            front += contents_page(listed)
             document = Path(scratch) / "book.html"
             document.write_text(joined(title, front, list(taken.values())), encoding="utf-8")
             progress("pdf: printing")
-            return _guarded("the joined pages", lambda: _print(page, document))
+            with _naming("the joined pages", wrong):
+                return _print(page, document)
 
 
-def _guarded(what: str, step: Callable[[], Any]) -> Any:
+@contextmanager
+def _naming(what: str, wrong: list[str]) -> Iterator[None]:
+    """Say which page failed, whether Chromium says so or a script on the page."""
     from playwright.sync_api import Error
 
+    wrong.clear()
     try:
-        return step()
+        yield
+        reason = wrong[0] if wrong else ""
     except Error as error:
-        reason = error.message.strip().splitlines()[0]
-        raise BuildError(f"{what}: can't be printed: {reason}") from error
+        reason = error.message
+    if reason:
+        raise BuildError(f"{what}: can't be printed: {reason.strip().splitlines()[0]}")
+
+
+def _id(name: str) -> str:
+    return name.replace("/", "-")
 
 
 def _take(page: "Page", address: str, addresses: Mapping[str, str], title: str) -> Taken:
     page.goto(address)
-    page.wait_for_function(_DRAWN, timeout=_PATIENCE)
-    page.evaluate(_SETTLE)
-    targets = [destination(link, addresses) for link in page.evaluate(_ADDRESSES)]
+    page.wait_for_function("llmeconPrint.drawn()", timeout=_PATIENCE)
+    page.evaluate("llmeconPrint.settle()")
     key = addresses[address]
-    taken = page.evaluate(_TAKE, {"key": key, "targets": targets, "title": title})
+    given = {
+        "key": key,
+        "targets": [destination(a, addresses) for a in page.evaluate("llmeconPrint.addresses()")],
+        "title": title,
+        "note": NOTES.get(key, ""),
+    }
+    taken = page.evaluate("given => llmeconPrint.take(given)", given)
     taken["headings"] = [Heading(**heading) for heading in taken["headings"]]
     return Taken(key=key, **taken)
 
@@ -399,15 +343,10 @@ def _print(page: "Page", document: Path) -> bytes:
     """Print twice, because only the first print tells which page a heading is on."""
     page.goto(document.as_uri())
     page.evaluate("document.fonts.ready.then(() => {})")
-    page.evaluate(_FIT)
-    options: dict[str, Any] = {
-        "prefer_css_page_size": True,
-        "print_background": True,
-        "outline": True,
-        "tagged": True,
-    }
-    page.evaluate(_NUMBER, page_numbers(page.pdf(**options)))
-    return page.pdf(**options)
+    page.evaluate("height => llmeconPrint.fit(height)", _TEXT_HEIGHT)
+    rough = page.pdf(prefer_css_page_size=True, print_background=True)
+    page.evaluate("pages => llmeconPrint.number(pages)", page_numbers(rough))
+    return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
 
 
 def page_numbers(document: bytes) -> dict[str, int]:
@@ -416,7 +355,7 @@ def page_numbers(document: bytes) -> dict[str, int]:
 
     reader = PdfReader(io.BytesIO(document))
     return {
-        name: (reader.get_destination_page_number(place) or 0) + 1
+        name.removeprefix("/"): (reader.get_destination_page_number(place) or 0) + 1
         for name, place in reader.named_destinations.items()
     }
 
@@ -450,6 +389,7 @@ def _stored_key(output: Path) -> str | None:
     from pypdf.errors import PyPdfError
 
     try:
-        return str((PdfReader(output).metadata or {}).get(_KEY)) if output.is_file() else None
+        found = PdfReader(output).metadata if output.is_file() else None
     except (OSError, PyPdfError):
         return None
+    return str(found[_KEY]) if found and _KEY in found else None
