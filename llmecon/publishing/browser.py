@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmecon.errors import InputError
+from llmecon.publishing.execute import BuildError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -60,7 +61,7 @@ def blank_page(width: int, height: int, allowed: Sequence[Path]) -> Iterator["Pa
 
     Raises:
         InputError: There is no Chromium, see `find`.
-        RuntimeError: Chromium doesn't start.
+        BuildError: Chromium doesn't start.
     """
     from playwright.sync_api import Error, sync_playwright
 
@@ -78,7 +79,7 @@ def blank_page(width: int, height: int, allowed: Sequence[Path]) -> Iterator["Pa
             browser = play.chromium.launch(executable_path=program)
         except Error as error:
             reason = error.message.strip().splitlines()[0]
-            raise RuntimeError(f"{program} doesn't start: {reason}") from error
+            raise BuildError(f"{program} doesn't start: {reason}") from error
         try:
             page = browser.new_page(
                 viewport={"width": width, "height": height}, color_scheme="light"

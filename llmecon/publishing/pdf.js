@@ -34,9 +34,9 @@ window.llmeconPrint = {
       if (targets[i]) link.setAttribute("href", targets[i]);
       else link.replaceWith(...link.childNodes);
     });
-    for (const element of article.querySelectorAll("*:not(svg *)")) {
-      if (getComputedStyle(element).display === "none") element.remove();
-    }
+    [...article.querySelectorAll("*:not(svg *)")]
+      .filter((element) => getComputedStyle(element).display === "none")
+      .forEach((element) => element.remove());
     for (const folded of article.querySelectorAll("details:not([open]) > :not(summary)")) folded.remove();
     for (const image of article.querySelectorAll("img")) image.src = image.src;
     const first = article.querySelector("h1");

@@ -364,11 +364,12 @@ def _write(document: bytes, output: Path, key: str) -> None:
     from pypdf import PdfWriter
 
     config = yaml.safe_load(paths.CONFIG.read_text(encoding="utf-8"))
-    writer = PdfWriter(clone_from=io.BytesIO(document))
+    writer = PdfWriter(io.BytesIO(document), incremental=True)
     writer.add_metadata(
         {
             "/Title": str(config.get("title", "")),
             "/Author": str(config.get("author", "")),
+            "/Creator": "llmecon",
             _KEY: key,
         }
     )
