@@ -327,6 +327,7 @@ def _take(page: "Page", address: str, addresses: Mapping[str, str], title: str) 
     page.goto(address)
     page.wait_for_function("llmeconPrint.drawn()", timeout=_PATIENCE)
     page.evaluate("llmeconPrint.settle()")
+    page.wait_for_function("llmeconPrint.drawn()", timeout=_PATIENCE)  # charts that were folded
     key = addresses[address]
     given = {
         "key": key,
