@@ -88,11 +88,10 @@ def article(name: str) -> Tag:
 
 
 def title(name: str) -> str:
-    heading = article(name).h1
-    assert heading is not None
-    for link in heading.select(".headerlink"):
-        link.decompose()
-    return heading.get_text().strip()
+    text = (SITE / f"{name}.html").read_text(encoding="utf-8").partition("<article")[2]
+    heading = re.search(r"<h1>.*?</h1>", text, re.DOTALL)
+    assert heading
+    return BeautifulSoup(heading[0], "html.parser").get_text().removesuffix("#").strip()
 
 
 def test_it_is_a_book_of_a4_pages_none_of_them_empty(book: PdfReader):
