@@ -1,4 +1,4 @@
-.PHONY: help book test bench peers lint lock clean
+.PHONY: help book pdf test bench peers lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -8,6 +8,9 @@ help:  ## list the targets
 
 book: .venv/.project  ## build everything: environment, notebooks, website
 	@$(PYTHON_BIN) -m llmecon build
+
+pdf: .venv/.project  ## print the whole book as a PDF (takes Chromium)
+	@$(PYTHON_BIN) -m llmecon pdf
 
 test: lint book  ## check everything a contribution must pass
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile

@@ -128,6 +128,25 @@ def build_book(file: Path | None, folder: Path | None) -> None:
     click.echo(f"the book is ready: open {page} in a browser (no server or network needed)")
 
 
+@cli.command("pdf")
+@click.option("--set", "file", type=click.Path(path_type=Path), help=_SET_HELP)
+@click.option("-o", "output", type=click.Path(path_type=Path), help="PDF file to write.")
+def print_book(file: Path | None, output: Path | None) -> None:
+    """Print the whole book as a PDF, building it first if needed; takes Chromium or Chrome."""
+    from llmecon.publishing import browser, execute, pdf, scenario
+
+    parameters = scenario.load(file or paths.BOOK / "parameters" / "default.yaml")
+    default = parameters.name == "default"
+    name = pdf.NAME if default else f"{pdf.NAME}-{parameters.name}"
+    output = output or paths.BUILD / "pdf" / f"{name}.pdf"
+    pdf.require_writable(output)
+    browser.find()
+    site = paths.BUILD / ("html" if default else f"html-{parameters.name}")
+    execute.build(parameters, site, progress=_say)
+    edition = "" if default else f"Computed with the parameter set {parameters.name}"
+    click.echo(f"the book as PDF: {pdf.make(site, output, progress=_say, edition=edition)}")
+
+
 _KINDS = click.Choice(["serving", "offline", "training-runs", "training-steps"])
 
 
