@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmecon import catalog, planning, training
+from llmecon import catalog, numerics, planning, training
 from tests.problems import (
     DAY,
     EFFICIENCY,
@@ -111,3 +111,12 @@ def test_published_runs_within_a_third(run_id: str, global_batch: float) -> None
         RELIABILITY,
     )
     assert plan.device_seconds / 3600 == pytest.approx(of["device_hours"], rel=1 / 3)
+
+
+def test_an_unrolled_plan_is_the_solver_s() -> None:
+    for days in (20, 60, 400):
+        given = (GROUPED, H100, RUN, LAYOUT, *floats(days * DAY), EFFICIENCY, RELIABILITY)
+        exact = evaluate(planning.plan_with_layout, *given)
+        unrolled = planning.plan_with_layout(*given, solve=numerics.solve_unrolled)
+        assert unrolled.feasible == exact.feasible
+        assert unrolled.layout.data == pytest.approx(float(exact.layout.data), rel=1e-6)

@@ -2,12 +2,13 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmecon import catalog, roofline, uncertainty
-from llmecon.specs import Deployment, Efficiency
+from llmecon import catalog, roofline, serving, uncertainty
+from llmecon.specs import Deployment, Efficiency, Workload, precision
 from llmecon.training import TrainingLayout, TrainingRun
 from llmecon.uncertainty import Interval, Multiple
 
@@ -121,3 +122,45 @@ def test_published_runs_take_longer_than_their_steps():
     hours = found.run.interval()
     assert hours.low * step_hours < 7.0e6 < hours.high * step_hours
     assert np.isfinite(found.run.draws(3)).all()
+
+
+@pytest.mark.parametrize("batch", [1.0, 64.0])
+def test_the_delta_method_agrees_with_draws(batch: float):
+    system = catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8")
+    llm, xpu = catalog.llm("llama-3.1-70b"), catalog.xpu("h100-sxm")
+    layout = Deployment(tensor=4.0, precision=precision("fp8"))
+
+    def log_tpot(of: Efficiency):
+        point = serving.operating_point(
+            llm, xpu, layout, Workload(1000.0, 500.0), of, jnp.asarray(batch)
+        )
+        return jnp.log(point.tpot)
+
+    centre = catalog.efficiency(system)
+    effects = jax.tree.map(jnp.multiply, jax.grad(log_tpot)(centre), centre)
+    spread = uncertainty.spread(system)
+    delta = spread.log_sd(effects, uncertainty.multiples_sd(system))
+    drawn = jax.vmap(log_tpot)(catalog.efficiency_draws(system))
+    # 64 draws know a standard deviation to within 9%.
+    assert float(delta) == pytest.approx(float(jnp.std(drawn)), rel=0.25)
+
+
+def test_a_spread_holds_what_varies_and_nothing_else():
+    spread = uncertainty.spread(catalog.system())
+    draws = catalog.attainment().parameter_draws(catalog.system())
+    assert "memory" in spread.names
+    assert "usable_memory" not in spread.names
+    covariance = spread.factor.T @ spread.factor
+    place = spread.names.index("memory")
+    expected = np.var(np.log(np.asarray(draws.memory)), ddof=1)
+    assert covariance[place, place] == pytest.approx(expected, rel=1e-3)
+
+
+def test_multiples_move_all_that_they_carry_together():
+    nothing = {"pace": 0.0, "first_token": 0.0, "power": 0.0}
+    flat = uncertainty.Spread((), np.zeros((0, 0)))
+    effects = jax.tree.map(lambda _: 0.0, catalog.efficiency())
+    both = {"decode_multiple": 0.7, "prefill_multiple": 0.3}
+    effects = Efficiency(**{name: both.get(name, 0.0) for name in vars(effects)})
+    assert float(flat.log_sd(effects, nothing)) < 1e-11
+    assert float(flat.log_sd(effects, nothing | {"pace": 0.2})) == pytest.approx(0.2)

@@ -41,7 +41,7 @@ class _Equation:
         params: the primitive's parameters.
         results: places of what it makes.
         size: numbers that it makes.
-        source: where it was called.
+        sources: where it was called, and where the calls around it were.
     """
 
     primitive: Any
@@ -50,7 +50,7 @@ class _Equation:
     params: Mapping[str, Any]
     results: tuple[int, ...]
     size: int
-    source: Any
+    sources: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,12 @@ class _Flattening:
         self._places = arguments
         self._known: dict[Any, tuple[int, ...]] = {}
 
-    def run(self, closed: ClosedJaxpr, arguments: list[int | np.ndarray]) -> list[int | np.ndarray]:
+    def run(
+        self,
+        closed: ClosedJaxpr,
+        arguments: list[int | np.ndarray],
+        around: tuple[Any, ...] = (),
+    ) -> list[int | np.ndarray]:
         values: dict[Any, int | np.ndarray] = {}
 
         def read(atom: Any) -> int | np.ndarray:
@@ -170,7 +175,11 @@ class _Flattening:
         for equation in closed.jaxpr.eqns:
             operands = [read(atom) for atom in equation.invars]
             inner = _inner(equation)
-            made = self.run(inner, operands) if inner else self._add(equation, operands)
+            sources = (equation.source_info, *around)
+            if inner:
+                made: Sequence[int | np.ndarray] = self.run(inner, operands, sources)
+            else:
+                made = self._add(equation, operands, sources)
             values.update(zip(equation.outvars, made, strict=True))
         return [read(atom) for atom in closed.jaxpr.outvars]
 
@@ -185,7 +194,7 @@ class _Flattening:
         return tuple(reversed(kept))
 
     def _add(
-        self, equation: JaxprEqn, operands: list[int | np.ndarray]
+        self, equation: JaxprEqn, operands: list[int | np.ndarray], sources: tuple[Any, ...]
     ) -> Sequence[int | np.ndarray]:
         primitive, params = equation.primitive, equation.params
         if all(isinstance(operand, np.ndarray) for operand in operands):
@@ -206,7 +215,7 @@ class _Flattening:
                 params=params,
                 results=results,
                 size=max(math.prod(_array(of).shape) for of in equation.outvars),
-                source=equation.source_info,
+                sources=sources,
             )
         )
         if key is not None:
@@ -275,30 +284,28 @@ _CALLS = {
 }
 
 _HINTS = {
-    "while": "loops have no fixed length; use numerics.solve_increasing with unrolled steps",
-    "scan": "loops are not unrolled; write the steps out, or give solve_increasing unrolled steps",
+    "while": "loops have no fixed length; use numerics.solve_unrolled",
+    "scan": "loops are not unrolled; write the steps out",
     "cond": "use jnp.where, which evaluates both branches",
 }
 
 
 def _line(equation: _Equation) -> str:
     """The innermost line outside the libraries that a primitive was called from."""
-    trace = equation.source.traceback
-    frames = traceback.extract_tb(trace.as_python_traceback()) if trace else []
     libraries = ("/jax/", "/equinox/", "/optimistix/", "/lineax/", "/jaxtyping/", "/beartype/")
-    ours = [
-        frame
-        for frame in frames
-        if not any(
-            f"site-packages{library}" in Path(frame.filename).as_posix() for library in libraries
-        )
-        and not frame.filename.endswith("publishing/translate.py")
-    ]
-    if not ours:
-        return "an unknown line"
-    # A traceback lists the innermost frame last or first, depending on where it was taken.
-    frame = ours[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno} ({frame.line or frame.name})"
+    for source in equation.sources:
+        trace = source.traceback
+        frames = traceback.extract_tb(trace.as_python_traceback()) if trace else []
+        ours = [
+            frame
+            for frame in frames
+            if not any(f"site-packages{of}" in Path(frame.filename).as_posix() for of in libraries)
+            and Path(frame.filename) != Path(__file__)
+        ]
+        if ours:
+            frame = ours[-1]
+            return f"{Path(frame.filename).name}:{frame.lineno} ({frame.line or frame.name})"
+    return "an unknown line"
 
 
 # ---------------------------------------------------------------------------- rules

@@ -1,0 +1,134 @@
+"""JAX functions as Vega expressions: the same numbers, or an error that says why not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.stats import norm
+
+from llmecon import catalog, numerics, serving, specs
+from llmecon.publishing.expressions import Graph
+from llmecon.publishing.translate import UntranslatableError, trace
+from tests.publishing.vega import evaluate
+
+
+def both(function: Callable[..., Any], *arguments: float) -> tuple[np.ndarray, np.ndarray]:
+    """What Vega and JAX compute, as flat arrays."""
+    graph = Graph()
+    names = [f"x{i}" for i in range(len(arguments))]
+    nodes = trace(lambda of: function(*of), tuple(arguments)).nodes(
+        graph, tuple(graph.input(name) for name in names)
+    )
+    leaves = [n for leaf in jax.tree.leaves(nodes) for n in np.asarray(leaf, dtype=object).flat]
+    program = graph.program({f"r{i}": graph.number(leaf) for i, leaf in enumerate(leaves)})
+    found = evaluate(program, dict(zip(names, arguments, strict=True)))
+    values = function(*map(jnp.asarray, arguments))
+    expected = [np.ravel(np.asarray(leaf, float)) for leaf in jax.tree.leaves(values)]
+    return np.array([found[f"r{i}"] for i in range(len(leaves))]), np.concatenate(expected)
+
+
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "arithmetic": lambda x, y: x * y - x / y + (-x) + 2.5 + y**2 - x**-3,
+    "powers": lambda x, y: jnp.abs(x) ** y + jnp.sqrt(y) + jnp.cbrt(x) + jnp.exp2(x),
+    "logs": lambda x, y: jnp.log(y) + jnp.log1p(x) + jnp.expm1(y) + jnp.log10(y),
+    "sigmoids": lambda x, y: (jax.nn.sigmoid(x), jax.nn.softplus(y), jnp.tanh(x), jnp.tanh(-9 * y)),
+    "errors": lambda x, y: jax.scipy.special.erf(x) + jax.scipy.special.erfc(y) + norm.cdf(x * y),
+    "quantile of a constant": lambda x, y: x * norm.ppf(0.99) + y,
+    "choices": lambda x, y: jnp.where(x > y, x, y) + jnp.sign(x - y) + jnp.clip(x, 0.2, 0.4),
+    "logic": lambda x, y: (~((x > 0) & (y < 1)) | (x == y)) * 2.0 + (x != y),
+    "selecting": lambda x, y: jax.lax.select_n(1 + (x > 9).astype(jnp.int32), x, y, x + y),
+    "rounding": lambda x, y: jnp.floor(7 * x) + jnp.ceil(7 * y) + (5.7 * y).astype(jnp.int32),
+    "trigonometry": lambda x, y: jnp.sin(x) + jnp.cos(y) + jnp.arctan(x * y),
+    "arrays": lambda x, y: jnp.sum(jnp.stack([x, y, x * y]) ** 2) + jnp.prod(jnp.array([x, y, 3])),
+    "extremes": lambda x, y: (jnp.max(jnp.array([x, y, 0.5])), jnp.min(jnp.array([x, y, 0.5]))),
+    "running": lambda x, y: jnp.cumsum(jnp.array([x, y, x])) * jnp.cumprod(jnp.array([y, y, x])),
+    "products": lambda x, y: jnp.array([[x, y], [y, 1.0]]) @ jnp.array([y, x]),
+    "shapes": lambda x, y: jnp.concatenate([jnp.array([[x], [y]]), jnp.eye(2) * y], 1).T[::-1],
+    "slices": lambda x, y: jnp.pad(jnp.array([x, y, x * y])[1:], (1, 2), constant_values=3.0),
+    "best of several": lambda x, y: jnp.array([x, y, x * y])[jnp.argmin(jnp.array([y, x, x - y]))],
+    "a place that is computed": lambda x, y: jnp.array([x, y, 8.0])[(3 * y).astype(jnp.int32)],
+    "finite": lambda x, y: jnp.isfinite(x / (y - y)) + jnp.isfinite(x) * 2.0,
+    "vmap": lambda x, y: jnp.sum(jax.vmap(lambda a: jnp.exp(-a * y))(jnp.array([x, y, 1.0]))),
+    "smooth maximum": lambda x, y: numerics.smooth_maximum(jnp.abs(x), y, sharpness=3.0),
+    "root": lambda x, y: numerics.solve_unrolled(lambda z: jnp.log(z) - y * x, 1e-3, 1e3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("x", "y"), [(0.3, 0.8), (-0.6, 0.25), (0.35, 2.4)])
+def test_vega_computes_what_jax_does(name: str, x: float, y: float):
+    found, expected = both(FUNCTIONS[name], x, y)
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-13, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["arithmetic", "logs", "sigmoids", "errors", "choices", "arrays", "best of several", "root",
+     "a place that is computed", "smooth maximum", "running"],
+)  # fmt: skip
+def test_gradients_too(name: str):
+    def total(x: Any, y: Any) -> Any:
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(FUNCTIONS[name](x, y)))
+
+    found, expected = both(jax.grad(total, (0, 1)), 0.3, 0.8)
+    assert found == pytest.approx(expected, rel=1e-11, abs=1e-13)
+
+
+def test_a_served_model_and_its_gradient():
+    llm, xpu = catalog.llm("deepseek-v3"), catalog.xpu("h200-sxm")
+    efficiency = catalog.efficiency()
+    layout = specs.Deployment(tensor=8.0, expert=8.0, precision=specs.precision("fp8"))
+
+    def rate(prompt: Any, tpot: Any) -> Any:
+        workload = specs.Workload(prompt, 300.0)
+        limits = specs.LatencyTarget(3.0, tpot)
+        found = serving.capacity(
+            llm, xpu, layout, workload, efficiency, limits, solve=numerics.solve_unrolled
+        )
+        return found.rate
+
+    def results(prompt: Any, tpot: Any) -> Any:
+        return jax.value_and_grad(rate, (0, 1))(prompt, tpot)
+
+    found, expected = both(results, 900.0, 0.06)
+    assert expected[0] > 0
+    assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_loop_is_refused_with_its_line_and_what_to_do():
+    def loops(x: Any) -> Any:
+        return numerics.solve_increasing(lambda z: jnp.log(z) - x, 1e-3, 1e3)
+
+    graph = Graph()
+    with pytest.raises(UntranslatableError, match=r"'while'.*numerics\.py:\d+.*solve_unrolled"):
+        trace(loops, 1.0).nodes(graph, graph.input("x"))
+
+
+def test_an_unknown_primitive_is_refused_by_name_and_line():
+    graph = Graph()
+    with pytest.raises(UntranslatableError, match=r"'lgamma'.*test_translate\.py:\d+ .*gammaln"):
+        trace(lambda x: jax.scipy.special.gammaln(x), 1.0).nodes(graph, graph.input("x"))
+
+
+def test_a_large_array_is_refused():
+    graph = Graph()
+    with pytest.raises(UntranslatableError, match="unroll"):
+        trace(lambda x: jnp.sum(x * jnp.arange(9000.0)), 1.0).nodes(graph, graph.input("x"))
+
+
+def test_equal_equations_are_kept_once_and_dead_ones_dropped():
+    def wasteful(x: Any) -> Any:
+        jnp.exp(7.0 * x)
+        return jnp.sin(x) + jax.jit(jnp.sin)(x)
+
+    names = [of.primitive.name for of in trace(wasteful, 1.0).equations]
+    assert sorted(names) == ["add", "sin"]
+
+
+def test_jax_computes_many_settings_at_once():
+    traced = trace(lambda of: {"y": of["a"] * jnp.exp(of["b"])}, {"a": 1.0, "b": 1.0})
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, -1.0])
+    assert np.asarray(traced.numbers({"a": a, "b": b})["y"]) == pytest.approx(a * np.exp(b))
