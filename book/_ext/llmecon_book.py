@@ -2,7 +2,6 @@
 
 import csv
 import html
-import importlib.metadata
 import json
 import pkgutil
 import re
@@ -31,7 +30,7 @@ _CITED = re.compile(r"\[([A-Z][A-Za-z]+\d{4}[a-z]?(?:\s*[,;]\s*[A-Z][A-Za-z]+\d{
 
 
 def provide_scripts(app: Sphinx) -> None:
-    """Put the tables, and the chart and maths scripts of installed packages, into the site."""
+    """Put the tables and the script that draws charts into the site."""
     if app.builder.format != "html":
         return
     static = Path(app.doctreedir) / "provided"
@@ -40,9 +39,6 @@ def provide_scripts(app: Sphinx) -> None:
     # In a function of its own, because its short global names clash with Sphinx's.
     bundle = f"(() => {{{vl_convert.javascript_bundle()}\n}})();\n"
     (vendor / "vega.js").write_text(bundle, encoding="utf-8")
-    for file in importlib.metadata.files("sphinx-mathjax-offline") or ():
-        if file.name == "tex-svg-full.js":
-            shutil.copyfile(Path(str(file.locate())), vendor / "mathjax.js")
     tables = static / "data"
     tables.mkdir(exist_ok=True)
     for table in paths.DATA.glob("*.csv"):

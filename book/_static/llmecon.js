@@ -6,7 +6,7 @@
   async function enliven(box) {
     if (box.dataset.state || !box.offsetWidth || !window.vegaEmbed) return;
     box.dataset.state = "drawing";
-    const spec = JSON.parse(box.querySelector("script").textContent);
+    const spec = window.llmecon.specification(box);
     const live = document.createElement("div");
     live.className = "llmecon-live";
     box.append(live);
@@ -19,47 +19,11 @@
       });
       if (choices.children.length) box.before(choices);
       box.dataset.state = "live";  // the style sheet now shows the live chart instead of the still one
-      box.after(numbers(spec));
     } catch (error) {
       live.remove();  // the still picture stays
       box.dataset.state = "still";
       throw error;
     }
-  }
-
-  // The rows behind a chart, under the names that its tooltips use; made when first opened.
-  function numbers(spec) {
-    const details = document.createElement("details");
-    details.className = "llmecon-numbers";
-    details.innerHTML = "<summary>Numbers in this chart</summary>";
-    details.addEventListener("toggle", () => {
-      if (details.children.length > 1) return;
-      const layer = [spec, ...(spec.layer ?? [])].find((l) => Array.isArray(l.encoding?.tooltip));
-      if (!layer) return;
-      const { name, values } = layer.data ?? spec.data;
-      const rows = values ?? spec.datasets[name];
-      const columns = layer.encoding.tooltip;
-      const table = document.createElement("table");
-      const head = table.createTHead().insertRow();
-      for (const column of columns) {
-        const cell = document.createElement("th");
-        cell.scope = "col";
-        cell.textContent = column.title ?? column.field;
-        head.append(cell);
-      }
-      const body = table.createTBody();
-      for (const row of rows) {
-        const line = body.insertRow();
-        for (const column of columns) {
-          const value = row[column.field];
-          const cell = line.insertCell();
-          cell.textContent = value ?? "";
-          if (typeof value === "number") cell.className = "number";
-        }
-      }
-      details.append(scroller(table, "Numbers in this chart"));
-    });
-    return details;
   }
 
   function scroller(table, name) {
@@ -98,8 +62,9 @@
     const rest = [...boxes];
     const next = () => rest.length && enliven(rest.shift()).finally(() => later(next));
     later(next);
+    window.addEventListener("beforeprint", () => boxes.forEach(enliven));
   }
 
   if (document.readyState === "complete") start();
-  else window.addEventListener("load", start);  // by then the deferred chart script has run
+  else window.addEventListener("DOMContentLoaded", start);  // by then the deferred chart script has run
 })();
