@@ -65,6 +65,7 @@ def show(chart: Chart, description: str, data: provenance.Provenance | None = No
         still.pop("autosize", None)
     picture = vl_convert.vegalite_to_svg(still)
     picture = picture.replace("<svg ", '<svg aria-hidden="true" ', 1)
+    picture = picture.replace(">", "><style>text { paint-order: stroke }</style>", 1)
 
     head = "".join(
         f'<{tag} class="llmecon-{name}">{text}</{tag}>'
@@ -72,6 +73,7 @@ def show(chart: Chart, description: str, data: provenance.Provenance | None = No
             ("strong", "title", html.escape(_joined(title.get("text")))),
             ("span", "subtitle", html.escape(_joined(title.get("subtitle")))),
             ("span", "key", _key(meta.get("key", []))),
+            ("span", "unit", html.escape(meta.get("unit", ""))),
         )
         if text
     )

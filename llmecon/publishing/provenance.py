@@ -16,7 +16,7 @@ import pandas as pd
 
 from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.publishing import scenario
+from llmecon.publishing import scenario, words
 
 LISTED = 8  # more rows than this are counted rather than listed
 CITED = 12  # of more sources than this the rest is left to the table itself
@@ -120,11 +120,11 @@ def _row(table: str, line: Any, row: pd.Series) -> Row:
     named = next((column for column in ("name", *_KEYS) if column in row), "")
     # Prices and scores are told apart by what was measured, by whom and when.
     told = [column for column in ("benchmark", "provider", "month") if column in row]
-    words = [str(row[column]) for column in dict.fromkeys([named, *told]) if column]
+    parts = [str(row[column]) for column in dict.fromkeys([named, *told]) if column]
     return Row(
         table,
         str(row["id"]) if "id" in row else "",
-        ", ".join(words),
+        ", ".join(parts),
         str(row["source"]) if "source" in row else "",
         bool(row["checked"]) if "checked" in row else True,
         int(line),
@@ -144,7 +144,7 @@ def markup(of: Provenance) -> str:
     parameters = ""
     if of.parameters and said:
         values = "".join(
-            f"<li><code>{html.escape(name)}</code> {html.escape(str(value))}</li>"
+            f"<li><code>{html.escape(name)}</code> {html.escape(_said(value))}</li>"
             for name, value in said.items()
         )
         parameters = f'<p>This chapter\'s parameters:</p><ul class="llmecon-given">{values}</ul>'
@@ -154,6 +154,11 @@ def markup(of: Provenance) -> str:
         '<details class="llmecon-sources"><summary>Sources</summary>'
         f"{tables}{parameters}{computed}</details>"
     )
+
+
+def _said(value: scenario.Value) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return words.number(float(value), 6) if number else str(value)
 
 
 def _table(name: str, size: int, rows: Sequence[Row]) -> str:
