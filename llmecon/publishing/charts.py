@@ -427,11 +427,13 @@ def lines(
     layers: list[Chart] = []
     if band:
         layers.append(base.mark_area(opacity=0.16).encode(y="low:Q", y2="high:Q"))
-    layers += draw.rules(rules_x, x_scale, rules_y, right, height)
+    ruled = draw.rules(rules_x, x_scale, rules_y, right, height)
+    layers += ruled[0::2]
     layers.append(base.mark_line())
     # Even where no points are drawn, wide invisible ones make the tooltips easy to hit.
     dots = base.mark_point(filled=True, size=42 if points else 160, opacity=1 if points else 0)
     layers.append(dots.encode(tooltip=tooltip))
+    layers += ruled[1::2]
     layers.append(
         alt.Chart(last)
         .mark_text(

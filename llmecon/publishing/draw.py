@@ -164,7 +164,7 @@ def rules(
     right: alt.ExprRef,
     height: float,
 ) -> list[Chart]:
-    """Lines across the plot at given places, each with its name."""
+    """Lines across the plot at given places, each followed by its name."""
     layers: list[Chart] = []
     for i, (text, value) in enumerate(sorted(at_x.items(), key=lambda item: item[1])):
         late = x_scale.fraction(pd.Series([value])).iloc[0] > 0.6
