@@ -38,6 +38,21 @@
   }
 
   function start() {
+    const boxes = [...document.querySelectorAll(".llmecon-chart")];
+    const watch = new IntersectionObserver(
+      (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => enliven(e.target)),
+      { rootMargin: NEAR },
+    );
+    const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
+    const rest = [...boxes];
+    const next = () => rest.length && enliven(rest.shift()).finally(() => later(next));
+    next();  // before formulas are set and all else is looked at
+    boxes.forEach((box) => watch.observe(box));
+    window.addEventListener("beforeprint", () => boxes.forEach(enliven));
+    later(furnish);
+  }
+
+  function furnish() {
     for (const table of document.querySelectorAll(".cell_output table")) {
       if (!table.closest(".llmecon-scroll, .pst-scrollable-table-container")) scroller(table, "Table");
       for (const cell of table.querySelectorAll("td")) {
@@ -51,18 +66,6 @@
     };
     reachable();
     window.MathJax?.startup?.promise?.then(reachable);
-
-    const boxes = [...document.querySelectorAll(".llmecon-chart")];
-    const watch = new IntersectionObserver(
-      (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => enliven(e.target)),
-      { rootMargin: NEAR },
-    );
-    boxes.forEach((box) => watch.observe(box));
-    const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
-    const rest = [...boxes];
-    const next = () => rest.length && enliven(rest.shift()).finally(() => later(next));
-    later(next);
-    window.addEventListener("beforeprint", () => boxes.forEach(enliven));
   }
 
   if (document.readyState === "complete") start();

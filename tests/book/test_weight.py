@@ -106,13 +106,13 @@ def test_a_chart_takes_no_more_room_when_it_comes_to_life(browser: Browser, host
 
 def test_paper_shows_every_chart(browser: Browser, host: str):  # noqa: F811
     page = browser.new_page()
-    # No chart is drawn by itself, so that printing has to.
+    # No chart but the first is drawn by itself, so that printing has to.
     page.add_init_script(
         "window.requestIdleCallback = () => {};"
         "window.IntersectionObserver = class { observe() {} };"
     )
     page.goto(f"{host}/{CHAPTERS[0]}", wait_until="networkidle")
-    assert page.locator(".llmecon-chart[data-state=live]").count() == 0
+    assert page.locator(".llmecon-chart[data-state=live]").count() < 2
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert (
         page.locator(".llmecon-chart[data-state=live]").count()
