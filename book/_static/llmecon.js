@@ -46,7 +46,9 @@
     const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
     const rest = [...boxes];
     const next = () => rest.length && enliven(rest.shift()).finally(() => later(next));
-    next();  // before formulas are set and all else is looked at
+    // Before formulas are set and all else is looked at; a report has the chart script run last.
+    if (window.vegaEmbed) next();
+    else later(next);
     boxes.forEach((box) => watch.observe(box));
     window.addEventListener("beforeprint", () => boxes.forEach(enliven));
     later(furnish);
