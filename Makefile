@@ -15,8 +15,9 @@ pdf: .venv/.project  ## print the whole book as a PDF (takes Chromium)
 test: lint book  ## check everything a contribution must pass
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile
 
-bench: .venv/.project  ## measure how fast the models are, as ratios
+bench: .venv/.project  ## measure how fast the models are, as ratios, and what pages weigh
 	@$(PYTHON_BIN) -m benchmarks.models
+	@$(PYTHON_BIN) -m benchmarks.pages
 
 peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
 	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \

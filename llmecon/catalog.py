@@ -369,9 +369,25 @@ def rental_price(xpu_id: str) -> Price | None:
         xpu_id: the accelerator.
 
     Returns:
-        The median offer in USD per device-hour, of specialised clouds where there are any and of
-        general ones otherwise, who ask two to three times as much; None where none is published.
+        The median of `rental_offers` in USD per device-hour; None where none is published.
     """
+    return _median(rental_offers(xpu_id), "usd_per_xpu_hour", "provider")
+
+
+def rental_offers(*xpu_ids: str) -> pd.DataFrame:
+    """The offers that the price of renting accelerators is taken from.
+
+    Args:
+        *xpu_ids: the accelerators.
+
+    Returns:
+        For each, its on-demand rows of the newest year, of specialised clouds where there are any
+        and of general ones otherwise, who ask two to three times as much.
+    """
+    return pd.concat([table("rental_prices").iloc[:0], *map(_rental_offers, xpu_ids)])
+
+
+def _rental_offers(xpu_id: str) -> pd.DataFrame:
     require("xpus", xpu_id)
     frame = table("rental_prices")
     offers = frame[frame["xpu"] == xpu_id]
@@ -379,15 +395,20 @@ def rental_price(xpu_id: str) -> Price | None:
     offers = offers if on_demand.empty else on_demand
     newest = offers[offers["month"].str[:4] == offers["month"].str[:4].max()]
     specialised = newest[~newest["provider"].isin(GENERAL_CLOUDS)]
-    return _median(newest if specialised.empty else specialised, "usd_per_xpu_hour", "provider")
+    return newest if specialised.empty else specialised
 
 
 def purchase_price(xpu_id: str) -> Price | None:
     """The newest price at which an accelerator could be bought, or None if none is published."""
+    return _median(purchase_offers(xpu_id), "usd", "kind")
+
+
+def purchase_offers(xpu_id: str) -> pd.DataFrame:
+    """The newest rows that the price of buying an accelerator is taken from."""
     require("xpus", xpu_id)
     frame = table("xpu_prices")
     offers = frame[frame["xpu"] == xpu_id]
-    return _median(offers[offers["month"] == offers["month"].max()], "usd", "kind")
+    return offers[offers["month"] == offers["month"].max()]
 
 
 def _median(offers: pd.DataFrame, value: str, label: str) -> Price | None:

@@ -1,7 +1,5 @@
 """What the book adds to Sphinx: local scripts, and what the modules beside this one hold."""
 
-import importlib.metadata
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from sphinx.application import Sphinx
 
 
 def provide_scripts(app: Sphinx) -> None:
-    """Put the chart and maths scripts of installed packages into the site."""
+    """Put the script that draws charts into the site."""
     if app.builder.format != "html":
         return
     static = Path(app.doctreedir) / "provided"
@@ -26,9 +24,6 @@ def provide_scripts(app: Sphinx) -> None:
     # In a function of its own, because its short global names clash with Sphinx's.
     bundle = f"(() => {{{vl_convert.javascript_bundle()}\n}})();\n"
     (vendor / "vega.js").write_text(bundle, encoding="utf-8")
-    for file in importlib.metadata.files("sphinx-mathjax-offline") or ():
-        if file.name == "tex-svg-full.js":
-            shutil.copyfile(Path(str(file.locate())), vendor / "mathjax.js")
     app.config.html_static_path.append(str(static))
 
 
@@ -41,7 +36,7 @@ def choose_scripts(
         context["body"] = context["body"].replace(
             'role="list" class="citation-list"', 'class="citation-list"'
         )
-    if 'class="llmecon-chart"' in context.get("body", ""):
+    if 'class="llmecon-static"' in context.get("body", ""):
         app.add_js_file("vendor/vega.js", defer="defer", priority=400)
     seen: set[str] = set()
     kept = []

@@ -85,6 +85,7 @@
     const command = actions(panel);
     let chart = null;
     let bars = null;
+    let rows = null;  // name of the curve's rows
     let waiting = false;
 
     // A control's value, as a number or an id, and back to where its slider or menu stands.
@@ -251,7 +252,10 @@
         const live = document.createElement("div");
         live.className = "llmecon-live";
         box.append(live);
-        views[name] = (await vegaEmbed(live, told[name], options)).view;
+        const made = await vegaEmbed(live, told[name], options);
+        views[name] = made.view;
+        const drawn = made.vgSpec.data.filter((d) => d.transform?.some((t) => t.as === "x"));
+        rows ??= drawn.sort((a, b) => b.transform.length - a.transform.length)[0]?.name;
         box.dataset.state = "live";
       }
       chart = views.curve;
@@ -267,8 +271,15 @@
     }
     form.addEventListener("submit", (event) => event.preventDefault());
     tell();
-    panel.llmecon = { values, update, place, controls: told.controls, view: () => chart, set };
+    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), data };
     if (shared) panel.scrollIntoView();
+
+    // The curve as it is, and as it was in the chapter.
+    function data() {
+      const { head, chapter } = told.table;
+      const now = chart.data(rows).map(({ x, y }) => [x, y, "this setting"]);
+      return { head: [...head, "of"], rows: [...now, ...chapter.map((row) => [...row, "the chapter"])] };
+    }
 
     // For tests and for what else drives a panel: exact values, by control.
     async function set(wanted) {

@@ -260,11 +260,11 @@ def bars(
     scale: dict[str, Any] = {
         "range": [0, draw.room(10 + draw.CHARACTER_PX * rows["text"].str.len().max())]
     }
-    axis: Any = alt.Axis(title=unit, labels=False, grid=False, titleAnchor="start")
+    axis: Any = None
     if log:
         domain, ticks = draw.decades(low, high)
         scale |= {"type": "log", "domain": domain, "nice": False}
-        axis = draw.axis(unit, values=ticks)
+        axis = draw.axis("", values=ticks)
     else:
         scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
     chosen = f"datum.value == {json.dumps(draw.wrapped(highlight or '', draw.LABEL))}"
@@ -293,17 +293,30 @@ def bars(
                 x=x, color=paint, opacity=strength
             )
         ]
-    # The value stands right of whichever lies further out, our figure or the published one.
+    # The value stands beside its own mark, or beyond the published one where there is no room.
     edge = "value"
+    shown: Any = alt.value(1)
     if reference:
         rows["edge"] = rows[["value", "reference"]].max(axis=1)
         edge = "edge"
+        gap = "scale('x', datum.edge) - scale('x', datum.value)"
+        roomy = f"{gap} > 22 + {draw.CHARACTER_PX} * length(datum.text)"
+        shown = alt.condition(roomy, alt.value(0), alt.value(1))
         mark = base.transform_filter("isValid(datum.reference)").mark_point(
             shape="diamond", filled=True, size=95, opacity=1, stroke=SURFACE, strokeWidth=1.5
         )
         layers.append(mark.encode(x="reference:Q", color=alt.value(INK)))
         key.append((f"◆ {reference_name}", ""))
-    layers.append(base.mark_text(align="left", dx=9).encode(x=alt.X(f"{edge}:Q"), text="text:N"))
+        layers.append(
+            base.mark_text(align="left", dx=9, **draw.HALO).encode(
+                x="value:Q",
+                text="text:N",
+                opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
+            )
+        )
+    layers.append(
+        base.mark_text(align="left", dx=9).encode(x=f"{edge}:Q", text="text:N", opacity=shown)
+    )
     return draw.finish(
         alt.layer(*layers),
         title,
@@ -311,6 +324,7 @@ def bars(
         note,
         height=draw.rows_height(len(rows), rows["lines"]),
         key=key,
+        unit=unit,
     )
 
 
@@ -403,19 +417,28 @@ def lines(
         *([alt.Tooltip("point:N", title=point_label)] if point_label else []),
         alt.Tooltip("x:Q", title=x_title, format=",.4~g"),
         alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
+        *(
+            alt.Tooltip(f"{end}:Q", title=f"{y_title}, {end} end", format=",.4~g")
+            for end in ("low", "high")
+            if band
+        ),
     ]
     base = alt.Chart(rows).encode(x=x_axis, y=y_axis, color=paint)
     layers: list[Chart] = []
     if band:
         layers.append(base.mark_area(opacity=0.16).encode(y="low:Q", y2="high:Q"))
-    layers += draw.rules(rules_x, x_scale, rules_y, right, height)
+    ruled = draw.rules(rules_x, x_scale, rules_y, right, height)
+    layers += ruled[0::2]
     layers.append(base.mark_line())
     # Even where no points are drawn, wide invisible ones make the tooltips easy to hit.
     dots = base.mark_point(filled=True, size=42 if points else 160, opacity=1 if points else 0)
     layers.append(dots.encode(tooltip=tooltip))
+    layers += ruled[1::2]
     layers.append(
         alt.Chart(last)
-        .mark_text(align="left", dx=8, lineBreak="\n", lineHeight=13, fontWeight="bold")
+        .mark_text(
+            align="left", dx=8, lineBreak="\n", lineHeight=13, fontWeight="bold", **draw.HALO
+        )
         .encode(x="x:Q", y=alt.Y("at:Q"), text="lines:N", color=paint)
     )
     return draw.finish(alt.layer(*layers), title, subtitle, note, height=height)
@@ -496,7 +519,7 @@ def elasticities(
     rows, note = draw.tidy(frame, {"label": "label", "value": "value"})
     rows = rows.iloc[np.argsort(-rows["value"].abs(), kind="stable")].head(most)
     rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
-    rows["text"] = [draw.signed(v) for v in rows["value"]]
+    rows["text"] = [draw.signed(round(v, 2)) for v in rows["value"]]
     widest = float(rows["value"].abs().max()) or 1.0
     low, high = min(0.0, float(rows["value"].min())), max(0.0, float(rows["value"].max()))
     pad = 12 + draw.CHARACTER_PX * int(rows["text"].str.len().max())
@@ -578,7 +601,7 @@ def stacked(
     rows["end"] = rows.groupby("label", sort=False)[shown].cumsum()
     rows["start"] = rows["end"] - rows[shown]
     rows["text"] = [
-        words.percent(s) if share else words.number(v)
+        "" if s == 1 else words.percent(s) if share else words.number(v)
         for v, s in zip(rows["value"], rows["of"], strict=True)
     ]
     rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
@@ -595,7 +618,6 @@ def stacked(
         nice=False,
         range=[0, draw.room(longest)],
     )
-    axis = draw.axis("Share [%]" if share else unit, labels=False, grid=False)
     base = alt.Chart(rows).encode(
         y=draw.labels(),
         tooltip=[
@@ -614,7 +636,7 @@ def stacked(
     fits = "scale('x', datum.end) - scale('x', datum.start) > 8 + 7 * length(datum.text)"
     layers: list[Chart] = [
         base.mark_bar(height={"band": 0.72}, stroke=SURFACE, strokeWidth=1.5).encode(
-            x=alt.X("start:Q", scale=scale, axis=axis), x2="end:Q", color=paint
+            x=alt.X("start:Q", scale=scale, axis=None), x2="end:Q", color=paint
         ),
         base.transform_calculate(middle="(datum.start + datum.end) / 2")
         .mark_text(color=SURFACE, fontWeight="bold", fontSize=11)
@@ -636,6 +658,7 @@ def stacked(
         subtitle,
         note,
         height=draw.rows_height(len(total), rows["lines"], 34),
+        unit="Share [%]" if share else unit,
         key=[(name, colour(hues[name])) for name in parts],
     )
 

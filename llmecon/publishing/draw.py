@@ -12,11 +12,16 @@ import pandas as pd
 
 from llmecon.publishing import words
 from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import GRID, INK, QUIET
+from llmecon.publishing.theme import GRID, INK, QUIET, SURFACE
 
 CHARACTER_PX = 6.6
 LINE_PX = 15.0
 LABEL = 26  # characters of a label before it is wrapped
+
+TITLE = 44  # characters of an axis title that fit a phone
+
+# Around text that may lie on a line; the style sheet paints it beneath the letters.
+HALO: dict[str, Any] = {"stroke": SURFACE, "strokeWidth": 3}
 
 TICKS = alt.ExprRef(expr="max(3, width / 80)")
 # Plain thousands and millions; SI's G reads as "giga" beside a price, so billions are "bn".
@@ -37,7 +42,10 @@ class Scale:
     @property
     def arguments(self) -> dict[str, Any]:
         """What Altair's scale is told."""
-        return {"type": "log" if self.log else "linear", "domain": self.domain, "nice": False}
+        if self.log:
+            return {"type": "log", "domain": self.domain, "nice": False}
+        # A layer that only marks places would otherwise pull in zero.
+        return {"type": "linear", "domain": self.domain, "nice": False, "zero": False}
 
     def fraction(self, values: pd.Series) -> pd.Series:
         """Where values lie between the domain's ends, 0 to 1."""
@@ -137,14 +145,15 @@ def finish(
     *,
     height: float,
     key: Sequence[tuple[str, str]] = (),
+    unit: str = "",
 ) -> alt.LayerChart:
-    """Give a chart its size, its title, its key and its notes."""
+    """Give a chart its size, its title, its key, its unit and its notes."""
     assert isinstance(chart, alt.LayerChart)  # only a faceted layer would be anything else
     return chart.properties(
         width="container",
         height=height,
         title=alt.Title(title, subtitle=subtitle),
-        usermeta={"key": [list(entry) for entry in key], "note": note},
+        usermeta={"key": [list(entry) for entry in key], "note": note, "unit": unit},
     )
 
 
@@ -155,7 +164,7 @@ def rules(
     right: alt.ExprRef,
     height: float,
 ) -> list[Chart]:
-    """Lines across the plot at given places, each with its name."""
+    """Lines across the plot at given places, each followed by its name."""
     layers: list[Chart] = []
     for i, (text, value) in enumerate(sorted(at_x.items(), key=lambda item: item[1])):
         late = x_scale.fraction(pd.Series([value])).iloc[0] > 0.6
@@ -168,15 +177,16 @@ def rules(
                 dx=-5 if late else 5,
                 y=height - 6 - LINE_PX * i,
                 color=QUIET,
+                **HALO,
             ).encode(text="text:N")
         )
     for text, value in at_y.items():
         base = alt.Chart(pd.DataFrame({"y": [value], "text": [text]})).encode(y="y:Q")
         layers.append(base.mark_rule(strokeDash=[4, 3], x=0, x2=right))
         layers.append(
-            base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, x=0, color=QUIET).encode(
-                text="text:N"
-            )
+            base.mark_text(
+                align="left", baseline="bottom", dx=4, dy=-3, x=0, color=QUIET, **HALO
+            ).encode(text="text:N")
         )
     return layers
 
@@ -208,7 +218,8 @@ def axis(title: str, **options: Any) -> alt.Axis:
     options = {key: value for key, value in options.items() if value is not None}
     if options.pop("domain", False):
         options |= {"domain": True, "domainColor": GRID}
-    return alt.Axis(title=title, titleAnchor="start", **options)
+    lines = textwrap.wrap(title, TITLE) or [""]
+    return alt.Axis(title=lines if len(lines) > 1 else title, titleAnchor="start", **options)
 
 
 def labels(**options: Any) -> alt.Y:

@@ -2,16 +2,22 @@
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import altair as alt
+import fontpkg_inter
 import vl_convert
+
+from llmecon.publishing import provenance
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart
 
 _STATIC_WIDTH = 640
+
+# The page's own font, so that text is measured alike wherever the book is built.
+vl_convert.register_font_directory(str(fontpkg_inter.ROOT / "files"))
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,13 @@ class Figure:
         return {"text/html": self.markup, "text/plain": self.description}
 
 
-def show(chart: Chart, description: str) -> Figure:
+def show(chart: Chart, description: str, data: provenance.Provenance | None = None) -> Figure:
     """A chart ready to be the last expression of a cell.
 
     Args:
         chart: Any Altair chart; those of this module bring a title, a key and notes.
         description: Alternative text: what the chart shows and what to see in it.
+        data: What its numbers rest on.
 
     Returns:
         An object that notebooks display as HTML.
@@ -58,6 +65,7 @@ def show(chart: Chart, description: str) -> Figure:
         still.pop("autosize", None)
     picture = vl_convert.vegalite_to_svg(still)
     picture = picture.replace("<svg ", '<svg aria-hidden="true" ', 1)
+    picture = picture.replace(">", "><style>text { paint-order: stroke }</style>", 1)
 
     head = "".join(
         f'<{tag} class="llmecon-{name}">{text}</{tag}>'
@@ -65,20 +73,39 @@ def show(chart: Chart, description: str) -> Figure:
             ("strong", "title", html.escape(_joined(title.get("text")))),
             ("span", "subtitle", html.escape(_joined(title.get("subtitle")))),
             ("span", "key", _key(meta.get("key", []))),
+            ("span", "unit", html.escape(meta.get("unit", ""))),
         )
         if text
     )
     foot = f'<p class="llmecon-note">{html.escape(meta["note"])}</p>' if meta.get("note") else ""
+    sources = provenance.markup(data) if data else ""
+    datasets = spec.pop("datasets", {})
+    spec["datasets"] = {name: _packed(rows) for name, rows in datasets.items()}
     # "<" is escaped so that no text in the data can end the script element.
-    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    for place, name in enumerate(datasets):
+        text = text.replace(f'"{name}"', f'"rows{place}"')
     markup = (
         '<figure class="llmecon-figure">'
         + (f"<figcaption>{head}</figcaption>" if head else "")
         + f'<div class="llmecon-chart" role="img" aria-label="{html.escape(description)}">'
         + f'<div class="llmecon-static" style="max-width:{_STATIC_WIDTH + 60}px">{picture}</div>'
-        + f'<script type="application/json">{data}</script></div>{foot}</figure>'
+        + f'<script type="application/json">{text}</script></div>{foot}{sources}</figure>'
     )
     return Figure(description, markup)
+
+
+def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows by column, repeated values as places in a list; the site's script unpacks them."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        keys = [json.dumps(value) for value in values]
+        distinct = dict(zip(keys, values, strict=True))
+        places = {key: place for place, key in enumerate(distinct)}
+        coded = {"of": list(distinct.values()), "at": [places[key] for key in keys]}
+        columns[name] = min((values, coded), key=lambda of: len(json.dumps(of)))
+    return columns
 
 
 def _joined(text: object) -> str:

@@ -101,7 +101,7 @@ def show(panel: Panel) -> Shown:
         )
     ]
     text = "\n".join([panel.question, *(_said(a, first) for a in panel.answers)])
-    return Shown(markup(panel, program, curve, bars, first), text, checks)
+    return Shown(markup(panel, program, curve, bars, first, chapter), text, checks)
 
 
 def _plain(row: pd.Series) -> dict[str, float | None]:

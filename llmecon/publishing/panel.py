@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import scenario
+from llmecon.publishing import provenance, scenario
 
 Settings = SimpleNamespace
 """An attribute for each slider and each look-up: numbers, or what a result owes to them."""
@@ -147,6 +147,7 @@ class Panel:
             the result `log_sd`.
         refusals: What is said where a result is 0.
         note: What a reader should know about the panel.
+        data: What its numbers rest on.
     """
 
     chapter: str
@@ -165,6 +166,7 @@ class Panel:
     log_sd: Callable[[Settings, Settings], jax.Array] | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    data: provenance.Provenance | None = None
     sliders: tuple[Slider, ...] = field(init=False)
     menus: tuple[Menu, ...] = field(init=False)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from llmecon.publishing import draw, scenario, words
+from llmecon.publishing import draw, provenance, scenario, words
 from llmecon.publishing.expressions import Program
 from llmecon.publishing.panel import Answer, Menu, Panel, Slider
 from llmecon.publishing.panel_model import ALONG, starting
@@ -218,6 +218,7 @@ def markup(
     curve: Mapping[str, Any],
     bars: Mapping[str, Any],
     first: pd.Series,
+    chapter: pd.DataFrame,
 ) -> str:
     """A panel as HTML.
 
@@ -227,6 +228,7 @@ def markup(
         curve: Chart of its main curve, which carries the model.
         bars: Chart of its elasticities.
         first: What JAX computes where the controls stand at first.
+        chapter: The main curve there: `x` and `y`.
     """
     declared = _declared(panel)
     key = panel.chapter
@@ -244,6 +246,10 @@ def markup(
         "refusals": list(panel.refusals),
         "smooth_needs": panel.smooth_needs,
         "curve": curve,
+        "table": {
+            "head": [panel.curve.x_title, panel.curve.y_title],
+            "chapter": chapter[["x", "y"]].map(lambda v: float(f"{v:.5g}")).to_numpy().tolist(),
+        },
         "bars": bars,
         "controls": [_described(c, declared.get(c.name)) for c in panel.controls],
         "answers": [
@@ -287,6 +293,7 @@ def markup(
         f"{picture('bars', bars, f'{panel.effect_title}. As in the chapter: {effects}')}"
         f'<div class="llmecon-actions"></div>'
         + (f'<p class="llmecon-note">{html.escape(panel.note)}</p>' if panel.note else "")
+        + (provenance.markup(panel.data) if panel.data else "")
         + f'<script type="application/json">{packed}</script></section>'
     )
 

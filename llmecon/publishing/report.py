@@ -32,15 +32,8 @@ _NAVIGATION = (
 _NEEDLESS_SCRIPT = re.compile(r"searchtools|language_data|searchindex|fontawesome|^DOCUMENTATION_")
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
-# Without a side bar the text goes to the middle. The theme switch is all that is left of the icons,
-# whose script weighs as much as the rest of the report.
-_STYLE = """
-.bd-main .bd-content { justify-content: center; }
-.theme-switch[data-mode]::before { font-style: normal; }
-.theme-switch[data-mode="light"]::before { content: "\\2600\\FE0E"; }
-.theme-switch[data-mode="dark"]::before { content: "\\263E"; }
-.theme-switch[data-mode="auto"]::before { content: "\\25D0"; }
-"""
+# Without a side bar the text goes to the middle.
+_STYLE = ".bd-main .bd-content { justify-content: center; }"
 
 # Runs the page's scripts one after another; packed, they take a quarter of the space.
 _LOADER = """
@@ -190,7 +183,6 @@ def _inline_styles(soup: BeautifulSoup, page: Path) -> None:
 
 def _inlined_css(file: Path) -> str:
     css = file.read_text(encoding="utf-8")
-    css = re.sub(r"@font-face\s*{[^}]*fontawesome[^}]*}", "", css)
     css = re.sub(r"/\*# sourceMappingURL=.*?\*/", "", css)
     imported = re.compile(r"""@import\s+['"]([^'"]+)['"]\s*;""")
     css = imported.sub(lambda match: _inlined_css(file.parent / match[1]), css)

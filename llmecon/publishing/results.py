@@ -3,15 +3,17 @@
 import html
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pandas as pd
 from IPython.display import Markdown, display
 
-from llmecon.publishing import words
+from llmecon.publishing import provenance, words
 
 _KEY = "llmecon"
 
@@ -133,18 +135,23 @@ def say(markdown: str) -> None:
     display(Markdown(markdown))
 
 
-def table(frame: pd.DataFrame, label: str) -> None:
+def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = None) -> None:
     """Show a table that scrolls inside its own box on a narrow screen.
 
     Args:
         frame: Its cells as a reader should see them; numbers already in words.
         label: What the table holds, for readers who can't see it.
+        data: What its numbers rest on.
     """
     rows = frame.to_html(index=False, border=0, justify="left", na_rep="–")
+    name = re.sub(r"\W+", "-", label.lower()).strip("-")
+    address = f"data:text/csv;charset=utf-8,{quote(frame.to_csv(index=False), safe='')}"
     display(
         {
-            "text/html": f'<div class="llmecon-scroll" role="region" tabindex="0" '
-            f'aria-label="{html.escape(label)}">{rows}</div>',
+            "text/html": '<div class="llmecon-tabled"><div class="llmecon-scroll" role="region" '
+            f'tabindex="0" aria-label="{html.escape(label)}">{rows}</div>'
+            f'<a class="llmecon-csv" download="{name}.csv" href="{address}">CSV</a>'
+            f"{provenance.markup(data) if data else ''}</div>",
             "text/plain": frame.to_string(index=False),
         },
         raw=True,

@@ -182,7 +182,19 @@ def check(slug: str, namespace: Mapping[str, Any]) -> pydantic.BaseModel:
     """
     of = chapter(slug)
     names = {parameter.name for parameter in of.parameters} | _injected(namespace)
-    return _record(of, {name: namespace[name] for name in names if name in namespace})
+    record = _record(of, {name: namespace[name] for name in names if name in namespace})
+    _checked.clear()
+    _checked.update(record.model_dump())
+    return record
+
+
+# A notebook has a process of its own, so there is one scenario at a time.
+_checked: dict[str, Value] = {}
+
+
+def checked() -> Mapping[str, Value]:
+    """The parameters that this notebook was checked with; empty outside a chapter."""
+    return dict(_checked)
 
 
 def load(file: Path) -> ParameterSet:

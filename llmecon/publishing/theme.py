@@ -6,13 +6,13 @@ import altair as alt
 
 PALETTE: dict[str, str] = {
     "blue": "#2457c5",
-    "orange": "#b4500b",
-    "teal": "#00746a",
-    "purple": "#7a3fc4",
-    "ochre": "#846200",
-    "magenta": "#b02a74",
-    "red": "#c3283a",
-    "slate": "#596273",
+    "orange": "#ab5c13",
+    "teal": "#076a62",
+    "purple": "#763790",
+    "ochre": "#6b4c00",
+    "magenta": "#bc3e8f",
+    "red": "#ab2e47",
+    "slate": "#242737",
 }
 """Colours on a light page; `_static/llmecon.css` holds the same names for light and dark pages."""
 

@@ -88,6 +88,19 @@ def test_every_chart_is_described(run: tuple[str, nbformat.NotebookNode]) -> Non
     assert all(re.search(r'role="img" aria-label="[^"]{20,}"', chart) for chart in charts)
 
 
+def test_every_figure_and_table_says_where_its_numbers_come_from(
+    run: tuple[str, nbformat.NotebookNode],
+) -> None:
+    _, notebook = run
+    shown = [output.get("data", {}).get("text/html", "") for output in outputs(notebook)]
+    shown = [of for of in shown if "llmecon-figure" in of or "<table" in of]
+    assert len(shown) >= 5
+    for of in shown:
+        assert re.search(r'class="llmecon-sources".*class="llmecon-rows"', of), of[:300]
+        assert "Computed by llmecon" in of
+        assert "llmecon-figure" in of or 'class="llmecon-csv" download=' in of
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_headline_numbers_follow_the_parameters(
     chapter: str, executed: dict[tuple[str, str], Path]

@@ -1,5 +1,6 @@
 """The built site in a real browser, opened from its files with every other address blocked."""
 
+import csv
 import json
 import os
 import re
@@ -156,12 +157,45 @@ def test_the_dark_theme_reaches_the_charts(opened: Opened):
     assert any(light != dark for light, dark in zip(seen[0][1:], seen[1][1:], strict=True))
 
 
-def test_a_chart_opens_its_numbers(opened: Opened):
+def test_a_chart_opens_its_data_and_its_sources(opened: Opened):
     page = opened.visit(CHAPTERS[0])
-    wait_for_charts(page)
-    page.click(".llmecon-numbers summary >> nth=0")
-    page.wait_for_selector(".llmecon-numbers table td")
-    assert page.query_selector_all(".llmecon-numbers th")
+    row = page.locator("figure .llmecon-row").first
+    figure = page.locator("figure.llmecon-figure").first
+    row.get_by_role("button", name="Data").press("Enter")
+    table = figure.locator(".llmecon-drawer:not([hidden]) table")
+    assert table.locator("th").count() > 1
+    assert table.locator("td").count() > 5
+    row.get_by_role("button", name="Sources").press("Enter")
+    assert figure.locator(".llmecon-drawer:not([hidden])").count() == 1
+    assert figure.locator(".llmecon-drawer:not([hidden]) a[href*='references.html#ref-']").count()
+    assert "Computed by llmecon" in figure.locator(".llmecon-drawer:not([hidden])").inner_text()
+    row.get_by_role("button", name="Sources").press("Enter")
+    assert figure.locator(".llmecon-drawer:not([hidden])").count() == 0
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_figure_and_table_gives_its_data_and_its_sources(opened: Opened, name: str):
+    page = opened.visit(name)
+    owners = page.locator("figure.llmecon-figure, .llmecon-tabled")
+    assert owners.count() >= 5
+    words = page.evaluate(
+        """() => [...document.querySelectorAll('figure.llmecon-figure, .llmecon-tabled')].map(
+            owner => [...owner.querySelectorAll('.llmecon-row > *')].map(e => e.textContent))"""
+    )
+    assert {tuple(of) for of in words} == {("Data", "CSV", "Sources"), ("CSV", "Sources")}
+
+
+def test_the_data_of_figures_and_tables_are_downloaded_as_csv(opened: Opened):
+    page = opened.visit(CHAPTERS[0])
+    for owner in ("figure.llmecon-figure", ".llmecon-tabled"):
+        with page.expect_download() as download:
+            page.locator(owner).first.locator(".llmecon-row").get_by_text("CSV").click()
+        assert download.value.suggested_filename.endswith(".csv")
+        with open(download.value.path(), encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        assert len(rows) > 2
+        assert len({len(row) for row in rows}) == 1
+        assert all(rows[0])
 
 
 @pytest.mark.parametrize(
@@ -332,6 +366,14 @@ def test_tables_link_to_their_sources(opened: Opened):
     )
     assert links
     assert {link.partition("#")[2] for link in links} <= anchors
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_sources_of_figures_are_in_the_references(opened: Opened, name: str):
+    page = opened.visit("references.html")
+    anchors = set(page.evaluate("[...document.querySelectorAll('[id^=ref-]')].map(e => e.id)"))
+    for link in re.findall(r"references\.html#(ref-\w+)", (SITE / name).read_text("utf-8")):
+        assert link in anchors
 
 
 def test_every_table_has_a_page_and_can_be_downloaded():

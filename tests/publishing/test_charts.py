@@ -1,5 +1,6 @@
 """Charts: what they draw, what they refuse, and what `show` makes of them."""
 
+import itertools
 import json
 import math
 import re
@@ -251,3 +252,56 @@ def test_colours_are_legible_as_text_in_both_themes(page):
             assert contrast(values[name], values[surface]) >= 4.5, (name, surface)
     if page == "light":
         assert {name: values[name] for name in theme.PALETTE} == theme.PALETTE
+
+
+# What people see whose cones for long (protan) or middle wavelengths (deutan) are missing: linear
+# RGB, severity 1, from Machado, Oliveira and Fernandes (2009).
+MISSING = {
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+
+
+def oklab(colour: str, seen: list[list[float]] | None = None) -> np.ndarray:
+    """Lightness and two axes of hue, times 100; distances are differences as they are seen."""
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(seen) @ linear if seen else linear, 0, 1)
+    cones = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    axes = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return 100 * np.array(axes) @ np.cbrt(np.array(cones) @ linear)
+
+
+def test_red_and_green_of_one_lightness_collapse_without_long_cones():
+    assert np.allclose(oklab("#ffffff"), [100, 0, 0], atol=0.1)
+    apart = np.linalg.norm(oklab("#c03030") - oklab("#4c7a00"))
+    merged = np.linalg.norm(
+        oklab("#c03030", MISSING["deutan"]) - oklab("#4c7a00", MISSING["deutan"])
+    )
+    assert merged < apart / 2
+
+
+@pytest.mark.parametrize("page", ["light", "dark"])
+def test_no_two_hues_look_alike_to_the_colour_blind(page):
+    block = re.search(rf'\[data-theme="{page}"\] \{{(.*?)\}}', STYLES, re.DOTALL)[1]
+    values = dict(re.findall(r"--llmecon-(\w+): (#\w{6})", block))
+    for one, other in itertools.combinations(theme.PALETTE, 2):
+        for kind, seen in MISSING.items():
+            apart = np.linalg.norm(oklab(values[one], seen) - oklab(values[other], seen))
+            assert apart > 7.5, (page, kind, one, other)

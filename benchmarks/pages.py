@@ -1,0 +1,138 @@
+"""What the built site weighs and how soon its charts stand: ``python -m benchmarks.pages``.
+
+Weights are uncompressed bytes over a plain HTTP server. A first visit loads everything; a later
+one finds the scripts, styles and fonts that other pages have loaded.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from playwright.sync_api import Browser, sync_playwright
+
+from llmecon import paths
+
+SITE = paths.BUILD / "html"
+# A reader who comes to a page has seen others, some with charts and formulas.
+SEEN = ("index.html", "chapters/xpu-needs.html", "chapters/validation.html")
+
+_WATCH = """
+window.firstChart = null;
+new MutationObserver(() => {
+  if (window.firstChart === null && document.querySelector('[data-state="live"]'))
+    window.firstChart = performance.now();
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
+_LOADED = """
+() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .map((entry) => [entry.name, entry.decodedBodySize])
+"""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a page weighs.
+
+    Attributes:
+        html: the page itself [bytes].
+        first: all that a first visit loads [bytes].
+        later: what a reader who has seen other pages still loads [bytes].
+        first_chart: from navigation to the first live chart [ms]; None without charts.
+    """
+
+    html: int
+    first: int
+    later: int
+    first_chart: float | None
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(site: Path = SITE) -> Iterator[str]:
+    """A plain HTTP server for a site; yields its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _load(browser: Browser, address: str) -> tuple[dict[str, int], float | None]:
+    """Sizes by address of all that a page loads with an empty cache, and its first chart's time."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    page.goto(address, wait_until="networkidle")
+    if page.query_selector(".llmecon-chart"):
+        page.wait_for_function("window.firstChart !== null")
+    sizes = dict(page.evaluate(_LOADED))
+    first_chart = page.evaluate("window.firstChart")
+    context.close()
+    return sizes, first_chart
+
+
+def weigh(browser: Browser, host: str, names: list[str]) -> dict[str, Weight]:
+    """Weigh pages.
+
+    Args:
+        browser: an open browser.
+        host: where the site is served.
+        names: the pages, relative to the site.
+
+    Returns:
+        The weight of each.
+    """
+    loads = {name: _load(browser, f"{host}/{name}") for name in {*names, *SEEN}}
+    weights = {}
+    for name in names:
+        sizes, first_chart = loads[name]
+        known = {address for seen in SEEN if seen != name for address in loads[seen][0]}
+        own = next(address for address in sizes if address.startswith(f"{host}/{name}"))
+        weights[name] = Weight(
+            html=sizes[own],
+            first=sum(sizes.values()),
+            later=sum(size for address, size in sizes.items() if address not in known),
+            first_chart=first_chart,
+        )
+    return weights
+
+
+def pages(site: Path = SITE) -> list[str]:
+    """The pages of a site."""
+    found = (page.relative_to(site) for page in site.rglob("*.html"))
+    return sorted(page.as_posix() for page in found if page.parts[0] != "_static")
+
+
+def main() -> None:
+    """Print the weight of every page."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    names = pages()
+    if chromium is None or not names:
+        print("pages: need Chromium and a built site (make book)")
+        return
+    with sync_playwright() as play, served() as host:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        weights = weigh(browser, host, names)
+        browser.close()
+    width = max(map(len, names))
+    print(f"{'page':{width}}  {'HTML':>7} {'first':>7} {'later':>7}  first chart")
+    for name, of in weights.items():
+        chart = "" if of.first_chart is None else f"{of.first_chart:8.0f} ms"
+        kilobytes = " ".join(f"{size / 1e3:7.0f}" for size in (of.html, of.first, of.later))
+        print(f"{name:{width}}  {kilobytes}  {chart}")
+    print("weights in kB, uncompressed")
+
+
+if __name__ == "__main__":
+    main()

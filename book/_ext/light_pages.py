@@ -1,0 +1,247 @@
+"""Keeps pages light: fonts and maths cut to what the book uses, still pictures outside pages."""
+
+import hashlib
+import html
+import importlib.metadata
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import fontpkg_inter
+from docutils import nodes
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from fontTools.varLib import instancer
+from sphinx.application import Sphinx
+
+from llmecon import paths
+
+# Latin, Greek, punctuation, super- and subscripts, arrows, operators, plain shapes.
+_CHARACTERS = (
+    *range(0x20, 0x7F),
+    *range(0xA0, 0x180),
+    *range(0x370, 0x400),
+    *range(0x2000, 0x20A0),
+    0x20AC,
+    0x2122,
+    *range(0x2190, 0x2196),
+    *range(0x2200, 0x230C),
+    *range(0x25A0, 0x2600),
+)
+_FEATURES = ["kern", "mark", "mkmk", "ccmp", "locl", "calt", "tnum", "sups", "subs"]
+_FONTS = {"inter": "Inter[opsz,wght].ttf", "inter-italic": "Inter-Italic[opsz,wght].ttf"}
+
+# MathJax's parts in the order in which they need each other. The combined files that come with it
+# hold a menu that the book turns off.
+_MATHS = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "a11y/assistive-mml.js",
+)
+
+_STILL = re.compile(r'<div class="llmecon-static"[^>]*>(<svg .*?</svg>)</div>', re.DOTALL)
+_CHART = re.compile(
+    r'<div class="llmecon-(?:chart|view)"(?: data-view="\w+")? role="img" aria-label="([^"]*)">'
+)
+_CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
+# Names, punctuation and blanks, which have the colour of plain text.
+_PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
+_ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"\}")
+_ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
+_ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
+
+
+# ---------------------------------------------------------------------------- before the pages
+
+
+def provide(app: Sphinx) -> None:
+    """Put the text font and the maths into the site."""
+    if app.builder.format != "html":
+        return
+    static = Path(app.doctreedir) / "light"
+    vendor = static / "vendor"
+    shutil.copytree(_text_fonts(), vendor / "fonts", dirs_exist_ok=True)
+    _provide_maths(vendor)
+    app.config.html_static_path.append(str(static))
+
+
+def _text_fonts() -> Path:
+    """The folder of Inter's subsets and licence, made once for each version of the font."""
+    wanted = repr((_CHARACTERS, _FEATURES, _FONTS, importlib.metadata.version("fontpkg-inter")))
+    folder = paths.BUILD / "fonts" / hashlib.sha256(wanted.encode()).hexdigest()[:12]
+    if not folder.is_dir():
+        new = folder.with_suffix(".new")
+        new.mkdir(parents=True, exist_ok=True)
+        for name, file in _FONTS.items():
+            font = _reduced(fontpkg_inter.ROOT / "files" / file, _CHARACTERS)
+            # One optical size, and the weights that the style sheets name.
+            font = instancer.instantiateVariableFont(font, {"opsz": 14, "wght": (400, 700)})
+            font.flavor = "woff2"
+            font.save(new / f"{name}.woff2")
+        shutil.copyfile(fontpkg_inter.ROOT / "LICENSE", new / "inter-LICENSE.txt")
+        new.rename(folder)
+    return folder
+
+
+def _reduced(file: Path, characters: Iterable[int]) -> TTFont:
+    font = TTFont(file)
+    options = subset.Options()
+    options.layout_features = _FEATURES
+    reducer = subset.Subsetter(options)
+    reducer.populate(unicodes=characters)
+    reducer.subset(font)
+    return font
+
+
+def _provide_maths(vendor: Path) -> None:
+    """Join the parts of MathJax that the book needs, and name its fonts in a style sheet.
+
+    From its own style rules MathJax would look for the fonts relative to each page, and a report
+    in one file could not carry them.
+    """
+    files = {
+        str(file).partition("/mathjax/")[2]: Path(str(file.locate()))
+        for file in importlib.metadata.files("sphinx-mathjax-offline") or ()
+    }
+    parts = [files[name].read_text(encoding="utf-8") for name in _MATHS]
+    loaded = ",".join(f'"{name.removesuffix(".js")}"' for name in _MATHS)
+    parts.append(
+        "MathJax._.output.chtml.fonts.tex_ts.TeXFont.defaultFonts = {};"
+        f"MathJax.loader.preLoad({loaded});"
+    )
+    (vendor / "mathjax.js").write_text("\n".join(parts), encoding="utf-8")
+
+    fonts = vendor / "fonts"
+    fonts.mkdir(parents=True, exist_ok=True)
+    rules = []
+    tables = files["output/chtml/fonts/tex.js"].read_text(encoding="utf-8")
+    base = files["output/chtml.js"].read_text(encoding="utf-8")
+    for family, name in re.findall(
+        r'"font-family":"([\w-]+)",src:\'url\("%%URL%%/([\w.-]+)"\)', base + tables
+    ):
+        shutil.copyfile(files[f"output/chtml/fonts/woff-v2/{name}"], fonts / name)
+        rules.append(
+            f'@font-face {{ font-family: {family}; src: url("fonts/{name}") format("woff"); }}\n'
+        )
+    (vendor / "mathjax.css").write_text("".join(rules), encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------- each page
+
+
+def lighten_page(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Move a page's still pictures into files, and load the maths' fonts where there is maths."""
+    body = context.get("body", "")
+    if any("mathjax" in str(getattr(s, "filename", s)) for s in context.get("script_files", ())):
+        app.add_css_file("vendor/mathjax.css")
+    if 'class="highlight' in body:
+        body = _PLAIN.sub(r"\1", body)
+    if 'class="llmecon-static"' in body:
+        body = _with_pictures_outside(app, page, body, context["pathto"])
+        body = _with_shared_look(body)
+    if body:
+        context["body"] = body
+
+
+def _with_pictures_outside(app: Sphinx, page: str, body: str, pathto: Any) -> str:
+    folder = Path(app.outdir) / "_images"
+    folder.mkdir(exist_ok=True)
+    charts = iter(_CHART.findall(body))
+
+    def move(match: re.Match[str]) -> str:
+        picture = match[1].replace(' aria-hidden="true"', "", 1)
+        width, height = re.findall(r'(?:width|height)="([\d.]+)"', picture)[:2]
+        name = f"{page.replace('/', '-')}-{hashlib.sha256(picture.encode()).hexdigest()[:10]}.svg"
+        (folder / name).write_text(picture, encoding="utf-8")
+        address = html.escape(pathto(f"_images/{name}", resource=True))
+        return (
+            f'<div class="llmecon-static" style="min-height:{height}px"><noscript>'
+            f'<img src="{address}" alt="{next(charts)}" width="{width}" height="{height}">'
+            "</noscript></div>"
+        )
+
+    return _STILL.sub(move, body)
+
+
+def _with_shared_look(body: str) -> str:
+    """Say once a page what all of its charts look like, rather than in each specification."""
+    looks = set(_CONFIG.findall(body))
+    if len(looks) != 1:
+        return body
+    shared = f'<script type="application/json" id="llmecon-look">{looks.pop()}</script>'
+    return _CONFIG.sub("", body) + shared
+
+
+# ---------------------------------------------------------------------------- after the pages
+
+
+def lighten_site(app: Sphinx, error: Exception | None) -> None:
+    """Replace the theme's script of all icons by a font of those used; drop what nobody loads."""
+    if error is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    pages = list(site.rglob("*.html"))
+    used: set[str] = set()
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        used.update(re.findall(r"\bfa-[\w-]+", text))
+        lighter = _ICON_SCRIPT.sub("", text, count=1)
+        if lighter != text:
+            page.write_text(lighter, encoding="utf-8")
+    for script in (site / "_static").rglob("*.js"):
+        if script.name != "fontawesome.js" and script.parent.name != "vendor":
+            used.update(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8")))
+    _keep_icons(site / "_static", used)
+
+    shutil.rmtree(site / "_static" / "locales", ignore_errors=True)
+    for needless in {*site.rglob("*.map"), *site.rglob("fontawesome.js")}:
+        needless.unlink()
+
+
+def _keep_icons(static: Path, used: set[str]) -> None:
+    """Cut the theme's icon font and its style rules to the icons in use."""
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    folder = static / "vendor" / "fontawesome" / "webfonts"
+    solid = folder / "fa-solid-900.woff2"
+    if not (sheet.is_file() and solid.is_file()):
+        return
+    css = sheet.read_text(encoding="utf-8")
+    others = "".join(p.read_text(encoding="utf-8") for p in static.rglob("*.css") if p != sheet)
+
+    def keep(match: re.Match[str]) -> str:
+        names = [name for name in re.findall(r"\.(fa-[\w-]+):before", match[1]) if name in used]
+        rule = ",".join(f".{name}:before" for name in names)
+        return f'{rule}{{content:"\\{match[2]}"}}' if names else ""
+
+    css = _ICON_RULE.sub(keep, css)
+    css = _ICON_FACE.sub("", css)
+    css = re.sub(r"/\*# sourceMappingURL=.*?\*/", "", css)
+    css += (
+        "@font-face{font-display:block;font-family:Font Awesome\\ 6 Free;font-weight:900;"
+        'src:url(../vendor/fontawesome/webfonts/fa-solid-900.woff2) format("woff2")}'
+    )
+    sheet.write_text(css, encoding="utf-8")
+    # Icons are named by escapes, or stand in variables as characters of the private use area.
+    characters = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css + others)}
+    characters |= {ord(c) for c in css + others if 0xE000 <= ord(c) <= 0xF8FF}
+    font = _reduced(solid, characters)
+    font.flavor = "woff2"
+    font.save(solid)
+    for needless in folder.iterdir():
+        if needless != solid:
+            needless.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect all of this to Sphinx."""
+    app.connect("builder-inited", provide)
+    app.connect("html-page-context", lighten_page, priority=850)
+    app.connect("build-finished", lighten_site, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
