@@ -43,6 +43,7 @@ __all__ = [
     "trace",
 ]
 
+_KEY = "llmecon_live"
 _CHECKED = 24  # random settings at which JAX's values are kept, for tests in a browser
 
 
@@ -61,7 +62,7 @@ class Shown:
     checks: Sequence[Mapping[str, Any]]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        kept = {"llmecon": {"live": list(self.checks)}}
+        kept = {_KEY: list(self.checks)}
         return {"text/html": self.markup, "text/plain": self.text}, kept
 
 
