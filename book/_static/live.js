@@ -4,6 +4,8 @@
   const NINETY = 1.6448536269514722;
   const STEPS = 1000;
   const SPACE = "\u00a0";
+  const QUIET = 300;  // milliseconds without a change after which the page's address follows
+  const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 9 });
 
   // ------------------------------------------------------------------ numbers in words, as in llmecon.publishing.words
 
@@ -24,7 +26,7 @@
   }
 
   function positional(size) {
-    return size.toLocaleString("en-US", { maximumFractionDigits: 9 });
+    return GROUPED.format(size);
   }
 
   function usd(x) {
@@ -35,7 +37,7 @@
 
   function count(n, noun) {
     const whole = Number.isInteger(n) && Math.abs(n) < 1e6;
-    const text = whole ? n.toLocaleString("en-US").replace("-", "\u2212") : number(n);
+    const text = whole ? GROUPED.format(n).replace("-", "\u2212") : number(n);
     return `${text}${SPACE}${noun}${text === "1" ? "" : "s"}`;
   }
 
@@ -77,8 +79,14 @@
 
   // ------------------------------------------------------------------ one panel
 
-  function start(panel) {
-    const told = JSON.parse(panel.querySelector("script").textContent);
+  async function unpacked(panel) {
+    const packed = atob(panel.querySelector("script").textContent);
+    const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
+
+  async function start(panel) {
+    const told = await unpacked(panel);
     const form = panel.querySelector("form");
     const inputs = Object.fromEntries(told.controls.map((c) => [c.name, form.elements[c.name]]));
     const values = Object.fromEntries(told.controls.map((c) => [c.name, c.value]));
@@ -87,6 +95,7 @@
     let bars = null;
     let rows = null;  // name of the curve's rows
     let waiting = false;
+    let telling = 0;
 
     // A control's value, as a number or an id, and back to where its slider or menu stands.
     function place(control) {
@@ -133,14 +142,21 @@
     }
 
     async function update() {
-      tell();
+      clearTimeout(telling);
+      telling = setTimeout(tell, QUIET);
       if (!chart || waiting) return;
       waiting = true;
       await null;  // several controls may change at once
       waiting = false;
+      await compute();
+    }
+
+    async function compute() {
+      const began = performance.now();
       for (const control of told.controls) chart.signal(control.name, signal(control));
       await chart.runAsync();
       await show();
+      performance.measure("llmecon-update", { start: began });
     }
 
     async function show() {
@@ -284,17 +300,19 @@
     // For tests and for what else drives a panel: exact values, by control.
     async function set(wanted) {
       Object.assign(values, wanted);
-      told.controls.forEach(place);
+      for (const control of told.controls) if (control.name in wanted) place(control);
       tell();
-      for (const control of told.controls) chart.signal(control.name, signal(control));
-      await chart.runAsync();
-      await show();
+      await compute();
     }
     return draw();
   }
 
-  function begin() {
-    if (!window.vegaEmbed) return;
+  // A report runs the chart script last, so there is some waiting for it to do.
+  function begin(patience = 100) {
+    if (!window.vegaEmbed) {
+      if (patience) setTimeout(() => begin(patience - 1), 50);
+      return;
+    }
     for (const panel of document.querySelectorAll(".llmecon-panel")) {
       start(panel).catch((error) => {
         panel.dataset.state = "still";  // the still pictures stay
@@ -303,6 +321,6 @@
     }
   }
 
-  if (document.readyState === "complete") begin();
-  else window.addEventListener("load", begin);
+  if (document.readyState === "loading") window.addEventListener("DOMContentLoaded", () => begin());
+  else begin();
 })();

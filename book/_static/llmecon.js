@@ -45,13 +45,29 @@
     );
     const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
     const rest = [...boxes];
-    const next = () => rest.length && enliven(rest.shift()).finally(() => later(next));
+    const next = () => (rest.length ? enliven(rest.shift()).finally(() => { setMaths(); later(next); }) : setMaths());
     // Before formulas are set and all else is looked at; a report has the chart script run last.
     if (window.vegaEmbed) next();
     else later(next);
     boxes.forEach((box) => watch.observe(box));
     window.addEventListener("beforeprint", () => boxes.forEach(enliven));
     later(furnish);
+  }
+
+  // Formulas are set once the first chart is drawn: their script would hold it up.
+  function setMaths() {
+    const waiting = document.querySelector("script[type='text/later']");
+    if (!waiting) return;
+    const script = document.createElement("script");
+    script.src = waiting.src;
+    script.addEventListener("load", () => window.MathJax.startup.promise.then(reachable));
+    waiting.replaceWith(script);
+  }
+
+  function reachable() {
+    for (const box of document.querySelectorAll("div.highlight pre, div.math, mjx-container")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
   }
 
   function furnish() {
@@ -61,13 +77,8 @@
         if (/^(?:\u2013|[+\u2212-]?[\d.,]+%?)$/.test(cell.textContent.trim())) cell.classList.add("number");
       }
     }
-    const reachable = () => {
-      for (const box of document.querySelectorAll("div.highlight pre, div.math, mjx-container")) {
-        if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-      }
-    };
     reachable();
-    window.MathJax?.startup?.promise?.then(reachable);
+    window.MathJax?.startup?.promise?.then(reachable);  // a report has its formulas' script already
   }
 
   if (document.readyState === "complete") start();

@@ -14,9 +14,9 @@ from numpy.polynomial import chebyshev
 
 # A shared term is given a name of its own; one used once is written where it is used, up to this
 # length, beyond which a reader of the page's source would be lost.
-_LONGEST = 2000
+_LONGEST = 6000
 # Nor does a term get a name where repeating it takes no more than this many characters.
-_REPEATED = 60
+_REPEATED = 150
 
 _BINARY: Mapping[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,

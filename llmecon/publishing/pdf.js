@@ -1,12 +1,14 @@
 // What pdf.py asks of a page in Chromium: to be ready, to hand over what print shows, to fit on paper.
 window.llmeconPrint = {
-  // Whether all charts are drawn; they may wait until a reader comes near them.
+  // Whether all charts are drawn, which may wait until a reader comes near them, and formulas can be set.
   drawn() {
+    const maths = !document.querySelector(".math") || Boolean(window.MathJax?.startup?.promise);
+    const panels = [...document.querySelectorAll(".llmecon-panel")].every((panel) => panel.dataset.state);
     const waiting = [...document.querySelectorAll(".llmecon-chart")].filter(
       (box) => box.offsetWidth && !["live", "still"].includes(box.dataset.state),
     );
     waiting[0]?.scrollIntoView();
-    return document.readyState === "complete" && !waiting.length
+    return document.readyState === "complete" && !waiting.length && maths && panels
       && !document.querySelector('[data-state="drawing"]');
   },
 

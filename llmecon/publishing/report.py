@@ -203,8 +203,8 @@ def _pack_scripts(soup: BeautifulSoup, page: Path) -> None:
     direct: list[dict[str, Any]] = []
     deferred: list[dict[str, Any]] = []
     for script in soup.find_all("script")[1:]:
-        if script.get("type") == "application/json":
-            continue
+        if str(script.get("type", "")).startswith("application/"):
+            continue  # data
         address = str(script.get("src", ""))
         file = _local(page, address)
         text = file.read_text(encoding="utf-8") if file else script.string or ""
