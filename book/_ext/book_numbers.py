@@ -34,6 +34,28 @@ class HeadlineRole(SphinxRole):
         return [], []
 
 
+def shown_numbers(
+    directive: SphinxDirective, chapter: str, names: list[str]
+) -> list[results.Headline]:
+    """Headline numbers of a chapter: those named, or all; none, with a warning, if one is missing.
+
+    Args:
+        directive: Where they are shown.
+        chapter: Slug of the chapter.
+        names: Their names.
+    """
+    directive.env.note_dependency(str(Path(directive.env.srcdir) / "results.json"))
+    rows = {r["name"]: r for r in _results(directive.env.app) if r["chapter"] == chapter}
+    unknown = [name for name in names if name not in rows]
+    if unknown or not rows:
+        missing = ", ".join(unknown) or "at all"
+        where = directive.get_location()
+        LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
+        return []
+    fields = ("name", "value", "unit", "label", "text", "low", "high")
+    return [results.Headline(**{key: rows[name][key] for key in fields}) for name in names or rows]
+
+
 class HeadlinesDirective(SphinxDirective):
     """The headline numbers of a chapter as cards: all of them, or those named."""
 
@@ -42,22 +64,10 @@ class HeadlinesDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The cards, or a warning that a number is missing."""
-        self.env.note_dependency(str(Path(self.env.srcdir) / "results.json"))
-        chapter = self.arguments[0]
-        rows = {r["name"]: r for r in _results(self.env.app) if r["chapter"] == chapter}
-        names = self.options.get("names", "").replace(",", " ").split() or list(rows)
-        unknown = [name for name in names if name not in rows]
-        if unknown or not rows:
-            missing = ", ".join(unknown) or "at all"
-            where = self.get_location()
-            LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
-            return []
-        most = self.options.get("most", len(names))
-        fields = ("name", "value", "unit", "label", "text", "low", "high")
-        shown = [
-            results.Headline(**{key: rows[name][key] for key in fields}) for name in names[:most]
-        ]
-        return [nodes.raw("", results.cards(shown), format="html")]
+        names = self.options.get("names", "").replace(",", " ").split()
+        shown = shown_numbers(self, self.arguments[0], names)
+        most = self.options.get("most", len(shown))
+        return [nodes.raw("", results.cards(shown[:most]), format="html")] if shown else []
 
 
 def setup(app: Sphinx) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import book_chapters
 import book_citations
+import book_home
 import book_numbers
 import book_signatures
 import book_tables
@@ -83,6 +84,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (
         book_chapters,
         book_citations,
+        book_home,
         book_numbers,
         book_signatures,
         book_tables,

@@ -5,7 +5,7 @@
   const STEPS = 1000;
   const SPACE = "\u00a0";
   const QUIET = 300;  // milliseconds without a change after which the page's address follows
-  const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 9 });
+  let grouped = null;  // made when first needed: it takes a while
 
   // ------------------------------------------------------------------ numbers in words, as in llmecon.publishing.words
 
@@ -26,7 +26,8 @@
   }
 
   function positional(size) {
-    return GROUPED.format(size);
+    grouped ??= new Intl.NumberFormat("en-US", { maximumFractionDigits: 9 });
+    return grouped.format(size);
   }
 
   function usd(x) {
@@ -37,7 +38,7 @@
 
   function count(n, noun) {
     const whole = Number.isInteger(n) && Math.abs(n) < 1e6;
-    const text = whole ? GROUPED.format(n).replace("-", "\u2212") : number(n);
+    const text = whole ? `${n < 0 ? "\u2212" : ""}${positional(Math.abs(n))}` : number(n);
     return `${text}${SPACE}${noun}${text === "1" ? "" : "s"}`;
   }
 

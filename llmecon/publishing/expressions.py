@@ -16,7 +16,7 @@ from numpy.polynomial import chebyshev
 # length, beyond which a reader of the page's source would be lost.
 _LONGEST = 6000
 # Nor does a term get a name where repeating it takes no more than this many characters.
-_REPEATED = 150
+_REPEATED = 300
 
 _BINARY: Mapping[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,

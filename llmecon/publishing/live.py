@@ -43,7 +43,9 @@ __all__ = [
     "trace",
 ]
 
-_KEY = "llmecon_live"
+KEY = "llmecon_live"
+"""Under which an output's metadata keep settings and what JAX computes for them."""
+
 _CHECKED = 24  # random settings at which JAX's values are kept, for tests in a browser
 
 
@@ -62,7 +64,7 @@ class Shown:
     checks: Sequence[Mapping[str, Any]]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        kept = {_KEY: list(self.checks)}
+        kept = {KEY: list(self.checks)}
         return {"text/html": self.markup, "text/plain": self.text}, kept
 
 
