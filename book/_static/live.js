@@ -160,6 +160,8 @@
       performance.measure("llmecon-update", { start: began });
     }
 
+    const said = (value, { counted, unit }) => (counted ? count(value, counted) : quantity(value, unit));
+
     async function show() {
       const found = (name) => Number(chart.signal(`out_${name}`));
       const there = (needs) => !needs || found(needs) > 0;
@@ -167,7 +169,7 @@
         const card = panel.querySelector(`[data-answer="${answer.name}"]`);
         const value = found(answer.name);
         const possible = there(answer.needs);
-        card.querySelector("strong").textContent = possible ? quantity(value, answer.unit) : "\u2013";
+        card.querySelector("strong").textContent = possible ? said(value, answer) : "\u2013";
         if (answer.log_sd) {
           const reach = Math.exp(NINETY * found(answer.log_sd));
           card.querySelector("em").textContent = possible ? `90%: ${span(value / reach, value * reach, answer.unit)}` : "";
@@ -288,7 +290,7 @@
     }
     form.addEventListener("submit", (event) => event.preventDefault());
     tell();
-    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), data };
+    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), data, words: quantity };
     if (shared) panel.scrollIntoView();
 
     // The curve as it is, and as it was in the chapter.

@@ -83,6 +83,7 @@ class Answer:
         label: What it is, in a few words.
         log_sd: Result that holds the standard deviation of its logarithm; empty for no interval.
         needs: Result that is 0 where there is no such number; empty where there always is.
+        counted: What is counted, in the singular, where the number is whole and said in full.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Answer:
     label: str
     log_sd: str = ""
     needs: str = ""
+    counted: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _at(elasticity: tuple[Mapping[str, Any], Mapping[str, Any]], path: str) -> j
     numbers, records = elasticity
     found = numbers[name] if name in numbers else records[name]
     for part in filter(None, rest.split(".")):
-        found = getattr(found, part)
+        found = found[part] if isinstance(found, Mapping) else getattr(found, part)
     return jnp.asarray(found)
 
 

@@ -58,15 +58,8 @@ def curve_chart(panel: Panel, program: Program, chapter: pd.DataFrame) -> dict[s
     mantissa = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     sparse = f"indexof([1, 2, 5], {mantissa}) < 0 ? '' : ({draw.NUMBERS})"
     x_axis = draw.axis(curve.x_title, tickCount=6, grid=False, domain=True)
-    y_axis = draw.axis(
-        curve.y_title,
-        tickCount=5,
-        titleAngle=0,
-        titleAlign="left",
-        titleBaseline="bottom",
-        titleX=0,
-        titleY=-10,
-    )
+    # The ordinate's title stands above the chart, where it wraps.
+    y_axis = draw.axis("", tickCount=5)
     for axis, log in ((x_axis, curve.log_x), (y_axis, curve.log_y)):
         if log:
             axis["labelExpr"] = sparse
@@ -91,7 +84,7 @@ def curve_chart(panel: Panel, program: Program, chapter: pd.DataFrame) -> dict[s
     if ends:
         layers.append(
             here.mark_rule(strokeWidth=5, opacity=0.3, color=colour("orange")).encode(
-                x="x:Q", y=alt.Y("low:Q", title=curve.y_title), y2="high:Q"
+                x="x:Q", y=alt.Y("low:Q", title=None), y2="high:Q"
             )
         )
     named = here.encode(x="x:Q", y="y:Q", text="text:N")
@@ -168,7 +161,7 @@ def effects_chart(panel: Panel, values: Sequence[float]) -> dict[str, Any]:
     x = alt.X(
         "value:Q",
         scale=alt.Scale(nice=False, padding=34),
-        axis=alt.Axis(labels=False, grid=False, title=panel.effect_title, titleAnchor="start"),
+        axis=alt.Axis(labels=False, grid=False, title=None),
     )
     positive = "datum.value >= 0"
     bars = base.mark_bar(height={"band": 0.66}, cornerRadiusEnd=2).encode(
@@ -207,7 +200,8 @@ def in_words(answer: Answer, row: pd.Series) -> tuple[str, str]:
     if answer.log_sd:
         reach = float(np.exp(_NINETY * row[answer.log_sd]))
         interval = f"90%: {words.span(value / reach, value * reach, answer.unit)}"
-    return words.quantity(value, answer.unit), interval
+    whole = words.count(value, answer.counted) if answer.counted else ""
+    return whole or words.quantity(value, answer.unit), interval
 
 
 def _declared(panel: Panel) -> Mapping[str, scenario.Parameter]:
@@ -255,7 +249,13 @@ def markup(
         "bars": bars,
         "controls": [_described(c, declared.get(c.name)) for c in panel.controls],
         "answers": [
-            {"name": a.name, "unit": a.unit, "log_sd": a.log_sd, "needs": a.needs}
+            {
+                "name": a.name,
+                "unit": a.unit,
+                "counted": a.counted,
+                "log_sd": a.log_sd,
+                "needs": a.needs,
+            }
             for a in panel.answers
         ],
         "effects": [draw.wrapped(name, draw.LABEL) for name in panel.effects],
@@ -292,7 +292,9 @@ def markup(
         f'<form class="llmecon-controls" aria-label="What to change">{controls}</form>'
         f'<div class="llmecon-headlines" role="status">{answers}</div>'
         f"{refusals}"
+        f'<p class="llmecon-unit">{html.escape(panel.curve.y_title)}</p>'
         f"{picture('curve', curve, panel.description)}"
+        f'<p class="llmecon-unit">{html.escape(panel.effect_title)}</p>'
         f"{picture('bars', bars, f'{panel.effect_title}. As in the chapter: {effects}')}"
         f'<div class="llmecon-actions"></div>'
         + (f'<p class="llmecon-note">{html.escape(panel.note)}</p>' if panel.note else "")

@@ -1,0 +1,236 @@
+"""Every live panel in a real browser: its numbers against JAX, and what its controls do."""
+
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from llmecon import paths
+from llmecon.publishing import live, scenario, words
+
+SITE = paths.BUILD / "html"
+EXECUTED = paths.BUILD / "executed" / "default"
+CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+if not os.environ.get("CI"):
+    pytestmark = [
+        pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+        pytest.mark.skipif(not SITE.is_dir(), reason="no site yet: make book builds it"),
+    ]
+
+PANEL = "document.querySelector('.llmecon-panel').llmecon"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 1200, "height": 900})
+
+
+def visit(page: Page, name: str) -> Page:
+    # Another fragment alone would not load the page anew.
+    page.goto("about:blank")
+    page.goto(f"{SITE.as_uri()}/{name}")
+    page.wait_for_selector(".llmecon-panel[data-state=live]")
+    return page
+
+
+def checks(chapter: str) -> list[dict[str, Any]]:
+    """What JAX computed for the panel's settings when the chapter was executed."""
+    notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
+    kept = [
+        output.metadata[live.KEY]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if live.KEY in output.get("metadata", {})
+    ]
+    assert len(kept) == 1, f"{chapter} has {len(kept)} live panels"
+    return kept[0]
+
+
+def options(page: Page) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.llmecon-panel select')]"
+        ".map(s => [s.name, [...s.options].map(o => o.value)]))"
+    )
+    return found
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_page_computes_what_jax_does(page: Page, chapter: str):
+    visit(page, f"chapters/{chapter}.html")
+    menus = options(page)
+    kept = checks(chapter)
+    assert len(kept) > 20
+    # Results beyond the curve, which has rows of its own.
+    names = sorted(set(kept[0]["results"]) - {"x", "y"})
+    # A panel's scale: what a result typically is.
+    scale = {
+        name: sorted(abs(of["results"][name] or 0.0) for of in kept)[len(kept) // 2]
+        for name in names
+    }
+    for of in kept:
+        wanted = {
+            name: menus[name][int(value)] if name in menus else value
+            for name, value in of["settings"].items()
+        }
+        found = page.evaluate(
+            f"async ([wanted, names]) => {{ await {PANEL}.set(wanted);"
+            f" return names.map((name) => Number({PANEL}.signal(name))); }}",
+            [wanted, names],
+        )
+        for name, value in zip(names, found, strict=True):
+            expected = of["results"][name]
+            if expected is None:
+                assert value is None or not math.isfinite(value), (name, wanted)
+            else:
+                allowed = 1e-10 * max(abs(expected), scale[name])
+                assert value == pytest.approx(expected, rel=0, abs=allowed), (name, wanted)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_curve_is_jax_s(page: Page, chapter: str):
+    visit(page, f"chapters/{chapter}.html")
+    menus = options(page)
+    compared = 0
+    for of in checks(chapter):
+        x, y = of["results"]["x"], of["results"]["y"]
+        if x is None or y is None or not y > 0:
+            continue
+        wanted = {
+            name: menus[name][int(value)] if name in menus else value
+            for name, value in of["settings"].items()
+        }
+        rows = page.evaluate(
+            f"async (wanted) => {{ await {PANEL}.set(wanted); return {PANEL}.data().rows; }}",
+            wanted,
+        )
+        mine = [row for row in rows if row[2] == "this setting"]
+        near = min(mine, key=lambda row: abs(math.log(row[0] / x)) + abs(math.log(row[1] / y)))
+        assert near[:2] == pytest.approx([x, y], rel=1e-10)
+        compared += 1
+    assert compared > 5
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
+    source = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
+    html = next(
+        output.data["text/html"]
+        for cell in source.cells
+        for output in cell.get("outputs", ())
+        if live.KEY in output.get("metadata", {})
+    )
+    written = re.findall(r"data-answer=\"\w+\"><strong>([^<]*)</strong>", html)
+    visit(page, f"chapters/{chapter}.html")
+    shown = page.eval_on_selector_all(
+        ".llmecon-panel [data-answer] strong", "all => all.map(e => e.textContent)"
+    )
+    assert shown == written
+    assert len(shown) >= 3
+    intervals = re.findall(r"<em class=\"llmecon-interval\">([^<]+)</em>", html)
+    now = page.eval_on_selector_all(
+        ".llmecon-panel .llmecon-interval", "all => all.map(e => e.textContent)"
+    )
+    assert [text for text in now if text] == intervals
+    assert intervals
+
+
+def test_numbers_read_as_they_do_in_prose(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    cases = [
+        (value, unit)
+        for value in (0.0, 1e-7, 0.00034, 0.0951, 0.5, 1.0, 2.345, 59.99, 99.996, 1234.5, 16384.0,
+                      3.21e6, 7.7e9, 4.5e13, 6.0e15, -0.02, -1500.0)
+        for unit in ("", "USD", "USD per hour", "s", "fraction", "xPUs", "tokens/s")
+    ]  # fmt: skip
+    found = page.evaluate(f"(cases) => cases.map(([x, unit]) => {PANEL}.words(x, unit))", cases)
+    for (value, unit), text in zip(cases, found, strict=True):
+        assert text == words.quantity(value, unit), (value, unit)
+
+
+def test_one_slider_moves_everything_and_reset_takes_it_back(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    seen = """() => [...document.querySelectorAll('.llmecon-panel :is(strong, output)')]
+        .map(e => e.textContent).join('|')
+        + [...document.querySelectorAll('[data-view] svg')].map(e => e.innerHTML).join('')"""
+    before = page.evaluate(seen)
+    page.locator("input[name=tpot_limit_s]").focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.hash.includes('tpot_limit_s')")
+    after = page.evaluate(seen)
+    assert after != before
+    changed = zip(before.split("|")[:14], after.split("|")[:14], strict=True)
+    assert sum(one != other for one, other in changed) >= 4
+    page.click("text=Reset")
+    page.wait_for_function("!location.hash")
+    page.wait_for_function(f"({seen})().split('|')[0] === {before.split('|')[0]!r}")
+
+
+def test_a_setting_is_a_link_and_a_command(page: Page):
+    visit(page, "chapters/tokenomics.html#tokenomics?xpu=h200-sxm&output_tokens=900&nonsense=1")
+    assert page.input_value("select[name=xpu]") == "h200-sxm"
+    assert "900 tokens" in page.inner_text("output[for=tokenomics-output_tokens]").replace(
+        "\xa0", " "
+    )
+    command = page.inner_text(".llmecon-actions code")
+    assert command == "llmecon run tokenomics -p xpu h200-sxm -p output_tokens 900"
+    # The command line takes what the page gives.
+    options = dict(re.findall(r"-p (\S+) (\S+)", command))
+    scenario.validate(scenario.chapter("tokenomics"), options)
+    page.select_option("select[name=model]", "llama-3.1-8b")
+    page.wait_for_function("location.hash.includes('model=llama-3.1-8b')")
+    assert "-p model llama-3.1-8b" in page.inner_text(".llmecon-actions code")
+
+
+def test_a_menu_takes_its_slider_along(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    before = page.inner_text("output[for=tokenomics-usd_per_xpu_hour]")
+    page.select_option("select[name=xpu]", "l4")
+    page.wait_for_function(
+        "before => document.querySelector('output[for=tokenomics-usd_per_xpu_hour]')"
+        ".textContent !== before", arg=before,
+    )  # fmt: skip
+
+
+def test_what_is_impossible_is_said_instead_of_computed(page: Page):
+    visit(page, "chapters/tokenomics.html#tokenomics?model=llama-3.1-405b&xpu=l4&precision=bf16")
+    assert page.is_visible("[data-refusal=possible]")
+    assert set(page.locator("[data-answer] strong").all_inner_texts()) == {"–"}
+    page.click("text=Reset")
+    page.wait_for_selector("[data-refusal=possible]", state="hidden")
+
+
+def test_the_first_page_has_a_live_panel_too(page: Page):
+    visit(page, "index.html")
+    assert page.locator(".llmecon-findings > li").count() == 5
+    assert page.locator(".llmecon-map > li").count() == len(CHAPTERS)
+
+
+def test_a_panel_hands_over_its_curve(page: Page):
+    visit(page, "chapters/xpu-needs.html")
+    panel = page.locator(".llmecon-panel")
+    with page.expect_download() as download:
+        panel.locator(".llmecon-row").get_by_text("CSV").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "Time to train [days],Accelerators that train [xPUs],of"
+    assert len(lines) > 40
+    panel.locator(".llmecon-row").get_by_role("button", name="Sources").click()
+    assert panel.locator(".llmecon-drawer:visible a[href*='references.html#ref-']").count() > 3
