@@ -1,4 +1,6 @@
-"""What the built site weighs and how soon its charts stand: ``python -m benchmarks.pages``.
+"""What the built site weighs, how soon its charts stand, how fast its panels follow.
+
+``python -m benchmarks.pages`` prints it.
 
 Weights are uncompressed bytes over a plain HTTP server. A first visit loads everything; a later
 one finds the scripts, styles and fonts that other pages have loaded.
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import quantiles
 from threading import Thread
 
 from playwright.sync_api import Browser, sync_playwright
@@ -108,6 +111,40 @@ def weigh(browser: Browser, host: str, names: list[str]) -> dict[str, Weight]:
     return weights
 
 
+_MOVE = """
+async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const panel = document.querySelector(".llmecon-panel");
+  for (const slider of panel.querySelectorAll("input[type=range]")) {
+    for (let i = 0; i < 40; i++) {
+      slider.value = 300 + 8 * i;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+      await frame();
+    }
+  }
+  return performance.getEntriesByName("llmecon-update").map((entry) => entry.duration);
+}
+"""
+
+
+def updates(browser: Browser, address: str) -> list[float]:
+    """Times of a page's live panel to follow its sliders, one after the other [ms].
+
+    Args:
+        browser: an open browser.
+        address: of a page with a live panel.
+    """
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(address, wait_until="networkidle")
+    page.wait_for_selector(".llmecon-panel[data-state=live]")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.llmecon-chart')].every(c => c.dataset.state)"
+    )
+    taken: list[float] = page.evaluate(_MOVE)
+    page.close()
+    return taken
+
+
 def pages(site: Path = SITE) -> list[str]:
     """The pages of a site."""
     found = (page.relative_to(site) for page in site.rglob("*.html"))
@@ -124,6 +161,11 @@ def main() -> None:
     with sync_playwright() as play, served() as host:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         weights = weigh(browser, host, names)
+        panels = {
+            name: updates(browser, f"{host}/{name}")
+            for name in names
+            if 'class="llmecon-panel"' in (SITE / name).read_text(encoding="utf-8")
+        }
         browser.close()
     width = max(map(len, names))
     print(f"{'page':{width}}  {'HTML':>7} {'first':>7} {'later':>7}  first chart")
@@ -132,6 +174,9 @@ def main() -> None:
         kilobytes = " ".join(f"{size / 1e3:7.0f}" for size in (of.html, of.first, of.later))
         print(f"{name:{width}}  {kilobytes}  {chart}")
     print("weights in kB, uncompressed")
+    for name, taken in panels.items():
+        median, late = (quantiles(taken, n=20)[place] for place in (9, 18))
+        print(f"{name:{width}}  a slider's step: {median:.0f} ms, 19 in 20 within {late:.0f} ms")
 
 
 if __name__ == "__main__":

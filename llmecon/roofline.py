@@ -183,8 +183,9 @@ def touched_on_busiest(llm: LLM, touched: Scalar, ways: Scalar) -> Scalar:
 
 def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
     """Peak FLOP/s at which an accelerator multiplies weights of a precision."""
-    narrow = jnp.where(precision.operand_bits > 4.0, xpu.fp8_flops, xpu.fp4_flops)
-    return jnp.where(precision.operand_bits > 8.0, xpu.bf16_flops, narrow)
+    # The limits lie between the numbers of bits there are: at one of them the rate would jump.
+    narrow = jnp.where(precision.operand_bits > 6.0, xpu.fp8_flops, xpu.fp4_flops)
+    return jnp.where(precision.operand_bits > 12.0, xpu.bf16_flops, narrow)
 
 
 def attention_groups(deployment: Deployment) -> Scalar:

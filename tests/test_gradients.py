@@ -90,6 +90,14 @@ def pinned(upper: jax.Array) -> jax.Array:
     return numerics.solve_increasing(lambda x: x - 1e9, 1.0, upper)
 
 
+def cubic_unrolled(target: jax.Array, slope: jax.Array) -> jax.Array:
+    return numerics.solve_unrolled(lambda x: slope * x**3 - target, 1e-3, 1e3)
+
+
+def pinned_unrolled(upper: jax.Array) -> jax.Array:
+    return numerics.solve_unrolled(lambda x: x - 1e9, 1.0, upper)
+
+
 def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
     return numerics.elasticity(lambda x, y: x**2 * jnp.sqrt(y) + x, x, y)
 
@@ -133,6 +141,8 @@ CASES: dict[str, Case] = {
     ),
     "numerics.solve_increasing": Case(cubic, (floats(20.0, 2.5),), (floats(2.5e9, 2.5),)),
     "numerics.solve_increasing at its end": Case(pinned, (floats(50.0),)),
+    "numerics.solve_unrolled": Case(cubic_unrolled, (floats(20.0, 2.5),), (floats(2.5e9, 2.5),)),
+    "numerics.solve_unrolled at its end": Case(pinned_unrolled, (floats(50.0),)),
     "numerics.elasticity": Case(cobb_douglas_elasticities, (floats(2.0, 3.0),)),
     "roofline.parameters": Case(
         roofline.parameters, ((EVERYTHING,), (GROUPED,)), ((DENSE,), (changed(DENSE, layers=1.0),))

@@ -1,7 +1,24 @@
-"""The book's own Sphinx extensions are found where Jupyter Book finds them."""
+"""One browser for the tests of the built site; they are skipped where there is none."""
 
-import sys
+import os
+from collections.abc import Iterator
 
-from llmecon import paths
+import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-sys.path.append(str(paths.BOOK / "_ext"))
+from llmecon.errors import InputError
+from llmecon.publishing import browser as chromium
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        chromium.find()
+    except InputError as missing:
+        if not os.environ.get("CI"):
+            pytest.skip(str(missing))
+        raise
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium.find(), args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,41 +1,24 @@
 """Every live panel in a real browser: its numbers against JAX, and what its controls do."""
 
 import math
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from llmecon import paths
 from llmecon.publishing import live, scenario, words
+from tests.book.site import SITE, needs_site
 
-SITE = paths.BUILD / "html"
 EXECUTED = paths.BUILD / "executed" / "default"
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-if not os.environ.get("CI"):
-    pytestmark = [
-        pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-        pytest.mark.skipif(not SITE.is_dir(), reason="no site yet: make book builds it"),
-    ]
+
+pytestmark = needs_site
 
 PANEL = "document.querySelector('.llmecon-panel').llmecon"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

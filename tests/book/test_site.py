@@ -2,36 +2,20 @@
 
 import csv
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from llmecon import paths
+from tests.book.site import CHAPTERS, NAMES, SITE, needs_site
 
-SITE = paths.BUILD / "html"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-NAMES = sorted(
-    page.relative_to(SITE).as_posix()
-    for page in SITE.rglob("*.html")
-    if not page.is_relative_to(SITE / "_static")
-)
-CHAPTERS = [name for name in NAMES if name.startswith("chapters/")]
+pytestmark = needs_site
+
 PHONE = {"width": 390, "height": 844}
-
-if not os.environ.get("CI"):
-    pytestmark = [
-        pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-        pytest.mark.skipif(not NAMES, reason="no site yet: make book builds it"),
-    ]
 
 
 @dataclass
@@ -54,14 +38,6 @@ class Opened:
         self.page.goto(f"{SITE.as_uri()}/{name}")
         self.page.wait_for_function("document.readyState === 'complete'")
         return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import pages
-from tests.book.test_site import CHAPTERS, NAMES, SITE, browser, pytestmark  # noqa: F401
+from tests.book.site import CHAPTERS, NAMES, SITE, needs_site
+
+pytestmark = needs_site
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,7 @@ def host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def weights(browser: Browser, host: str) -> dict[str, pages.Weight]:  # noqa: F811
+def weights(browser: Browser, host: str) -> dict[str, pages.Weight]:
     return pages.weigh(browser, host, NAMES)
 
 
@@ -39,7 +41,7 @@ def test_nothing_ships_that_no_page_loads():
     assert list((SITE / "_static" / "vendor" / "fonts").glob("*LICENSE*"))
 
 
-def test_the_text_font_and_the_icons_are_the_books_own(browser: Browser, host: str):  # noqa: F811
+def test_the_text_font_and_the_icons_are_the_books_own(browser: Browser, host: str):
     page = browser.new_page()
     page.goto(f"{host}/index.html", wait_until="networkidle")
     assert page.evaluate("document.fonts.check('16px Inter')")
@@ -64,7 +66,7 @@ def test_the_text_font_and_the_icons_are_the_books_own(browser: Browser, host: s
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_without_scripts_every_chart_is_a_picture_with_words(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     host: str,
     name: str,
 ):
@@ -85,7 +87,7 @@ def test_without_scripts_every_chart_is_a_picture_with_words(
     context.close()
 
 
-def test_a_chart_takes_no_more_room_when_it_comes_to_life(browser: Browser, host: str):  # noqa: F811
+def test_a_chart_takes_no_more_room_when_it_comes_to_life(browser: Browser, host: str):
     page = browser.new_page(viewport={"width": 1000, "height": 900})
     page.route("**/vega.js*", lambda route: route.abort())
     page.goto(f"{host}/{CHAPTERS[0]}")
@@ -104,7 +106,7 @@ def test_a_chart_takes_no_more_room_when_it_comes_to_life(browser: Browser, host
     assert max(abs(b - a) for b, a in zip(before, after, strict=True)) < 30
 
 
-def test_paper_shows_every_chart(browser: Browser, host: str):  # noqa: F811
+def test_paper_shows_every_chart(browser: Browser, host: str):
     page = browser.new_page()
     # No chart but the first is drawn by itself, so that printing has to.
     page.add_init_script(
