@@ -1,13 +1,17 @@
-"""One browser for the tests of the built site; they are skipped where there is none."""
+"""The book's own Sphinx extensions on the path, and one browser for the built site."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from llmecon import paths
 from llmecon.errors import InputError
 from llmecon.publishing import browser as chromium
+
+sys.path.append(str(paths.BOOK / "_ext"))
 
 
 @pytest.fixture(scope="module")
