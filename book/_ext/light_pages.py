@@ -46,7 +46,7 @@ _MATHS = (
 
 _STILL = re.compile(r'<div class="llmecon-static"[^>]*>(<svg .*?</svg>)</div>', re.DOTALL)
 _CHART = re.compile(
-    r'<div class="llmecon-(chart|view)"(?: data-view="\w+")? role="img" aria-label="([^"]*)">'
+    r'<div class="llmecon-(?:chart|view)"(?: data-view="\w+")? role="img" aria-label="([^"]*)">'
 )
 _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
 # Names, punctuation and blanks, which have the colour of plain text.
@@ -161,10 +161,9 @@ def _with_pictures_outside(app: Sphinx, page: str, body: str, pathto: Any) -> st
         name = f"{page.replace('/', '-')}-{hashlib.sha256(picture.encode()).hexdigest()[:10]}.svg"
         (folder / name).write_text(picture, encoding="utf-8")
         address = html.escape(pathto(f"_images/{name}", resource=True))
-        kind, alternative = next(charts)
+        alternative = next(charts)
         image = f'<img src="{address}" alt="{alternative}" width="{width}" height="{height}">'
-        # A panel takes a moment to come to life; until then its pictures are seen.
-        shown = image if kind == "view" else f"<noscript>{image}</noscript>"
+        shown = f"<noscript>{image}</noscript>"
         return f'<div class="llmecon-static" style="min-height:{height}px">{shown}</div>'
 
     return _STILL.sub(move, body)

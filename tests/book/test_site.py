@@ -50,7 +50,15 @@ def opened(browser: Browser) -> Opened:
         lambda said: opened.wrong.append(said.text) if said.type in ("error", "warning") else None,
     )
     opened.page.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    opened.page.on("requestfailed", lambda request: opened.wrong.append(f"no {request.url}"))
+    # What was still on its way when the page was left for the next one has not failed.
+    opened.page.on(
+        "requestfailed",
+        lambda request: (
+            None
+            if "ABORTED" in (request.failure or "")
+            else opened.wrong.append(f"no {request.url}")
+        ),
+    )
     return opened
 
 
