@@ -24,12 +24,20 @@ SITE = paths.BUILD / "html"
 # A reader who comes to a page has seen others, some with charts and formulas.
 SEEN = ("index.html", "chapters/xpu-needs.html", "chapters/validation.html")
 
+# Painted: the first frame after a chart's picture stands in the page.
 _WATCH = """
 window.firstChart = null;
-new MutationObserver(() => {
-  if (window.firstChart === null && document.querySelector('[data-state="live"]'))
-    window.firstChart = performance.now();
-}).observe(document, { subtree: true, childList: true, attributes: true });
+window.firstLive = null;
+new MutationObserver((changes, watch) => {
+  if (!document.querySelector(".llmecon-static svg, [data-state=live]")) return;
+  requestAnimationFrame(() => setTimeout(() => { window.firstChart = performance.now(); }));
+  watch.disconnect();
+}).observe(document, { subtree: true, childList: true });
+new MutationObserver((changes, watch) => {
+  if (!document.querySelector("[data-state=live]")) return;
+  window.firstLive = performance.now();
+  watch.disconnect();
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-state"] });
 """
 _LOADED = """
 () => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
@@ -45,13 +53,15 @@ class Weight:
         html: the page itself [bytes].
         first: all that a first visit loads [bytes].
         later: what a reader who has seen other pages still loads [bytes].
-        first_chart: from navigation to the first live chart [ms]; None without charts.
+        first_chart: from navigation to the first chart's picture [ms]; None without charts.
+        first_live: from navigation to the first live chart [ms]; None without charts.
     """
 
     html: int
     first: int
     later: int
     first_chart: float | None
+    first_live: float | None
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -71,18 +81,29 @@ def served(site: Path = SITE) -> Iterator[str]:
         server.server_close()
 
 
-def _load(browser: Browser, address: str) -> tuple[dict[str, int], float | None]:
-    """Sizes by address of all that a page loads with an empty cache, and its first chart's time."""
+@dataclass(frozen=True)
+class _Load:
+    """Sizes by address of all that a page loads with an empty cache, and when charts stood."""
+
+    sizes: dict[str, int]
+    first_chart: float | None
+    first_live: float | None
+
+
+def _load(browser: Browser, address: str) -> _Load:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     page.add_init_script(_WATCH)
     page.goto(address, wait_until="networkidle")
-    if page.query_selector(".llmecon-chart"):
-        page.wait_for_function("window.firstChart !== null")
-    sizes = dict(page.evaluate(_LOADED))
-    first_chart = page.evaluate("window.firstChart")
+    if page.query_selector(".llmecon-chart, .llmecon-panel"):
+        page.wait_for_function("window.firstLive !== null")
+    load = _Load(
+        dict(page.evaluate(_LOADED)),
+        page.evaluate("window.firstChart"),
+        page.evaluate("window.firstLive"),
+    )
     context.close()
-    return sizes, first_chart
+    return load
 
 
 def weigh(browser: Browser, host: str, names: list[str]) -> dict[str, Weight]:
@@ -99,14 +120,15 @@ def weigh(browser: Browser, host: str, names: list[str]) -> dict[str, Weight]:
     loads = {name: _load(browser, f"{host}/{name}") for name in {*names, *SEEN}}
     weights = {}
     for name in names:
-        sizes, first_chart = loads[name]
-        known = {address for seen in SEEN if seen != name for address in loads[seen][0]}
+        sizes = loads[name].sizes
+        known = {address for seen in SEEN if seen != name for address in loads[seen].sizes}
         own = next(address for address in sizes if address.startswith(f"{host}/{name}"))
         weights[name] = Weight(
             html=sizes[own],
             first=sum(sizes.values()),
             later=sum(size for address, size in sizes.items() if address not in known),
-            first_chart=first_chart,
+            first_chart=loads[name].first_chart,
+            first_live=loads[name].first_live,
         )
     return weights
 
@@ -168,11 +190,11 @@ def main() -> None:
         }
         browser.close()
     width = max(map(len, names))
-    print(f"{'page':{width}}  {'HTML':>7} {'first':>7} {'later':>7}  first chart")
+    print(f"{'page':{width}}  {'HTML':>7} {'first':>7} {'later':>7}  first chart, live")
     for name, of in weights.items():
-        chart = "" if of.first_chart is None else f"{of.first_chart:8.0f} ms"
+        drawn = [f"{t:8.0f} ms" for t in (of.first_chart, of.first_live) if t is not None]
         kilobytes = " ".join(f"{size / 1e3:7.0f}" for size in (of.html, of.first, of.later))
-        print(f"{name:{width}}  {kilobytes}  {chart}")
+        print(f"{name:{width}}  {kilobytes}  {''.join(drawn)}")
     print("weights in kB, uncompressed")
     for name, taken in panels.items():
         median, late = (quantiles(taken, n=20)[place] for place in (9, 18))

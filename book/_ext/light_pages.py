@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fontpkg_inter
+from bs4 import BeautifulSoup
 from docutils import nodes
 from fontTools import subset
 from fontTools.ttLib import TTFont
@@ -48,6 +49,8 @@ _STILL = re.compile(r'<div class="llmecon-static"[^>]*>(<svg .*?</svg>)</div>', 
 _CHART = re.compile(
     r'<div class="llmecon-(?:chart|view)"(?: data-view="\w+")? role="img" aria-label="([^"]*)">'
 )
+_REPEATED = 300  # characters: what is shorter may be said again
+_SOURCES = re.compile(r'<details class="llmecon-sources">.*?</details>', re.DOTALL)
 _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
 # Names, punctuation and blanks, which have the colour of plain text.
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
@@ -146,16 +149,24 @@ def lighten_page(
     if 'class="llmecon-static"' in body:
         body = _with_pictures_outside(app, page, body, context["pathto"])
         body = _with_shared_look(body)
+    body = _with_shared_sources(body)
     if body:
         context["body"] = body
 
 
 def _with_pictures_outside(app: Sphinx, page: str, body: str, pathto: Any) -> str:
+    """Move still pictures into files for readers without scripts; the first is seen at once."""
     folder = Path(app.outdir) / "_images"
     folder.mkdir(exist_ok=True)
     charts = iter(_CHART.findall(body))
 
+    first = next(_STILL.finditer(body)).start()
+
     def move(match: re.Match[str]) -> str:
+        if match.start() == first:
+            next(charts)
+            # The live chart numbers its clips in the same way.
+            return re.sub(r"\bclip(?=\d)", "still-clip", match[0])
         picture = match[1].replace(' aria-hidden="true"', "", 1)
         width, height = re.findall(r'(?:width|height)="([\d.]+)"', picture)[:2]
         name = f"{page.replace('/', '-')}-{hashlib.sha256(picture.encode()).hexdigest()[:10]}.svg"
@@ -176,6 +187,35 @@ def _with_shared_look(body: str) -> str:
         return body
     shared = f'<script type="application/json" id="llmecon-look">{looks.pop()}</script>'
     return _CONFIG.sub("", body) + shared
+
+
+def _with_shared_sources(body: str) -> str:
+    """Say once a page what several figures rest on; `figures.js` repeats it where it is asked for.
+
+    Without scripts the later figures link to the first that says it.
+    """
+    said: dict[str, str] = {}
+
+    def share(match: re.Match[str]) -> str:
+        sources = BeautifulSoup(match[0], "html.parser")
+        for part in sources.select("details > ul > li, details > ul.llmecon-given"):
+            text = str(part)
+            if len(text) < _REPEATED:
+                continue
+            if text not in said:
+                said[text] = part["id"] = f"sources-{len(said) + 1}"
+                continue
+            title = part.find("a") if part.name == "li" else None
+            part.clear()
+            part["data-as"] = said[text]
+            if title:
+                part.extend([title, ": "])
+            above = sources.new_tag("a", href=f"#{said[text]}")
+            above.string = "as above"
+            part.append(above)
+        return str(sources)
+
+    return _SOURCES.sub(share, body)
 
 
 # ---------------------------------------------------------------------------- after the pages
@@ -241,6 +281,6 @@ def _keep_icons(static: Path, used: set[str]) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of this to Sphinx."""
     app.connect("builder-inited", provide)
-    app.connect("html-page-context", lighten_page, priority=850)
+    app.connect("html-page-context", lighten_page, priority=880)
     app.connect("build-finished", lighten_site, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -108,6 +108,17 @@
     return panel;
   }
 
+  // What several figures rest on is said once in the page.
+  const said = new Map();
+  function inFull(part) {
+    for (const short of part.querySelectorAll("[data-as]")) {
+      const whole = said.get(short.dataset.as).cloneNode(true);
+      whole.removeAttribute("id");
+      short.replaceWith(whole);
+    }
+    return part;
+  }
+
   function furnish(owner) {
     const row = document.createElement("div");
     row.className = "llmecon-row";
@@ -129,14 +140,14 @@
       if (link) row.append(link);
     }
     if (sources) {
-      const inside = [...sources.children].slice(1);
-      below.push(opener(row, "Sources", () => inside));
+      below.push(opener(row, "Sources", () => [...inFull(sources).children].slice(1)));
       sources.remove();
     }
     if (row.children.length) owner.append(row, ...below);
   }
 
   function start() {
+    for (const part of document.querySelectorAll(".llmecon-sources [id]")) said.set(part.id, part);
     document.querySelectorAll("figure.llmecon-figure, .llmecon-tabled, .llmecon-panel").forEach(furnish);
   }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

@@ -179,11 +179,9 @@
         panel.querySelector(`[data-refusal="${name}"]`).hidden = there(name);
       }
       const smooth = there(told.smooth_needs);
-      const rows = told.effects.map((lines, i) => {
-        const value = smooth ? found(`effect${i}`) : 0;
-        return { lines, value, text: smooth ? signed(Math.round(value * 100) / 100 + 0) : "" };
-      });
-      bars.data("effects", rows);
+      const effects = Array.from({ length: told.effects }, (_, i) => (smooth ? found(`effect${i}`) : 0));
+      bars.signal("effects", effects);
+      bars.signal("texts", effects.map((x) => (smooth ? signed(Math.round(x * 100) / 100 + 0) : "")));
       await bars.runAsync();
     }
 
@@ -280,7 +278,6 @@
       chart = views.curve;
       bars = views.bars;
       await show();
-      panel.dataset.state = "live";
     }
 
     const shared = restore();
@@ -311,16 +308,19 @@
   }
 
   // A report runs the chart script last, so there is some waiting for it to do.
-  function begin(patience = 100) {
-    if (!window.vegaEmbed) {
-      if (patience) setTimeout(() => begin(patience - 1), 50);
-      return;
+  async function begin() {
+    for (let patience = 100; !window.vegaEmbed && patience > 0; patience--) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
     for (const panel of document.querySelectorAll(".llmecon-panel")) {
-      start(panel).catch((error) => {
+      try {
+        await start(panel);
+        panel.dataset.state = "live";
+      } catch (error) {
         panel.dataset.state = "still";  // the still pictures stay
-        throw error;
-      });
+        reportError(error);
+      }
+      document.dispatchEvent(new Event("llmecon-panel"));
     }
   }
 

@@ -45,19 +45,24 @@
     );
     const later = window.requestIdleCallback ?? ((run) => setTimeout(run, 200));
     const rest = [...boxes];
-    const next = () => (rest.length ? enliven(rest.shift()).finally(() => { setMaths(); later(next); }) : setMaths());
+    const next = () => {
+      if (rest.length) enliven(rest.shift()).finally(() => { setMaths(); later(next); });
+      else setMaths();
+    };
     // Before formulas are set and all else is looked at; a report has the chart script run last.
     if (window.vegaEmbed) next();
     else later(next);
     boxes.forEach((box) => watch.observe(box));
+    document.addEventListener("llmecon-panel", setMaths);
     window.addEventListener("beforeprint", () => boxes.forEach(enliven));
     later(furnish);
   }
 
-  // Formulas are set once the first chart is drawn: their script would hold it up.
+  // Formulas are set once the first chart and the live panel are drawn: their script would hold
+  // these up.
   function setMaths() {
     const waiting = document.querySelector("script[type='text/later']");
-    if (!waiting) return;
+    if (!waiting || document.querySelector(".llmecon-panel:not([data-state])")) return;
     const script = document.createElement("script");
     script.src = waiting.src;
     script.addEventListener("load", () => window.MathJax.startup.promise.then(reachable));

@@ -25,7 +25,7 @@ from llmecon.publishing.panel import (
 )
 from llmecon.publishing.panel_model import evaluate, model_of, program_of, random_settings, starting
 from llmecon.publishing.panel_view import POINTS, curve_chart, effects_chart, in_words, markup
-from llmecon.publishing.translate import Traced, UntranslatableError, trace
+from llmecon.publishing.translate import Traced, trace
 
 __all__ = [
     "Answer",
@@ -37,7 +37,6 @@ __all__ = [
     "Shown",
     "Slider",
     "Traced",
-    "UntranslatableError",
     "lookup",
     "show",
     "trace",

@@ -18,7 +18,7 @@ from llmecon.publishing.panel import Answer, Menu, Panel, Slider
 from llmecon.publishing.panel_model import ALONG, starting
 from llmecon.publishing.theme import INK, QUIET, SURFACE, colour
 
-POINTS = 64
+POINTS = 48
 """Intervals between the points of a curve."""
 
 _WIDTH = 640
@@ -148,16 +148,14 @@ def _dots(panel: Panel, dots: pd.DataFrame) -> alt.Chart:
 
 
 def effects_chart(panel: Panel, values: Sequence[float]) -> dict[str, Any]:
-    """Bars of elasticities, whose rows the page replaces."""
-    rows = pd.DataFrame(
-        {
-            "lines": [draw.wrapped(name, draw.LABEL) for name in panel.effects],
-            "value": list(values),
-            "text": [_signed(value) for value in values],
-        }
+    """Bars of elasticities, whose values and texts the page replaces."""
+    lines = [draw.wrapped(name, draw.LABEL) for name in panel.effects]
+    rows = pd.DataFrame({"lines": lines, "place": range(len(lines))})
+    base = (
+        alt.Chart(rows)
+        .transform_calculate(value="effects[datum.place]", text="texts[datum.place]")
+        .encode(y=draw.labels())
     )
-    data = alt.Data(name="effects", values=rows.to_dict("records"))
-    base = alt.Chart(data).encode(y=draw.labels())
     x = alt.X(
         "value:Q",
         scale=alt.Scale(nice=False, padding=34),
@@ -168,15 +166,20 @@ def effects_chart(panel: Panel, values: Sequence[float]) -> dict[str, Any]:
         x=x,
         color=alt.condition(positive, alt.value(colour("orange")), alt.value(colour("teal"))),
     )
-    text = base.encode(x="value:Q", text="text:N")
-    texts = [
-        text.transform_filter(positive).mark_text(align="left", dx=6, color=INK),
-        text.transform_filter("datum.value < 0").mark_text(align="right", dx=-6, color=INK),
-    ]
-    chart = alt.layer(bars, *texts).properties(
+    # On the free side of its bar's end.
+    text = base.mark_text(
+        align={"expr": f"{positive} ? 'left' : 'right'"},
+        dx={"expr": f"{positive} ? 6 : -6"},
+        color=INK,
+    ).encode(x="value:Q", text="text:N")
+    chart = alt.layer(bars, text).properties(
         width="container", height=draw.rows_height(len(rows), rows["lines"])
     )
     spec: dict[str, Any] = chart.to_dict()
+    spec["params"] = [
+        {"name": "effects", "value": list(values)},
+        {"name": "texts", "value": [_signed(value) for value in values]},
+    ]
     spec.pop("$schema", None)
     return spec
 
@@ -258,7 +261,7 @@ def markup(
             }
             for a in panel.answers
         ],
-        "effects": [draw.wrapped(name, draw.LABEL) for name in panel.effects],
+        "effects": len(panel.effects),
         # What the chapter was run with, where that is not what its parameters say.
         "given": {
             name: value

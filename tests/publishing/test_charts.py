@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 
 from llmecon import paths
 from llmecon.publishing import charts, draw, theme
+from llmecon.publishing.figure import Chart
 
 STYLES = (paths.BOOK / "_static" / "llmecon.css").read_text(encoding="utf-8")
 DEVICES = pd.DataFrame(
@@ -34,7 +35,7 @@ CURVES = pd.DataFrame(
 MARKS = {"title": "A finding", "subtitle": "on a case"}
 
 
-def of_every_kind() -> dict[str, charts.Chart]:
+def of_every_kind() -> dict[str, Chart]:
     """One chart of each kind, with its options on."""
     grid = pd.DataFrame({"p": [1, 1, 2, 2], "o": [3, 4, 3, 4], "usd": [0.1, 1, 10, 100]})
     parts = pd.DataFrame(

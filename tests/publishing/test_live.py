@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 from llmecon.publishing import live
+from llmecon.publishing.primitives import UntranslatableError
 
 PRICES = {"h100-sxm": 2.0, "h200-sxm": 3.0}
 
@@ -140,5 +141,5 @@ def test_a_function_that_a_page_cannot_compute_is_refused(panel: live.Panel):
         total = jax.lax.fori_loop(0, 3, lambda _, x: x + s.tokens, s.tokens * 0.0)
         return function(s) | {"days": total}
 
-    with pytest.raises(live.UntranslatableError, match=r"test_live\.py:\d+"):
+    with pytest.raises(UntranslatableError, match=r"test_live\.py:\d+"):
         live.show(replace(panel, function=loops))

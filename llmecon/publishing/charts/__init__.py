@@ -1,0 +1,22 @@
+"""The chart kinds that chapters share: a frame goes in, a chart for `show` comes out.
+
+Titles and colour keys become HTML, so that they wrap on a phone and are read aloud.
+"""
+
+from llmecon.publishing.charts.comparison import agreement
+from llmecon.publishing.charts.curves import frontier, lines, timeline
+from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
+from llmecon.publishing.charts.tiles import heatmap
+from llmecon.publishing.figure import show
+
+__all__ = [
+    "agreement",
+    "bars",
+    "elasticities",
+    "frontier",
+    "heatmap",
+    "lines",
+    "show",
+    "stacked",
+    "timeline",
+]

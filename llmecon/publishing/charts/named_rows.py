@@ -1,0 +1,320 @@
+"""Charts of named rows: bars, elasticities, bars that add up from parts."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from llmecon.publishing import draw, words
+from llmecon.publishing.figure import Chart
+from llmecon.publishing.theme import INK, PALETTE, SURFACE, colour, colours
+
+
+def bars(
+    frame: pd.DataFrame,
+    label: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    subtitle: str = "",
+    group: str | None = None,
+    highlight: str | None = None,
+    reference: str | None = None,
+    reference_name: str = "published",
+    log: bool = False,
+    ranked: bool = True,
+) -> Chart:
+    """Horizontal bars, largest first, each with its value; dots where the axis is logarithmic.
+
+    Args:
+        frame: One row a bar.
+        label: Column of the bars' names.
+        value: Column of their values.
+        title: What the chart finds, as a sentence.
+        unit: Unit of the values, shown on the axis.
+        subtitle: What is measured, under which assumptions.
+        group: Column that colours the bars (a vendor, a family).
+        highlight: Name of the one bar to single out.
+        reference: Column of values to mark beside ours; may be missing in some rows.
+        reference_name: What the marks are, for the key.
+        log: Whether the axis is logarithmic.
+        ranked: Whether to sort by value rather than keep the order of the rows.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn.
+    """
+    columns = {"label": label, "value": value}
+    if group:
+        columns["group"] = group
+    if reference:
+        columns["reference"] = reference
+    rows, note = draw.tidy(
+        frame, columns, positive=("value",) if log else (), optional=("reference",)
+    )
+    if ranked:
+        rows = rows.sort_values("value", ascending=False, kind="stable")
+    rows["text"] = [words.number(v, 3) for v in rows["value"]]
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
+    ends = rows[["value", "reference"]] if reference else rows[["value"]]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+
+    key: list[tuple[str, str]] = []
+    if group:
+        hues = colours(rows["group"].astype(str))
+        key = [(name, colour(hue)) for name, hue in hues.items()] if len(hues) > 1 else []
+        paint: Any = alt.Color(
+            "group:N",
+            scale=alt.Scale(domain=list(hues), range=[colour(h) for h in hues.values()]),
+            legend=None,
+        )
+    elif highlight is not None:
+        rows["chosen"] = rows["label"] == highlight
+        paint = alt.condition("datum.chosen", alt.value(colour("blue")), alt.value(colour("slate")))
+    else:
+        paint = alt.value(colour("blue"))
+    strength: Any = alt.value(1.0)
+    if highlight is not None and not group:
+        strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.55))
+
+    scale: dict[str, Any] = {
+        "range": [0, draw.room(10 + draw.CHARACTER_PX * rows["text"].str.len().max())]
+    }
+    axis: Any = None
+    if log:
+        domain, ticks = draw.decades(low, high)
+        scale |= {"type": "log", "domain": domain, "nice": False}
+        axis = draw.axis("", values=ticks)
+    else:
+        scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
+    chosen = f"datum.value == {json.dumps(draw.wrapped(highlight or '', draw.LABEL))}"
+    y = draw.labels(
+        labelFontWeight=alt.condition(chosen, alt.value("bold"), alt.value("normal"))
+        if highlight is not None
+        else "normal"
+    )
+    x = alt.X("value:Q", scale=alt.Scale(**scale), axis=axis)
+    tooltip = [
+        alt.Tooltip("label:N", title=label),
+        *([alt.Tooltip("group:N", title=group)] if group else []),
+        alt.Tooltip("value:Q", title=f"{value} [{unit}]", format=",.4~g"),
+        *([alt.Tooltip("reference:Q", title=reference_name, format=",.4~g")] if reference else []),
+    ]
+    base = alt.Chart(rows).encode(y=y, tooltip=tooltip)
+    if log:
+        stem = base.mark_rule(strokeWidth=1.5, opacity=0.35).encode(
+            x=x, x2=alt.datum(scale["domain"][0]), color=paint
+        )
+        dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, color=paint)
+        layers = [stem, dot]
+    else:
+        layers = [
+            base.mark_bar(height={"band": 0.68}, cornerRadiusEnd=2).encode(
+                x=x, color=paint, opacity=strength
+            )
+        ]
+    # The value stands beside its own mark, or beyond the published one where there is no room.
+    edge = "value"
+    shown: Any = alt.value(1)
+    if reference:
+        rows["edge"] = rows[["value", "reference"]].max(axis=1)
+        edge = "edge"
+        gap = "scale('x', datum.edge) - scale('x', datum.value)"
+        roomy = f"{gap} > 22 + {draw.CHARACTER_PX} * length(datum.text)"
+        shown = alt.condition(roomy, alt.value(0), alt.value(1))
+        mark = base.transform_filter("isValid(datum.reference)").mark_point(
+            shape="diamond", filled=True, size=95, opacity=1, stroke=SURFACE, strokeWidth=1.5
+        )
+        layers.append(mark.encode(x="reference:Q", color=alt.value(INK)))
+        key.append((f"◆ {reference_name}", ""))
+        layers.append(
+            base.mark_text(align="left", dx=9, **draw.HALO).encode(
+                x="value:Q",
+                text="text:N",
+                opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
+            )
+        )
+    layers.append(
+        base.mark_text(align="left", dx=9).encode(x=f"{edge}:Q", text="text:N", opacity=shown)
+    )
+    return draw.finish(
+        alt.layer(*layers),
+        title,
+        subtitle,
+        note,
+        height=draw.rows_height(len(rows), rows["lines"]),
+        key=key,
+        unit=unit,
+    )
+
+
+def elasticities(
+    effects: Mapping[str, float], *, title: str, outcome: str, subtitle: str = "", most: int = 12
+) -> Chart:
+    """Signed bars of what moves an outcome, strongest first.
+
+    Args:
+        effects: Elasticity by input: the change of the outcome in percent for 1% more of the input.
+        title: What the chart finds, as a sentence.
+        outcome: What changes.
+        subtitle: What is shown, under which assumptions.
+        most: Bars to draw at most.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no effect is finite.
+    """
+    frame = pd.DataFrame({"label": list(effects), "value": [float(v) for v in effects.values()]})
+    rows, note = draw.tidy(frame, {"label": "label", "value": "value"})
+    rows = rows.iloc[np.argsort(-rows["value"].abs(), kind="stable")].head(most)
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
+    rows["text"] = [draw.signed(round(v, 2)) for v in rows["value"]]
+    widest = float(rows["value"].abs().max()) or 1.0
+    low, high = min(0.0, float(rows["value"].min())), max(0.0, float(rows["value"].max()))
+    pad = 12 + draw.CHARACTER_PX * int(rows["text"].str.len().max())
+    scale = alt.Scale(
+        domain=[low, high] if low < high else [0, widest],
+        nice=False,
+        range=[pad if low < 0 else 0, draw.room(pad if high > 0 else 0)],
+    )
+    base = alt.Chart(rows).encode(
+        x=alt.X("value:Q", scale=scale, axis=None),
+        y=draw.labels(),
+        color=alt.condition(
+            "datum.value < 0", alt.value(colour("teal")), alt.value(colour("orange"))
+        ),
+        tooltip=[
+            alt.Tooltip("label:N", title="1% more of"),
+            alt.Tooltip("value:Q", title=f"changes {outcome} by [%]", format="+.3~f"),
+        ],
+    )
+    ink = alt.value(INK)
+    chart = alt.layer(
+        base.mark_bar(height={"band": 0.68}),
+        base.transform_filter("datum.value >= 0")
+        .mark_text(align="left", dx=6)
+        .encode(text="text:N", color=ink),
+        base.transform_filter("datum.value < 0")
+        .mark_text(align="right", dx=-6)
+        .encode(text="text:N", color=ink),
+        alt.Chart(pd.DataFrame({"value": [0]})).mark_rule(strokeWidth=1).encode(x="value:Q"),
+    )
+    key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
+    unit = f"Change of {outcome}, in percent, for 1% more of the input"
+    return draw.finish(
+        chart,
+        title,
+        f"{subtitle} {unit}".strip(),
+        note,
+        height=draw.rows_height(len(rows), rows["lines"]),
+        key=key if low < 0 < high else [],
+    )
+
+
+def stacked(
+    frame: pd.DataFrame,
+    label: str,
+    part: str,
+    value: str,
+    *,
+    title: str,
+    unit: str,
+    subtitle: str = "",
+    share: bool = False,
+) -> Chart:
+    """Horizontal bars divided into parts, with the total at the end of each.
+
+    Args:
+        frame: One row a part of a bar.
+        label: Column of the bars' names; bars keep the order of the rows.
+        part: Column of the parts' names.
+        value: Column of the parts' values; at least 0.
+        title: What the chart finds, as a sentence.
+        unit: Unit of the values.
+        subtitle: What is shown, under which assumptions.
+        share: Whether to show shares of each total rather than amounts.
+
+    Returns:
+        The chart, to be passed to `show`.
+
+    Raises:
+        ValueError: If no row can be drawn, or a value is negative.
+    """
+    rows, note = draw.tidy(frame, {"label": label, "part": part, "value": value})
+    if (rows["value"] < 0).any():
+        raise ValueError(f"a stacked chart needs values of at least 0 in column {value!r}")
+    rows = rows.groupby(["label", "part"], sort=False, as_index=False).agg(value=("value", "sum"))
+    totals = rows.groupby("label", sort=False)["value"].transform("sum")
+    rows["of"] = rows["value"] / totals.where(totals > 0, 1.0)
+    shown = "of" if share else "value"
+    rows["end"] = rows.groupby("label", sort=False)[shown].cumsum()
+    rows["start"] = rows["end"] - rows[shown]
+    rows["text"] = [
+        "" if s == 1 else words.percent(s) if share else words.number(v)
+        for v, s in zip(rows["value"], rows["of"], strict=True)
+    ]
+    rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
+    parts = list(dict.fromkeys(rows["part"].astype(str)))
+    hues = {name: list(PALETTE)[i % len(PALETTE)] for i, name in enumerate(parts)}
+    total = rows.groupby("lines", sort=False, as_index=False).agg(
+        end=("end", "max"), sum=("value", "sum")
+    )
+    total["text"] = [words.number(v, 3) for v in total["sum"]]
+
+    longest = 0 if share else 10 + draw.CHARACTER_PX * int(total["text"].str.len().max())
+    scale = alt.Scale(
+        domain=[0, 1 if share else float(rows["end"].max()) or 1.0],
+        nice=False,
+        range=[0, draw.room(longest)],
+    )
+    base = alt.Chart(rows).encode(
+        y=draw.labels(),
+        tooltip=[
+            alt.Tooltip("label:N", title=label),
+            alt.Tooltip("part:N", title=part),
+            alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+            alt.Tooltip("of:Q", title="share", format=".1%"),
+        ],
+    )
+    paint = alt.Color(
+        "part:N",
+        scale=alt.Scale(domain=parts, range=[colour(hues[name]) for name in parts]),
+        legend=None,
+    )
+    # A number is written inside its segment only where the segment is wide enough for it.
+    fits = "scale('x', datum.end) - scale('x', datum.start) > 8 + 7 * length(datum.text)"
+    layers: list[Chart] = [
+        base.mark_bar(height={"band": 0.72}, stroke=SURFACE, strokeWidth=1.5).encode(
+            x=alt.X("start:Q", scale=scale, axis=None), x2="end:Q", color=paint
+        ),
+        base.transform_calculate(middle="(datum.start + datum.end) / 2")
+        .mark_text(color=SURFACE, fontWeight="bold", fontSize=11)
+        .encode(
+            x=alt.X("middle:Q"),
+            text="text:N",
+            opacity=alt.condition(fits, alt.value(1), alt.value(0)),
+        ),
+    ]
+    if not share:
+        layers.append(
+            alt.Chart(total)
+            .mark_text(align="left", dx=6, fontWeight="bold")
+            .encode(x="end:Q", y=alt.Y("lines:N", sort=None), text="text:N")
+        )
+    return draw.finish(
+        alt.layer(*layers),
+        title,
+        subtitle,
+        note,
+        height=draw.rows_height(len(total), rows["lines"], 34),
+        unit="Share [%]" if share else unit,
+        key=[(name, colour(hues[name])) for name in parts],
+    )
