@@ -13,6 +13,7 @@ _SCALAR = re.compile(r"~?(?:jaxtyping\.)?Float\[(?:~?[\w.]*Array|[^\[\]]*), '\.\
 _SHAPED = re.compile(r"~?(?:jaxtyping\.(?=\w+\[)|jaxlib\.[\w.]+\.(?=Array\b))")
 
 _SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+_MODULE = re.compile(r"<h1>llmecon[.\w]+")
 _LIST = re.compile(r"<(/?)d[ld]>")
 
 
@@ -50,12 +51,17 @@ def without_lists(body: str) -> str:
     return _SIGNATURE.sub(lambda found: _LIST.sub(r"<\1span>", found[0]), body)
 
 
+def with_breaks(body: str) -> str:
+    """A page whose title, if a module's name, may take a new line after a dot."""
+    return _MODULE.sub(lambda found: found[0].replace(".", ".<wbr>"), body)
+
+
 def mend_signatures(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Write signatures so that a screen reader makes sense of them."""
+    """Write signatures so that a screen reader makes sense of them, names so that phones can."""
     if "body" in context:
-        context["body"] = without_lists(context["body"])
+        context["body"] = with_breaks(without_lists(context["body"]))
 
 
 def readable(text: str | None) -> str | None:

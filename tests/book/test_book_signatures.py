@@ -22,3 +22,10 @@ def test_parameters_are_lines_of_the_signature_and_no_definitions():
 )
 def test_signatures_name_scalars_and_arrays_as_the_code_does(written, readable):
     assert book_signatures.readable(written) == readable
+
+
+def test_a_modules_name_may_take_a_new_line_after_a_dot():
+    page = "<h1>llmecon.publishing.live<a>#</a></h1><p>llmecon.live</p>"
+    assert book_signatures.with_breaks(page) == (
+        "<h1>llmecon.<wbr>publishing.<wbr>live<a>#</a></h1><p>llmecon.live</p>"
+    )
