@@ -306,6 +306,224 @@ class Facilities(Sourced):
     year: float = _published(ge=2000, le=2040)
 
 
+class EmbodiedProcesses(Sourced):
+    """Emissions of making a square centimetre of logic, before the yield, by process."""
+
+    id: str = _key()
+    process_nm: float = _number(gt=0, le=100)
+    fab_kwh_per_cm2: float = _number(gt=0, le=20)
+    gas_low_g_per_cm2: float = _number(ge=0, le=2000)
+    gas_high_g_per_cm2: float = _number(ge=0, le=2000)
+    materials_g_per_cm2: float = _number(ge=0, le=5000)
+    imec_kg_per_cm2: float = _published(gt=0, le=20)
+
+    @pa.dataframe_check(name="better abatement leaves no more gas")
+    @classmethod
+    def _gas(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["gas_low_g_per_cm2"] <= frame["gas_high_g_per_cm2"]
+
+
+class EmbodiedMemory(Sourced):
+    """Emissions of making memory and storage, by capacity."""
+
+    id: str = _key()
+    name: str = _text()
+    kind: str = _text(isin=["hbm", "dram", "flash", "disk"])
+    kg_co2e_per_gb: float = _number(gt=0, le=10)
+    basis: str = _text()
+    product: str = _remark(str_matches=SLUG)
+
+
+class EmbodiedProducts(Sourced):
+    """Published footprints of making whole products, and of their lives."""
+
+    id: str = _key()
+    name: str = _text()
+    kind: str = _text(
+        isin=[
+            "accelerator",
+            "board",
+            "server",
+            "phone",
+            "tablet",
+            "laptop",
+            "workstation",
+            "router",
+        ]
+    )
+    xpu: str = _remark(str_matches=SLUG)
+    xpus_per_unit: float = _published(ge=1, le=1000)
+    kg_co2e: float = _published(gt=0, le=1_000_000)
+    boundary: str = _text(
+        isin=[
+            "cradle-to-gate",
+            "cradle-to-grave-without-use",
+            "manufacturing",
+            "life-cycle",
+            "unknown",
+        ]
+    )
+    lifetime_years: float = _published(gt=0, le=20)
+    life_cycle_kg_co2e: float = _published(gt=0, le=1_000_000)
+    making_share: float = _published(gt=0, lt=1)
+    memory_share: float = _published(gt=0, lt=1)
+    memory_gb: float = _published(gt=0)
+    storage_share: float = _published(gt=0, lt=1)
+    storage_gb: float = _published(gt=0)
+    chip_share: float = _published(gt=0, lt=1)
+    thermal_share: float = _published(gt=0, lt=1)
+
+    @pa.dataframe_check(name="making given, unless a life cycle comes without a share of it")
+    @classmethod
+    def _making(cls, frame: pd.DataFrame) -> pd.Series:
+        alone = frame["life_cycle_kg_co2e"].notna() & frame["making_share"].isna()
+        return frame["kg_co2e"].isna() == alone
+
+    @pa.dataframe_check(name="a life cycle if and only if that is the boundary")
+    @classmethod
+    def _life_cycle(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["life_cycle_kg_co2e"].notna() == (frame["boundary"] == "life-cycle")
+
+    @pa.dataframe_check(name="shares of parts add up to no more than the whole")
+    @classmethod
+    def _shares(cls, frame: pd.DataFrame) -> pd.Series:
+        parts = ["memory_share", "storage_share", "chip_share", "thermal_share"]
+        return frame[parts].sum(axis=1) <= 1
+
+
+class HourlyCarbon(Sourced):
+    """Carbon intensity by hour of the day in balancing authorities of the United States."""
+
+    grid: str = _reference()
+    zone: str = _remark(str_matches=SLUG)
+    authority: str = _reference()
+    hour: int = _number(ge=0, le=23)
+    g_co2e_per_kwh: float = _number(gt=0, le=1500)
+    ratio_to_mean: float = _number(gt=0, le=10)
+    hours: int = _number(ge=1, le=366)
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["grid", "hour"]
+
+
+class Water(Sourced):
+    """Water consumed by making electricity; `preferred` marks the row to use of each grid."""
+
+    id: str = _key()
+    grid: str = _reference()
+    l_per_kwh: float = _number(gt=0, le=100)
+    basis: str = _text(isin=["country factor", "state factor", "world factor"])
+    reservoirs: int = _number(isin=[0, 1])
+    preferred: int = _number(isin=[0, 1])
+    wue_l_per_kwh: float = _published(ge=0, le=20)
+
+    @pa.dataframe_check(name="exactly one preferred row for each grid")
+    @classmethod
+    def _preferred(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame.groupby("grid")["preferred"].transform("sum") == 1
+
+
+class NetworkEnergy(Sourced):
+    """Electricity of networks and of the user's devices."""
+
+    id: str = _key()
+    name: str = _text()
+    kind: str = _text(isin=["per-byte", "per-hour", "device"])
+    kwh_per_gb: float = _published(gt=0, le=10)
+    w: float = _published(gt=0, le=10_000)
+    low: float = _published(gt=0)
+    high: float = _published(gt=0)
+    year: float = _published(ge=2000, le=2040)
+
+    @pa.dataframe_check(name="kWh/GB if the kind is per-byte, watts otherwise")
+    @classmethod
+    def _unit(cls, frame: pd.DataFrame) -> pd.Series:
+        by_byte = frame["kind"] == "per-byte"
+        return (frame["kwh_per_gb"].notna() == by_byte) & (frame["w"].isna() == by_byte)
+
+    @pa.dataframe_check(name="low <= value <= high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        value = frame["kwh_per_gb"].fillna(frame["w"])
+        low, high = frame["low"].fillna(value), frame["high"].fillna(value)
+        return (low <= value) & (value <= high)
+
+
+class MeasuredTrainingCarbon(Sourced):
+    """Energy and emissions that training runs report, and what they rest on."""
+
+    id: str = _key()
+    label: str = _text()
+    model: str = _remark(str_matches=SLUG)
+    parameters_total_b: float = _published(gt=0, le=10_000)
+    parameters_active_b: float = _published(gt=0, le=10_000)
+    tokens_b: float = _published(gt=0, le=1_000_000)
+    xpu: str = _remark(str_matches=SLUG)
+    devices: float = _published(ge=1, le=1_000_000)
+    device_hours: float = _published(gt=0)
+    days: float = _published(gt=0, le=3650)
+    power_w: float = _published(gt=0, le=100_000)
+    power_basis: str = _text(
+        isin=[
+            "measured-system",
+            "measured-device",
+            "category-average",
+            "assumed",
+            "rated",
+            "estimated",
+            "life-cycle",
+            "unknown",
+        ]
+    )
+    energy_mwh: float = _published(gt=0)
+    energy_boundary: str = _remark(isin=["device", "it", "facility", "device-with-pue", "unknown"])
+    pue: float = _published(ge=1, le=3)
+    g_co2e_per_kwh: float = _published(ge=0, le=1500)
+    t_co2e: float = _published(ge=0)
+    carbon_basis: str = _remark(isin=["location", "market", "net", "life-cycle", "unknown"])
+    water_kl: float = _published(gt=0)
+    metered: int = _number(isin=[0, 1])
+    circular: int = _number(isin=[0, 1])
+
+    @pa.dataframe_check(name="a boundary with every energy, a basis with every emission")
+    @classmethod
+    def _bounded(cls, frame: pd.DataFrame) -> pd.Series:
+        energy = frame["energy_mwh"].notna() == frame["energy_boundary"].notna()
+        return energy & (frame["t_co2e"].notna() == frame["carbon_basis"].notna())
+
+    @pa.dataframe_check(name="metered where power was measured, circular only where it was not")
+    @classmethod
+    def _metered(cls, frame: pd.DataFrame) -> pd.Series:
+        measured = frame["power_basis"].isin(["measured-system", "measured-device"])
+        unmeasured = frame["power_basis"].isin(["category-average", "assumed", "rated"])
+        return ((frame["metered"] == 1) == measured) & ((frame["circular"] == 1) == unmeasured)
+
+    @pa.dataframe_check(name="active parameters at most the total")
+    @classmethod
+    def _active(cls, frame: pd.DataFrame) -> pd.Series:
+        active = frame["parameters_active_b"]
+        return active.isna() | (active <= frame["parameters_total_b"])
+
+
+class CarbonSplits(Sourced):
+    """Published splits of one energy, carbon or water footprint into its parts."""
+
+    case: str = _reference()
+    part: str = _reference()
+    value: float = _number(gt=0)
+    unit: str = _text(
+        isin=["Wh", "MWh", "g CO2e", "kg CO2e", "t CO2e", "mL", "ML", "share", "per accelerator"]
+    )
+    boundary: str = _text()
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["case", "part"]
+
+
 class LatencyTargets(Sourced):
     """Limits on latency that benchmarks, systems and studies set."""
 
@@ -580,22 +798,29 @@ class Peers(Sourced):
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "api_discounts": APIDiscounts,
     "api_prices": APIPrices,
+    "carbon_splits": CarbonSplits,
     "efficiencies": Efficiencies,
     "efficiency_draws": EfficiencyDraws,
     "efficiency_effects": EfficiencyEffects,
     "electricity_prices": ElectricityPrices,
+    "embodied_memory": EmbodiedMemory,
+    "embodied_processes": EmbodiedProcesses,
+    "embodied_products": EmbodiedProducts,
     "facilities": Facilities,
     "failures": Failures,
     "grid": Grid,
     "held_out": HeldOut,
+    "hourly_carbon": HourlyCarbon,
     "image_tokens": ImageTokens,
     "latency_targets": LatencyTargets,
     "matmul_rates": MatmulRates,
     "measured_offline": MeasuredOffline,
     "measured_serving": MeasuredServing,
+    "measured_training_carbon": MeasuredTrainingCarbon,
     "measured_training_runs": MeasuredTrainingRuns,
     "measured_training_steps": MeasuredTrainingSteps,
     "models": Models,
+    "network_energy": NetworkEnergy,
     "peers": Peers,
     "quality": Quality,
     "reading_speeds": ReadingSpeeds,
@@ -603,6 +828,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "servers": Servers,
     "serving_days": ServingDays,
     "training_posterior": TrainingPosterior,
+    "water": Water,
     "workloads": Workloads,
     "xpu_prices": XPUPrices,
     "xpus": XPUs,
@@ -610,18 +836,25 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
 
 FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("electricity_prices", "grid"): ("grid", "id"),
+    ("embodied_memory", "product"): ("embodied_products", "id"),
+    ("embodied_products", "xpu"): ("xpus", "id"),
     ("failures", "xpu"): ("xpus", "id"),
+    ("hourly_carbon", "grid"): ("grid", "id"),
+    ("hourly_carbon", "zone"): ("grid", "id"),
     ("matmul_rates", "xpu"): ("xpus", "id"),
     ("measured_offline", "model"): ("models", "id"),
     ("measured_offline", "xpu"): ("xpus", "id"),
     ("measured_serving", "model"): ("models", "id"),
     ("measured_serving", "xpu"): ("xpus", "id"),
+    ("measured_training_carbon", "model"): ("models", "id"),
+    ("measured_training_carbon", "xpu"): ("xpus", "id"),
     ("measured_training_runs", "model"): ("models", "id"),
     ("measured_training_runs", "xpu"): ("xpus", "id"),
     ("measured_training_steps", "model"): ("models", "id"),
     ("measured_training_steps", "xpu"): ("xpus", "id"),
     ("rental_prices", "xpu"): ("xpus", "id"),
     ("servers", "xpu"): ("xpus", "id"),
+    ("water", "grid"): ("grid", "id"),
     ("xpu_prices", "xpu"): ("xpus", "id"),
 }
 

@@ -28,6 +28,19 @@ BEYOND_THE_FORMULA = {
 # Accelerators whose fp8 rate is not twice the bf16 rate, and the ratio that their makers give.
 OTHER_FP8_RATIOS = {"gaudi3": 1.0, "trainium1": 1.0, "inferentia2": 1.0, "trainium3": 3.75}
 
+# Carbon per square centimetre of good dies that ACT's figures give, in kg CO2e: fab at
+# 500 g CO2e/kWh, 95% of the gases abated, yield 0.875.
+CARBON_PER_CM2 = {28: 1.29, 20: 1.47, 14: 1.49, 10: 1.69, 8: 1.71, 7: 2.2, 5: 2.63, 3: 2.97}
+
+# Runs whose tonnes leave the facility's overhead out, though their source gives a PUE.
+TONNES_WITHOUT_PUE = {"opt-175b", "bloom-176b"}
+
+# Runs reckoned at a rated power other than the datasheet's, and that power in watts.
+OTHER_RATED_POWERS = {"llama-2-34b": 350.0}
+
+# Models whose run is counted over another stretch in each of the tables of training.
+OTHER_HOURS = {"deepseek-v3": 2_788_000 / 2_664_000}
+
 
 @cache
 def read(name: str) -> pd.DataFrame:
@@ -236,6 +249,214 @@ def test_the_serving_days_workload_has_its_ratio_and_cache_length() -> None:
     assert of["prompt_tokens"] + (of["output_tokens"] + 1) / 2 == pytest.approx(4989, abs=1)
 
 
+def test_processes_give_the_carbon_per_area_computed_with_them() -> None:
+    for _, of in read("embodied_processes").iterrows():
+        grams = 500 * of["fab_kwh_per_cm2"] + of["gas_high_g_per_cm2"] + of["materials_g_per_cm2"]
+        expected = CARBON_PER_CM2[int(of["process_nm"])]
+        assert grams / 0.875 / 1000 == pytest.approx(expected, abs=0.0051), of["id"]
+
+
+def test_finer_processes_take_no_less() -> None:
+    by_node = read("embodied_processes").sort_values("process_nm", ascending=False)
+    for column in ("fab_kwh_per_cm2", "gas_low_g_per_cm2", "gas_high_g_per_cm2", "imec_kg_per_cm2"):
+        assert by_node[column].dropna().is_monotonic_increasing, column
+
+
+def test_memory_follows_from_the_product_that_holds_it() -> None:
+    products = read("embodied_products").set_index("id")
+    shared = read("embodied_memory").dropna(subset=["product"])
+    assert set(shared["kind"]) == {"hbm", "dram", "flash"}
+    for _, of in shared.iterrows():
+        product = products.loc[of["product"]]
+        part = "storage" if of["kind"] == "flash" else "memory"
+        expected = product["kg_co2e"] * product[f"{part}_share"] / product[f"{part}_gb"]
+        assert of["kg_co2e_per_gb"] == pytest.approx(expected, rel=1e-3), of["id"]
+
+
+def test_making_is_its_share_of_the_life_cycle() -> None:
+    shared = read("embodied_products").dropna(subset=["making_share"])
+    for _, of in shared.iterrows():
+        expected = of["life_cycle_kg_co2e"] * of["making_share"]
+        assert of["kg_co2e"] == pytest.approx(expected, abs=0.05), of["id"]
+
+
+def test_boards_hold_the_memory_of_their_accelerators(xpus: pd.DataFrame) -> None:
+    products = read("embodied_products")
+    boards = products[products["kind"] == "board"]
+    assert len(boards) == 2
+    for _, of in boards.iterrows():
+        assert of["memory_gb"] == of["xpus_per_unit"] * xpus.loc[of["xpu"], "memory_gb"], of["id"]
+
+
+def test_a_b200_board_takes_the_published_quarter_less_for_its_speed(xpus: pd.DataFrame) -> None:
+    products = read("embodied_products").set_index("id")
+    per_speed = {
+        name: products.loc[name, "kg_co2e"] / xpus.loc[products.loc[name, "xpu"], "bf16_tflops"]
+        for name in ("nvidia-hgx-h100", "nvidia-hgx-b200")
+    }
+    # NVIDIA gives 0.66 and 0.50 g CO2e per exaFLOP, and 24% less.
+    ratio = per_speed["nvidia-hgx-b200"] / per_speed["nvidia-hgx-h100"]
+    assert ratio == pytest.approx(0.50 / 0.66, abs=0.01)
+
+
+def test_hourly_ratios_are_of_their_authoritys_mean() -> None:
+    for name, rows in read("hourly_carbon").groupby("authority"):
+        assert sorted(rows["hour"]) == list(range(24)), name
+        weights = rows["hours"] / rows["hours"].sum()
+        assert (rows["ratio_to_mean"] * weights).sum() == pytest.approx(1, abs=3e-4), name
+        ratios = rows["g_co2e_per_kwh"] / (rows["g_co2e_per_kwh"] * weights).sum()
+        assert list(rows["ratio_to_mean"]) == pytest.approx(list(ratios), abs=2e-3), name
+
+
+def test_hourly_means_are_near_those_of_the_zones_with_imports() -> None:
+    grid = read("grid")
+    levels = grid[grid["preferred"] == 1].set_index("id")["g_co2e_per_kwh"]
+    means = read("hourly_carbon").dropna(subset=["zone"]).groupby("zone")["g_co2e_per_kwh"].mean()
+    assert (means < levels[means.index]).all()  # none is cleaner with its imports
+    near = means.drop("us-nw-bpat")  # hydropower alone, until what it imports is counted
+    assert len(near) == 4
+    for zone, mean in near.items():
+        assert mean == pytest.approx(levels[zone], rel=0.15), zone
+
+
+def test_sunny_grids_are_cleanest_at_noon() -> None:
+    hourly = read("hourly_carbon")
+    california = hourly[hourly["authority"] == "ciso"].set_index("hour")["ratio_to_mean"]
+    assert 9 <= california.idxmin() <= 15
+
+
+def test_sources_agree_on_water() -> None:
+    water = read("water")
+    other = water[water["preferred"] == 0].set_index("grid")["l_per_kwh"]
+    preferred = water[water["preferred"] == 1].set_index("grid")["l_per_kwh"]
+    assert len(other) == 6
+    for grid, litres in other.items():
+        assert litres == pytest.approx(preferred[grid], rel=5e-3), grid
+
+
+def test_network_energies_agree_with_what_they_rest_on() -> None:
+    of = read("network_energy").set_index("id")
+    joules = 8e9 / 10e3  # a gigabyte at 10 kbit/J
+    assert of.loc["base-station-4g-bottom-up", "kwh_per_gb"] == pytest.approx(
+        joules / 3.6e6, rel=0.05
+    )
+    fixed, other = of.loc["fixed-2015"], of.loc["fixed-iea-2019"]
+    halved = fixed["kwh_per_gb"] * 0.5 ** ((other["year"] - fixed["year"]) / 2)
+    assert other["low"] < halved < other["high"]
+
+
+def test_reported_energy_is_hours_times_power() -> None:
+    runs = read("measured_training_carbon").set_index("id")
+    known = runs.dropna(subset=["device_hours", "power_w", "energy_mwh"])
+    assert len(known) > 30
+    for name, of in known.iterrows():
+        overhead = of["pue"] if of["energy_boundary"] in ("facility", "device-with-pue") else 1.0
+        expected = of["device_hours"] * of["power_w"] * overhead / 1e6
+        assert of["energy_mwh"] == pytest.approx(expected, rel=0.01), name
+
+
+def test_reported_carbon_is_energy_times_intensity() -> None:
+    runs = read("measured_training_carbon").set_index("id")
+    known = runs.dropna(subset=["energy_mwh", "g_co2e_per_kwh", "t_co2e"])
+    assert len(known) > 35
+    for name, of in known.iterrows():
+        within = of["energy_boundary"] in ("facility", "device-with-pue")
+        overhead = 1.0 if within or pd.isna(of["pue"]) else of["pue"]
+        tonnes = of["energy_mwh"] * of["g_co2e_per_kwh"] / 1000
+        if name in TONNES_WITHOUT_PUE:
+            assert overhead > 1.05, name
+            overhead = 1.0
+        assert of["t_co2e"] == pytest.approx(tonnes * overhead, rel=0.015), name
+
+
+def test_runs_reckoned_at_rated_power_use_the_datasheets(xpus: pd.DataFrame) -> None:
+    runs = read("measured_training_carbon").set_index("id")
+    rated = runs[runs["power_basis"] == "rated"].dropna(subset=["xpu", "power_w"])
+    assert set(OTHER_RATED_POWERS) <= set(rated.index)
+    for name, of in rated.iterrows():
+        expected = OTHER_RATED_POWERS.get(str(name), xpus.loc[of["xpu"], "tdp_w"])
+        assert of["power_w"] == expected, name
+
+
+def test_tables_of_training_agree_on_hours() -> None:
+    hours = read("measured_training_runs").dropna(subset=["model", "device_hours"])
+    expected = hours.set_index("model")["device_hours"]
+    runs = read("measured_training_carbon").dropna(subset=["model", "device_hours"])
+    both = runs[runs["model"].isin(expected.index)]
+    assert len(both) > 15
+    for _, of in both.iterrows():
+        ratio = OTHER_HOURS.get(of["model"], 1.0)
+        assert of["device_hours"] == pytest.approx(ratio * expected[of["model"]], rel=1e-3), of[
+            "id"
+        ]
+
+
+def test_days_and_devices_make_no_more_than_the_hours() -> None:
+    runs = read("measured_training_carbon")
+    for _, of in runs.dropna(subset=["devices", "days", "device_hours"]).iterrows():
+        ratio = of["devices"] * of["days"] * 24 / of["device_hours"]
+        assert 0.9 < ratio < 1.05, of["id"]
+
+
+def test_splits_add_up() -> None:
+    for name, rows in read("carbon_splits").groupby("case"):
+        assert rows["unit"].nunique() == 1, name
+        parts = rows[rows["part"] != "total"]
+        if len(parts) and len(parts) < len(rows):
+            total = rows.loc[rows["part"] == "total", "value"].item()
+            assert parts["value"].sum() == pytest.approx(total, rel=1e-3), name
+
+
+def split(case: str) -> pd.Series:
+    """The parts of a case of carbon_splits, by name."""
+    table = read("carbon_splits")
+    return table[table["case"] == case].set_index("part")["value"]
+
+
+def test_blooms_carbon_follows_from_its_energy_and_hardware() -> None:
+    run = read("measured_training_carbon").set_index("id").loc["bloom-176b"]
+    products = read("embodied_products").set_index("id")
+    carbon, energy = split("bloom-training-carbon"), split("bloom-training-energy")
+    for part in ("dynamic", "idle"):
+        tonnes = energy[part] * run["g_co2e_per_kwh"] / 1000
+        assert carbon[part] == pytest.approx(tonnes, rel=5e-3), part
+    device, server = products.loc["a100-bloom"], products.loc["hpe-apollo-6500-without-gpus"]
+    in_use = 0.85  # of the six years, as the paper assumes
+    hours = device["lifetime_years"] * 8760 * in_use
+    each = device["kg_co2e"] + server["kg_co2e"] / 8
+    tonnes = run["device_hours"] / hours * each / 1000
+    assert carbon["making"] == pytest.approx(tonnes, abs=0.05)
+
+
+def test_gpt_3s_water_follows_from_its_energy() -> None:
+    run = read("measured_training_carbon").set_index("id").loc["gpt-3-175b"]
+    water = read("water").set_index("id").loc["usa-li"]
+    litres = split("gpt-3-training-water")
+    energy = run["energy_mwh"]
+    assert litres["on-site"] == pytest.approx(energy * water["wue_l_per_kwh"] / 1000, rel=1e-3)
+    off_site = energy * 1.17 * water["l_per_kwh"] / 1000
+    assert litres["off-site"] == pytest.approx(off_site, rel=1e-3)
+
+
+def test_geminis_prompt_has_its_fleets_overheads() -> None:
+    fleet = read("facilities").set_index("id").loc["google-fleet"]
+    energy = split("gemini-prompt-energy")
+    servers = energy["total"] - energy["facility"]
+    assert energy["total"] / servers == pytest.approx(fleet["pue"], abs=0.03)
+    water = split("gemini-prompt-water")["total"]
+    # Energies are rounded to 0.01 Wh.
+    assert (servers - 0.01) * fleet["wue_l_per_kwh"] < water
+    assert water < (servers + 0.01) * fleet["wue_l_per_kwh"]
+
+
+def test_operation_dominates_a_tpus_life_as_published() -> None:
+    making = split("tpu-v6e-making")["total"]
+    for basis in ("market", "location"):
+        life = split(f"tpu-v6e-life-{basis}")
+        assert life["making"] == making
+        assert 0.7 < life["operation"] / life.sum() < 0.9, basis
+
+
 @pytest.mark.parametrize(
     ("table", "key", "column", "value"),
     [
@@ -256,6 +477,12 @@ def test_the_serving_days_workload_has_its_ratio_and_cache_length() -> None:
         ("latency_targets", "mlperf-llama-2-70b-interactive", "ttft_s", 0.45),
         ("workloads", "azure-code-2023", "interarrival_cv", 13.15),
         ("facilities", "aws-ireland", "pue", 1.11),
+        ("embodied_processes", "logic-5nm", "gas_low_g_per_cm2", 225),
+        ("embodied_memory", "lpddr4", "kg_co2e_per_gb", 0.048),
+        ("embodied_products", "h100-sxm-ademe", "kg_co2e", 273),
+        ("water", "fra-wri", "l_per_kwh", 3.6737),
+        ("network_energy", "video-wifi-2019", "w", 91),
+        ("measured_training_carbon", "gpt-3-175b", "energy_mwh", 1287),
     ],
 )
 def test_figures_traced_by_hand(table: str, key: str, column: str, value: float) -> None:
