@@ -19,7 +19,15 @@ import pandas as pd
 from llmecon.errors import InputError
 from llmecon.paths import DATA
 from llmecon.pooling import MULTIPLES, Attainment, Effect, System
-from llmecon.specs import JOULES_PER_KWH, LLM, XPU, Efficiency, LatencyTarget, Site, Workload
+from llmecon.specs import (
+    JOULES_PER_KWH,
+    LLM,
+    XPU,
+    Efficiency,
+    LatencyTarget,
+    Site,
+    Workload,
+)
 
 GB = 1e9
 # Makers count memory capacity, unlike bandwidth, in binary gigabytes.
@@ -32,6 +40,10 @@ COMMON_NETWORK_GB_S = 12.5
 # Providers whose list prices for accelerators include the rest of a general-purpose cloud.
 GENERAL_CLOUDS = ("AWS", "Azure", "Google Cloud", "hyperscaler")
 
+
+# What a change in demand is met from where nobody says: gas plants follow demand in most grids.
+FOLLOWS_DEMAND = "src-gas"
+WORLD = "wor"
 
 Record = TypeVar("Record", bound=eqx.Module)
 
@@ -341,25 +353,48 @@ def latency_target(identifier: str) -> LatencyTarget:
 
 
 def site(
-    grid: str, facility: str | None = None, pue: float = 1.0, usd_per_kwh: float = 0.0
+    grid: str,
+    facility: str | None = None,
+    pue: float = 1.0,
+    usd_per_kwh: float = 0.0,
+    marginal: str = FOLLOWS_DEMAND,
 ) -> Site:
     """A place to run machines.
 
     Args:
         grid: id of the region whose mix feeds the site.
-        facility: id of a facility whose published PUE is used instead of `pue`.
+        facility: id of a facility whose published PUE is used instead of `pue`, and whose contracts
+            and cooling water are counted. Without one, or where it publishes none, its electricity
+            counts as the grid's, and its cooling takes the median of what facilities publish.
         pue: facility energy over IT energy.
         usd_per_kwh: price of electricity.
+        marginal: id of the row of the grid table that a change in demand is met from.
 
     Raises:
         InputError: unknown grid or facility.
     """
-    used = row("facilities", facility)["pue"] if facility is not None else pue
+    of: Mapping[str, Any] = row("facilities", facility) if facility is not None else {}
+    average = row("grid", grid)["g_co2e_per_kwh"]
+    facilities = table("facilities")
+    wue = _or(of.get("wue_l_per_kwh"), float(facilities["wue_l_per_kwh"].median()))
     return Site(
-        pue=used,
-        carbon_intensity=row("grid", grid)["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
+        pue=of.get("pue", pue),
+        carbon_intensity=average / 1000.0 / JOULES_PER_KWH,
+        market_intensity=_or(of.get("market_g_co2e_per_kwh"), average) / 1000.0 / JOULES_PER_KWH,
+        marginal_intensity=row("grid", marginal)["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
         electricity_price=usd_per_kwh / JOULES_PER_KWH,
+        water_on_site=wue / JOULES_PER_KWH,
+        water_off_site=_plant_water(grid) / JOULES_PER_KWH,
     )
+
+
+def _plant_water(grid: str) -> float:
+    """Litres that power plants consume per kWh: the region's, its country's or the world's."""
+    frame = _preferred("water")
+    known = frame.dropna(subset="l_per_kwh").set_index("grid")["l_per_kwh"]
+    country = grid.partition("-")[0]
+    wider = {"us": "usa", "egrid": "usa"}.get(country, country)
+    return float(next(known[of] for of in (grid, wider, WORLD) if of in known.index))
 
 
 def rental_price(xpu_id: str) -> Price | None:

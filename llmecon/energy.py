@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from llmecon.numerics import smooth_minimum
-from llmecon.specs import XPU, Efficiency, Site
+from llmecon.specs import XPU, Efficiency, Number, Site, number
 
 Scalar = Float[Array, "..."]
 
@@ -16,19 +16,26 @@ class Energy(eqx.Module):
     """Energy by boundary, all in joules.
 
     Attributes:
-        device: the accelerators alone.
-        host: processors, memory, network and fans of the servers they sit in.
+        device: the accelerators alone, without what `idle` counts.
+        host: processors, memory, network and fans of the servers they sit in, likewise.
         facility: cooling and power conversion: what the meter shows beyond the servers.
+        idle: accelerators and hosts while they wait for work.
     """
 
     device: Scalar
     host: Scalar
     facility: Scalar
+    idle: Number = number(default=0.0)
+
+    @property
+    def servers(self) -> Scalar:
+        """What the servers draw, J."""
+        return self.device + self.host + self.idle
 
     @property
     def total(self) -> Scalar:
         """What the site's meter shows, J."""
-        return self.device + self.host + self.facility
+        return self.servers + self.facility
 
 
 def device_power(
@@ -61,18 +68,30 @@ def energy_of(
     power: Scalar,
     host_power: Scalar,
     site: Site,
+    busy: Scalar | float = 1.0,
+    idle_power: Scalar | float = 0.0,
 ) -> Energy:
     """Energy of some devices running for some time, by boundary.
 
     Args:
         device_seconds: devices times seconds.
-        power: average power of one device, W.
+        power: average power of one device over that time, W.
         host_power: power of the rest of the server per device, W.
         site: its PUE.
+        busy: share of the time with any work in flight; what is drawn in the rest counts as idle.
+        idle_power: of one device without work, W; at most `power`.
 
     Returns:
-        Joules of devices, hosts and facility overhead [Patterson2021].
+        Joules of devices, hosts, facility overhead and idle servers [Patterson2021]. Their sum
+        does not depend on `busy`.
     """
-    device = device_seconds * power
-    host = device_seconds * host_power
-    return Energy(device=device, host=host, facility=(site.pue - 1.0) * (device + host))
+    waiting = 1.0 - busy
+    device = device_seconds * (power - waiting * idle_power)
+    host = device_seconds * busy * host_power
+    idle = device_seconds * waiting * (idle_power + host_power)
+    return Energy(
+        device=device,
+        host=host,
+        facility=(site.pue - 1.0) * (device + host + idle),
+        idle=idle,
+    )

@@ -303,6 +303,7 @@ class Facilities(Sourced):
     scope: str = _text(isin=["fleet", "region", "site", "survey", "hpc", "cloud"])
     pue: float = _number(ge=1, le=3)
     wue_l_per_kwh: float = _published(ge=0, le=20)
+    market_g_co2e_per_kwh: float = _published(ge=0, le=1500)
     year: float = _published(ge=2000, le=2040)
 
 

@@ -101,6 +101,7 @@ class OperatingPoint(eqx.Module):
         mixed_prefill: time that a prompt adds to the steps in which others decode, s.
         rate: requests completed per second.
         prefill_share: share of the instance's time that goes into prompts.
+        busy: share of time with any request in flight.
         compute_use: share of time that a device's arithmetic needs, at the rate it attains.
         memory_use: share of time that its memory traffic needs, at the rate it attains.
         power: average power of one device, W.
@@ -114,6 +115,7 @@ class OperatingPoint(eqx.Module):
     mixed_prefill: Scalar
     rate: Scalar
     prefill_share: Scalar
+    busy: Scalar
     compute_use: Scalar
     memory_use: Scalar
     power: Scalar
@@ -274,6 +276,7 @@ def operating_point(
         mixed_prefill=mixed_prefill,
         rate=rate,
         prefill_share=seen * prompt_time / (seen * prompt_time + decode_time),
+        busy=busy,
         compute_use=compute_use,
         memory_use=memory_use,
         power=device_power(xpu, efficiency, busy, compute_use, memory_use),

@@ -356,10 +356,34 @@ class Site(eqx.Module):
 
     Attributes:
         pue: power usage effectiveness: facility energy over IT energy, >= 1.
-        carbon_intensity: of the grid, kg CO2e per joule.
+        carbon_intensity: of the grid that feeds it, on average, kg CO2e per joule.
+        market_intensity: of the electricity that its owner has contracts for, kg CO2e per joule.
+        marginal_intensity: of the plants that follow a change in demand, kg CO2e per joule.
         electricity_price: USD per joule.
+        water_on_site: water evaporated for cooling, litres per joule of IT energy.
+        water_off_site: water consumed by power plants, litres per joule of facility energy.
     """
 
     pue: Number = number()
     carbon_intensity: Number = number()
+    market_intensity: Number = number()
+    marginal_intensity: Number = number()
     electricity_price: Number = number()
+    water_on_site: Number = number()
+    water_off_site: Number = number()
+
+
+class Materials(eqx.Module):
+    """What a device is made of, as far as its footprint depends on it.
+
+    Attributes:
+        die_area: of the logic dies, cm2.
+        wafer_carbon: of making a square centimetre of good die, kg CO2e.
+        memory: bytes.
+        power: rated, W: what heat sinks and power stages are sized by.
+    """
+
+    die_area: Number = number()
+    wafer_carbon: Number = number()
+    memory: Number = number()
+    power: Number = number()

@@ -74,7 +74,11 @@ ALONE = training.TrainingLayout(tensor=1.0, pipeline=1.0, data=1.0)
 SITE = Site(
     pue=1.2,
     carbon_intensity=0.4 / specs.JOULES_PER_KWH,
+    market_intensity=0.1 / specs.JOULES_PER_KWH,
+    marginal_intensity=0.5 / specs.JOULES_PER_KWH,
     electricity_price=0.08 / specs.JOULES_PER_KWH,
+    water_on_site=0.3 / specs.JOULES_PER_KWH,
+    water_off_site=3.0 / specs.JOULES_PER_KWH,
 )
 OWNERSHIP = Ownership(
     price=40_000.0,

@@ -50,7 +50,9 @@ def test_unit_conversions() -> None:
     assert economics.electricity_price(*floats(0.36)) == pytest.approx(1e-7)
 
 
-POINT = serving.OperatingPoint(*floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.25, 0.2, 0.5, 500.0))
+POINT = serving.OperatingPoint(
+    *floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.25, 1.0, 0.2, 0.5, 500.0)
+)
 
 
 def test_token_cost_by_hand() -> None:

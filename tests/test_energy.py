@@ -43,3 +43,20 @@ def test_power_never_exceeds_tdp() -> None:
     hungry = changed(EFFICIENCY, compute_power=50.0)
     power = energy.device_power(H100, hungry, *floats(1.0, 1.0, 1.0))
     assert 0.99 * 700 < power <= 700
+
+
+def test_idle_time_moves_energy_between_parts_and_adds_none() -> None:
+    """100 s at 300 W on average, of which 40 s idle at 80 W, beside a host of 100 W."""
+    site = changed(SITE, pue=1.2)
+    used = energy.energy_of(*floats(100.0, 300.0, 100.0), site, *floats(0.6, 80.0))
+    assert used.idle == pytest.approx(40 * (80 + 100))
+    assert used.device == pytest.approx(100 * 300 - 40 * 80)
+    assert used.host == pytest.approx(60 * 100)
+    assert used.total == pytest.approx(energy.energy_of(*floats(100.0, 300.0, 100.0), site).total)
+
+
+def test_without_work_all_is_idle() -> None:
+    used = energy.energy_of(*floats(100.0, 80.0, 100.0), SITE, *floats(0.0, 80.0))
+    assert used.device == 0.0
+    assert used.host == 0.0
+    assert used.idle == used.servers == 100 * 180

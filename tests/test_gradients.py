@@ -14,6 +14,7 @@ import pytest
 from llmecon import (
     carbon,
     economics,
+    embodied,
     energy,
     experience,
     loadtest,
@@ -24,7 +25,7 @@ from llmecon import (
     serving,
     training,
 )
-from llmecon.specs import precision
+from llmecon.specs import Materials, precision
 from tests.problems import (
     AGENT,
     ALONE,
@@ -62,6 +63,7 @@ MODULES: tuple[ModuleType, ...] = (
     training,
     planning,
     economics,
+    embodied,
     carbon,
 )
 
@@ -77,8 +79,13 @@ EXCEPTIONS = {
 
 H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
+HANDSET = carbon.EndDevice(power=1.0, making=60.0, lifetime=3000 * 3600.0)
+MATERIALS = Materials(die_area=8.1, wafer_carbon=2.6, memory=86e9, power=700.0)
+RECIPE = embodied.Recipe(logic=1.9, memory=8e-10, thermal=0.04, rest=25.0)
 ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
-POINT = serving.OperatingPoint(*floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.3, 0.2, 0.5, 500.0))
+POINT = serving.OperatingPoint(
+    *floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.3, 1.0, 0.2, 0.5, 500.0)
+)
 PARALLEL = {"tensor": 4.0, "expert": 1.0}
 
 
@@ -288,8 +295,11 @@ CASES: dict[str, Case] = {
     ),
     "energy.energy_of": Case(
         energy.energy_of,
-        ((*floats(1e6, 500.0, 200.0), SITE),),
-        ((*floats(0.0, 0.0, 0.0), changed(SITE, pue=1.0)),),
+        ((*floats(1e6, 500.0, 200.0), SITE, *floats(0.7, 80.0)),),
+        (
+            (*floats(0.0, 0.0, 0.0), changed(SITE, pue=1.0), *floats(1.0, 0.0)),
+            (*floats(1e6, 80.0, 200.0), SITE, *floats(0.0, 80.0)),
+        ),
     ),
     "queueing.wait": Case(
         queueing.wait,
@@ -538,6 +548,54 @@ CASES: dict[str, Case] = {
         carbon.operational_carbon,
         ((ENERGY, SITE),),
         ((ENERGY, changed(SITE, carbon_intensity=0.0)),),
+    ),
+    "carbon.intensity": Case(carbon.intensity, ((SITE,),), ((changed(SITE, pue=1.0),),)),
+    "carbon.footprint": Case(
+        lambda used, site, making, building, network, reader, training: carbon.footprint(
+            used,
+            site,
+            making=making,
+            building=building,
+            network=network,
+            reader=reader,
+            training=training,
+        ),
+        ((ENERGY, SITE, *floats(1.0, 0.1, 0.01, 0.2, 3.0)),),
+        ((ENERGY, changed(SITE, carbon_intensity=0.0), *floats(0.0, 0.0, 0.0, 0.0, 0.0)),),
+    ),
+    "carbon.network_carbon": Case(
+        carbon.network_carbon, (floats(5e4, 1e-4, 1e-7),), (floats(0.0, 0.0, 0.0),)
+    ),
+    "carbon.reader_carbon": Case(
+        carbon.reader_carbon,
+        ((HANDSET, *floats(60.0, 1e-7)),),
+        ((changed(HANDSET, power=0.0, making=0.0), *floats(0.0, 0.0)),),
+    ),
+    "carbon.training_share": Case(
+        carbon.training_share, (floats(5e5, 1e13, 1e6),), (floats(0.0, 1e13, 0.0),)
+    ),
+    "carbon.water": Case(
+        carbon.water,
+        ((ENERGY, SITE),),
+        ((ENERGY, changed(SITE, water_on_site=0.0, water_off_site=0.0)),),
+    ),
+    "embodied.wafer_carbon": Case(
+        embodied.wafer_carbon,
+        (floats(9.9e6, 1.4e-7, 0.3, 0.5, 0.875),),
+        (floats(0.0, 0.0, 0.0, 0.0, 1.0),),
+    ),
+    "embodied.calibrated": Case(
+        embodied.calibrated,
+        ((MATERIALS, embodied.Embodied(*floats(41.0, 69.0, 30.0, 25.0))),),
+        ((MATERIALS, embodied.Embodied(*floats(0.0, 0.0, 0.0, 0.0))),),
+    ),
+    "embodied.manufacture": Case(
+        embodied.manufacture,
+        ((MATERIALS, RECIPE),),
+        ((changed(MATERIALS, die_area=0.0, memory=0.0, power=0.0), RECIPE),),
+    ),
+    "embodied.amortised": Case(
+        embodied.amortised, (floats(460.0, 4e9, 2e8, 0.85),), (floats(0.0, 0.0, 2e8, 1.0),)
     ),
 }
 

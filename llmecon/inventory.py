@@ -1,0 +1,81 @@
+"""What devices are made of and what making them emits, looked up in the tables."""
+
+from functools import cache
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from llmecon import catalog
+from llmecon.embodied import Embodied, Recipe, calibrated, wafer_carbon
+from llmecon.errors import InputError
+from llmecon.specs import JOULES_PER_KWH, Materials
+
+# Share of dies that work, as in ACT's examples.
+TYPICAL_YIELD = 0.875
+# The product whose footprint by part the bottom-up model of making devices is calibrated on.
+RECIPE_PRODUCT = "nvidia-hgx-h100"
+
+
+def materials(xpu_id: str, fab_grid: str = "twn", die_yield: float = TYPICAL_YIELD) -> Materials:
+    """What an accelerator is made of.
+
+    Args:
+        xpu_id: the accelerator. Where its die is not published, the median of its kind stands in.
+        fab_grid: id of the region whose mix feeds the fab.
+        die_yield: share of dies that work.
+
+    Raises:
+        InputError: unknown accelerator or grid.
+    """
+    of = catalog.row("xpus", xpu_id)
+    processes = catalog.table("embodied_processes")
+    distance = np.abs(np.log(processes["process_nm"] / of["process_nm"]))
+    process = processes.loc[distance.idxmin()]
+    die = of["die_mm2"] if pd.notna(of["die_mm2"]) else _typical_die(of["kind"])
+    per_cm2 = wafer_carbon(
+        process["fab_kwh_per_cm2"] * JOULES_PER_KWH,
+        catalog.row("grid", fab_grid)["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
+        0.5 * (process["gas_low_g_per_cm2"] + process["gas_high_g_per_cm2"]) / 1000.0,
+        process["materials_g_per_cm2"] / 1000.0,
+        die_yield,
+    )
+    return Materials(
+        die_area=die / 100.0,
+        wafer_carbon=per_cm2,
+        memory=of["memory_gb"] * catalog.GIB,
+        power=catalog.xpu(xpu_id).tdp,
+    )
+
+
+def published_making(product: str) -> Embodied:
+    """The published footprint of making a product, per device and by part.
+
+    Args:
+        product: id of a row of the table embodied_products that gives shares of its parts.
+
+    Raises:
+        InputError: unknown product, or one whose parts are not published.
+    """
+    of = catalog.row("embodied_products", product)
+    if pd.isna(of["memory_share"]):
+        raise InputError(f"the parts of {product} are not published; use {RECIPE_PRODUCT}")
+    each = of["kg_co2e"] / of["xpus_per_unit"]
+    logic, memory, thermal = of["chip_share"], of["memory_share"], of["thermal_share"]
+    return Embodied(
+        logic=jnp.asarray(each * logic),
+        memory=jnp.asarray(each * memory),
+        thermal=jnp.asarray(each * thermal),
+        rest=jnp.asarray(each * (1.0 - logic - memory - thermal)),
+    )
+
+
+@cache
+def recipe() -> Recipe:
+    """What parts of an accelerator cost in carbon, calibrated on one published product."""
+    product = catalog.row("embodied_products", RECIPE_PRODUCT)
+    return calibrated(materials(str(product["xpu"])), published_making(RECIPE_PRODUCT))
+
+
+def _typical_die(kind: str) -> float:
+    return float(catalog.table("xpus").groupby("kind")["die_mm2"].median()[kind])
