@@ -67,6 +67,11 @@ class Footprint(eqx.Module):
         return self.device + self.host + self.idle + self.facility
 
     @property
+    def served(self) -> Scalar:
+        """All parts up to the reader's own device, which would be used for something else."""
+        return self.total - self.reader
+
+    @property
     def total(self) -> Scalar:
         """All parts, kg CO2e."""
         return sum(vars(self).values(), start=jnp.zeros(()))
@@ -200,7 +205,7 @@ def network_carbon(sent: Scalar, energy_per_byte: Scalar, carbon_intensity: Scal
         carbon_intensity: of the network's electricity, kg CO2e/J.
 
     Returns:
-        kg CO2e [Mytton2024].
+        kg CO2e [Aslan2018].
     """
     return sent * energy_per_byte * carbon_intensity
 
@@ -219,18 +224,31 @@ def reader_carbon(device: EndDevice, seconds: Scalar, carbon_intensity: Scalar) 
     return seconds * (device.power * carbon_intensity + device.making / device.lifetime)
 
 
-def training_share(trained: Scalar, lifetime_tokens: Scalar, tokens: Scalar) -> Scalar:
-    """What some served tokens bear of a model's training.
+def training_share(trained: Scalar, lifetime_work: Scalar, work: Scalar) -> Scalar:
+    """What some work bears of a model's training.
 
     Args:
         trained: emissions of training, kg CO2e.
-        lifetime_tokens: that the model will serve before it is replaced, > 0.
-        tokens: served now.
+        lifetime_work: requests or tokens that the model serves before it is replaced, > 0.
+        work: served now, in the same unit.
 
     Returns:
         kg CO2e.
     """
-    return trained * tokens / lifetime_tokens
+    return trained * work / lifetime_work
+
+
+def daily_factor(load: Float[Array, " hours"], ratios: Float[Array, " hours"]) -> Scalar:
+    """How much dirtier the electricity of a daily rhythm of load is than that of an even one.
+
+    Args:
+        load: by hour; any unit, not all 0.
+        ratios: of the grid's intensity over its mean, by hour.
+
+    Returns:
+        Mean intensity met by the load over mean intensity of the day.
+    """
+    return jnp.sum(load * ratios) / (jnp.sum(load) * jnp.mean(ratios))
 
 
 def water(energy: Energy, site: Site) -> Water:
@@ -241,7 +259,7 @@ def water(energy: Energy, site: Site) -> Water:
         site: litres per joule for its cooling and of its power plants.
 
     Returns:
-        Litres on site, by IT energy, and off site, by all energy [Li2025].
+        Litres on site, by IT energy, and off site, by all energy [Li2023Water].
     """
     return Water(
         on_site=energy.servers * site.water_on_site,

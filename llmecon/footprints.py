@@ -14,9 +14,9 @@ import pandas as pd
 
 from llmecon import catalog, training_measurements
 from llmecon.embodied import amortised, manufacture
-from llmecon.energy import device_power, energy_of
+from llmecon.energy import Energy, device_power, energy_of
 from llmecon.inventory import RECIPE_PRODUCT, materials, recipe
-from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR, SECONDS_PER_YEAR
+from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR, SECONDS_PER_YEAR, Site
 from llmecon.training import training_step
 from llmecon.training_calibration import predict_runs
 
@@ -162,19 +162,14 @@ def metered_training() -> list[Comparison]:
     rows = training_measurements.in_our_names(metered.assign(precision="bf16"))
     ready = (training_measurements.refusals(rows, ("tokens_b",)) == "") & rows["energy_mwh"].notna()
     rows = rows[ready]
-    of = training_measurements.setups(rows)
+    trained = _trained(rows)
+    hours = rows["device_hours"].fillna(trained["hours"]).to_numpy(float)
+    power, rated = trained["power"].to_numpy(), trained["rated"].to_numpy()
     efficiency = catalog.efficiency()
-    power = np.asarray(
-        jax.vmap(
-            lambda s: training_step(s.llm, s.xpu, s.run, s.layout, efficiency).power,
-        )(of)
-    )
-    predicted = predict_runs(rows)["device_hours"]
-    hours = rows["device_hours"].fillna(predicted).to_numpy(float)
     found = []
     for i, row in enumerate(rows.to_dict("records")):
         boundary = row["energy_boundary"]
-        host = _HOST_COUNTED[boundary] * efficiency.host_power * of.xpu.tdp[i]
+        host = _HOST_COUNTED[boundary] * efficiency.host_power * rated[i]
         pue = row["pue"] if _FACILITY_COUNTED[boundary] else 1.0
         spent = energy_of(
             jnp.asarray(hours[i] * SECONDS_PER_HOUR),
@@ -197,6 +192,45 @@ def metered_training() -> list[Comparison]:
             )
         )
     return found
+
+
+def training_energy(model: str, xpu: str, tokens: float, site: Site) -> Energy:
+    """Energy of training a model of the catalogue, restarts and waiting as published runs had them.
+
+    Args:
+        model: id of the model.
+        xpu: id of the accelerator that it is trained on.
+        tokens: that it is trained on.
+        site: where; its PUE.
+
+    Returns:
+        Joules by boundary.
+
+    Raises:
+        InputError: unknown model or accelerator.
+    """
+    of = catalog.row("models", model)
+    sizes = {name: of[name] for name in ("parameters_total_b", "parameters_active_b")}
+    row = {"label": of["name"], "xpu": catalog.require("xpus", xpu), "precision": "bf16"}
+    frame = pd.DataFrame([{**row, **sizes, "tokens_b": tokens / 1e9}])
+    trained = _trained(training_measurements.in_our_names(frame)).iloc[0]
+    return energy_of(
+        jnp.asarray(trained["hours"] * SECONDS_PER_HOUR),
+        jnp.asarray(trained["power"]),
+        catalog.efficiency().host_power * trained["rated"],
+        site,
+    )
+
+
+def _trained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Predicted device-hours of runs, and average and rated power of one device [W]."""
+    of = training_measurements.setups(rows)
+    step = jax.vmap(training_step, (0, 0, 0, 0, None))(
+        of.llm, of.xpu, of.run, of.layout, catalog.efficiency()
+    )
+    hours = predict_runs(rows)["device_hours"]
+    columns = {"power": np.asarray(step.power), "rated": np.asarray(of.xpu.tdp)}
+    return pd.DataFrame(columns, index=rows.index).assign(hours=hours)
 
 
 def _row(name: str, column: str, key: str) -> pd.Series:

@@ -5,11 +5,22 @@ from functools import cache
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array, Float
 
 from llmecon import catalog
+from llmecon.carbon import EndDevice
 from llmecon.embodied import Embodied, Recipe, calibrated, wafer_carbon
 from llmecon.errors import InputError
-from llmecon.specs import JOULES_PER_KWH, Materials
+from llmecon.specs import (
+    JOULES_PER_KWH,
+    SECONDS_PER_DAY,
+    SECONDS_PER_HOUR,
+    SECONDS_PER_YEAR,
+    Materials,
+)
+
+# What people read answers on: rows of the tables network_energy and embodied_products.
+END_DEVICES = {"smartphone": "phone-median", "tablet": "tablet-median", "laptop": "laptop-median"}
 
 # Share of dies that work, as in ACT's examples.
 TYPICAL_YIELD = 0.875
@@ -79,3 +90,49 @@ def recipe() -> Recipe:
 
 def _typical_die(kind: str) -> float:
     return float(catalog.table("xpus").groupby("kind")["die_mm2"].median()[kind])
+
+
+def hourly_ratios(grid: str) -> Float[Array, " hours"]:
+    """A grid's carbon intensity by hour of the day, over its mean of the year.
+
+    Args:
+        grid: id of a grid of the table hourly_carbon.
+
+    Returns:
+        24 ratios, by local standard hour.
+
+    Raises:
+        InputError: no hours are known of this grid; the message names those that are.
+    """
+    frame = catalog.table("hourly_carbon")
+    known = list(dict.fromkeys(frame["grid"]))
+    if grid not in known:
+        raise InputError(f"no hours are known of {grid!r}; use one of {', '.join(known)}")
+    hours = frame[frame["grid"] == grid].sort_values("hour")
+    return jnp.asarray(hours["ratio_to_mean"].to_numpy(float))
+
+
+def end_device(kind: str, hours_per_day: float) -> EndDevice:
+    """What people read answers on.
+
+    Args:
+        kind: smartphone, tablet or laptop.
+        hours_per_day: that it is used for anything.
+
+    Returns:
+        Its mean power in use, and the median footprint of making such a device.
+
+    Raises:
+        InputError: no such kind.
+    """
+    if kind not in END_DEVICES:
+        raise InputError(
+            f"{kind!r} is not a device to read on; use one of {', '.join(END_DEVICES)}"
+        )
+    product = catalog.row("embodied_products", END_DEVICES[kind])
+    days = product["lifetime_years"] * SECONDS_PER_YEAR / SECONDS_PER_DAY
+    return EndDevice(
+        power=catalog.row("network_energy", kind)["w"],
+        making=product["kg_co2e"],
+        lifetime=days * hours_per_day * SECONDS_PER_HOUR,
+    )

@@ -62,6 +62,7 @@ def test_parts_sum_to_the_whole() -> None:
     )
     whole = float(found.electricity) + sum(parts.values())
     assert found.total == pytest.approx(whole, rel=1e-12)
+    assert found.served == pytest.approx(whole - parts["reader"], rel=1e-12)
 
 
 def test_bases_differ_by_their_intensity_alone() -> None:

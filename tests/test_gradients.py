@@ -17,6 +17,7 @@ from llmecon import (
     embodied,
     energy,
     experience,
+    fleet,
     loadtest,
     numerics,
     planning,
@@ -65,6 +66,7 @@ MODULES: tuple[ModuleType, ...] = (
     economics,
     embodied,
     carbon,
+    fleet,
 )
 
 # Public functions without a case of their own, and why.
@@ -81,6 +83,18 @@ H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
 HANDSET = carbon.EndDevice(power=1.0, making=60.0, lifetime=3000 * 3600.0)
 MATERIALS = Materials(die_area=8.1, wafer_carbon=2.6, memory=86e9, power=700.0)
+FLEET = fleet.Fleet(rate=6.0, active=3.0, waiting=2.0)
+AROUND = fleet.Surroundings(
+    reader=HANDSET,
+    making=900.0,
+    building=100.0,
+    lifetime=1.6e8,
+    sent=50e3,
+    network_energy=1e-4,
+    reader_intensity=1e-7,
+    trained=1e6,
+    lifetime_requests=1e9,
+)
 RECIPE = embodied.Recipe(logic=1.9, memory=8e-10, thermal=0.04, rest=25.0)
 ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
 POINT = serving.OperatingPoint(
@@ -573,6 +587,32 @@ CASES: dict[str, Case] = {
     ),
     "carbon.training_share": Case(
         carbon.training_share, (floats(5e5, 1e13, 1e6),), (floats(0.0, 1e13, 0.0),)
+    ),
+    "carbon.daily_factor": Case(
+        carbon.daily_factor,
+        ((jnp.asarray([1.0, 3.0, 2.0]), jnp.asarray([1.2, 0.7, 1.1])),),
+        ((jnp.asarray([0.0, 3.0, 0.0]), jnp.asarray([1.0, 1.0, 1.0])),),
+    ),
+    "fleet.request_energy": Case(
+        fleet.request_energy,
+        ((FLEET, POINT, H100, SINGLE, EFFICIENCY, SITE),),
+        ((changed(FLEET, waiting=0.0), POINT, H100, SINGLE, EFFICIENCY, SITE),),
+    ),
+    "fleet.request": Case(
+        fleet.request,
+        ((FLEET, POINT, H100, SINGLE, EFFICIENCY, SITE, AROUND, *floats(40.0)),),
+        (
+            (
+                changed(FLEET, waiting=0.0),
+                POINT,
+                H100,
+                SINGLE,
+                EFFICIENCY,
+                changed(SITE, carbon_intensity=0.0),
+                changed(AROUND, making=0.0, sent=0.0, trained=0.0),
+                *floats(0.0),
+            ),
+        ),
     ),
     "carbon.water": Case(
         carbon.water,

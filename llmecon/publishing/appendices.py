@@ -25,7 +25,14 @@ _LAYERS = {
         "loadtest",
         "crosscheck",
     ),
-    "Money and carbon": ("economics", "carbon"),
+    "Money and carbon": (
+        "economics",
+        "embodied",
+        "carbon",
+        "inventory",
+        "fleet",
+        "footprints",
+    ),
     "Measurements, calibration, validation": (
         "measurements",
         "training_measurements",

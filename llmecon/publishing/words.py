@@ -64,6 +64,16 @@ def percent(x: float) -> str:
     return f"{number(100 * x, 3 if abs(x) > 0.985 else 2)}%"
 
 
+def signed_percent(x: float) -> str:
+    """A change as a percentage with its sign: `+4.2%`, `−12%`.
+
+    Args:
+        x: Change relative to what was before.
+    """
+    text = percent(x)
+    return text if x < 0 or text == "0%" else f"+{text}"
+
+
 def duration(seconds: float) -> str:
     """A length of time in the largest unit that fits: `35 ms`, `1.2 s`, `5.1 hours`, `12 days`.
 

@@ -73,6 +73,13 @@ def test_percent(x, said):
 
 
 @pytest.mark.parametrize(
+    ("x", "said"), [(0.042, "+4.2%"), (-0.12, "−12%"), (0, "0%"), (2.0, "+200%")]
+)
+def test_signed_percent(x, said):
+    assert words.signed_percent(x) == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [
         (0, "0 s"),

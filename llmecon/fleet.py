@@ -1,0 +1,165 @@
+"""A fleet that answers requests all day: its energy, footprint and water per request."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from llmecon.carbon import (
+    EndDevice,
+    Footprint,
+    footprint,
+    network_carbon,
+    reader_carbon,
+    training_share,
+)
+from llmecon.embodied import amortised
+from llmecon.energy import Energy, device_power, energy_of
+from llmecon.serving import OperatingPoint
+from llmecon.specs import XPU, Deployment, Efficiency, Number, Site, number
+
+Scalar = Float[Array, "..."]
+
+
+class Fleet(eqx.Module):
+    """Instances that answer a steady load.
+
+    Attributes:
+        rate: requests answered by all, per second.
+        active: instances that share the load.
+        waiting: further instances that stand ready without work.
+    """
+
+    rate: Number = number()
+    active: Number = number()
+    waiting: Number = number(default=0.0)
+
+
+class Surroundings(eqx.Module):
+    """What a request bears besides the electricity of the data centre.
+
+    Attributes:
+        reader: the reader's device.
+        making: a device and its share of the server, kg CO2e.
+        building: a device's share of the data centre's construction, kg CO2e.
+        lifetime: after which both are written off, s.
+        sent: bytes that travel for one request.
+        network_energy: J per byte.
+        reader_intensity: of the electricity of the reader and the network, kg CO2e/J.
+        trained: training of the model, kg CO2e.
+        lifetime_requests: that the model answers before it is replaced.
+    """
+
+    reader: EndDevice
+    making: Number = number()
+    building: Number = number()
+    lifetime: Number = number()
+    sent: Number = number()
+    network_energy: Number = number()
+    reader_intensity: Number = number()
+    trained: Number = number()
+    lifetime_requests: Number = number()
+
+
+class Request(NamedTuple):
+    """What one request takes.
+
+    Attributes:
+        energy: of the data centre, J.
+        footprint: kg CO2e.
+    """
+
+    energy: Energy
+    footprint: Footprint
+
+
+def request_energy(
+    fleet: Fleet,
+    point: OperatingPoint,
+    xpu: XPU,
+    deployment: Deployment,
+    efficiency: Efficiency,
+    site: Site,
+) -> Energy:
+    """Energy of one request: all that the fleet draws, over the requests it answers.
+
+    Args:
+        fleet: how many instances answer how much.
+        point: what an active instance does.
+        xpu: the accelerator.
+        deployment: the layout of an instance.
+        efficiency: its power shares and host power.
+        site: its PUE.
+
+    Returns:
+        Joules by boundary; waiting instances, and active ones without work, are idle.
+    """
+    zero = jnp.zeros_like(point.power)
+    idle_power = device_power(xpu, efficiency, zero, zero, zero)
+    host_power = efficiency.host_power * xpu.tdp
+    each = deployment.xpus / fleet.rate
+    active = energy_of(
+        fleet.active * each,
+        point.power,
+        host_power,
+        site,
+        point.busy,
+        jnp.minimum(idle_power, point.power),
+    )
+    waiting = energy_of(fleet.waiting * each, idle_power, host_power, site, 0.0, idle_power)
+    return Energy(
+        device=active.device,
+        host=active.host,
+        facility=active.facility + waiting.facility,
+        idle=active.idle + waiting.idle,
+    )
+
+
+def request(
+    fleet: Fleet,
+    point: OperatingPoint,
+    xpu: XPU,
+    deployment: Deployment,
+    efficiency: Efficiency,
+    site: Site,
+    around: Surroundings,
+    reader_seconds: Scalar,
+    basis: str = "location",
+) -> Request:
+    """Energy and footprint of one request.
+
+    Args:
+        fleet: how many instances answer how much.
+        point: what an active instance does.
+        xpu: the accelerator.
+        deployment: the layout of an instance.
+        efficiency: its power shares and host power.
+        site: where the fleet stands.
+        around: what a request bears besides.
+        reader_seconds: for which the reader's device is used.
+        basis: whose electricity is counted: location, market or marginal.
+
+    Returns:
+        Joules and kg CO2e by boundary. Hardware is spread over calendar time, so that devices
+        that wait are borne by the requests that others answer.
+
+    Raises:
+        InputError: no such basis.
+    """
+    used = request_energy(fleet, point, xpu, deployment, efficiency, site)
+    device_seconds = (fleet.active + fleet.waiting) * deployment.xpus / fleet.rate
+    always = jnp.ones(())
+    return Request(
+        energy=used,
+        footprint=footprint(
+            used,
+            site,
+            basis=basis,
+            making=amortised(around.making, device_seconds, around.lifetime, always),
+            building=amortised(around.building, device_seconds, around.lifetime, always),
+            network=network_carbon(around.sent, around.network_energy, around.reader_intensity),
+            reader=reader_carbon(around.reader, reader_seconds, around.reader_intensity),
+            training=training_share(around.trained, around.lifetime_requests, always),
+        ),
+    )

@@ -1,0 +1,84 @@
+"""A fleet's energy per request: conservation, idle servers, and what a request bears besides."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import pytest
+
+from llmecon import carbon, catalog, energy, fleet, serving
+from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR
+from tests.problems import CHAT, DENSE, EFFICIENCY, SINGLE, SITE, changed, floats
+
+H100 = catalog.xpu("h100-sxm")
+SERVICE = eqx.filter_jit(serving.serve)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(2.0))
+AROUND = fleet.Surroundings(
+    reader=carbon.EndDevice(power=1.0, making=50.0, lifetime=1.6e7),
+    making=900.0,
+    building=100.0,
+    lifetime=5 * SECONDS_PER_YEAR,
+    sent=50e3,
+    network_energy=1e-4,
+    reader_intensity=0.4 / JOULES_PER_KWH,
+    trained=1e6,
+    lifetime_requests=1e9,
+)
+
+
+def spent(of: fleet.Fleet) -> energy.Energy:
+    return fleet.request_energy(of, SERVICE.point, H100, SINGLE, EFFICIENCY, SITE)
+
+
+def test_requests_bear_all_that_the_meter_shows() -> None:
+    """Three instances that answer 6 requests a second, and two that wait."""
+    found = spent(fleet.Fleet(6.0, 3.0, 2.0))
+    host = EFFICIENCY.host_power * H100.tdp
+    idle = energy.device_power(H100, EFFICIENCY, *floats(0.0, 0.0, 0.0))
+    watts = SITE.pue * (3 * (SERVICE.point.power + host) + 2 * (idle + host))
+    assert 6 * found.total == pytest.approx(float(watts), rel=1e-9)
+    assert found.facility == pytest.approx(float((SITE.pue - 1) * found.servers), rel=1e-9)
+
+
+def test_waiting_instances_are_idle_and_nothing_else() -> None:
+    without, beside = spent(fleet.Fleet(6.0, 3.0)), spent(fleet.Fleet(6.0, 3.0, 2.0))
+    assert beside.device == without.device
+    assert beside.host == without.host
+    assert beside.idle > without.idle >= 0
+
+
+def test_a_packed_fleet_draws_less_than_a_spread_one() -> None:
+    """The same load on the same machines: full ones beside idle ones, or all half empty."""
+    rate = float(serving.capacity(DENSE, H100, SINGLE, CHAT, EFFICIENCY, TARGET).rate)
+    load = 0.4 * rate * 10
+    full = serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(rate)).point
+    part = serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(0.4 * rate)).point
+    given = (H100, SINGLE, EFFICIENCY, SITE)
+    packed = fleet.request_energy(fleet.Fleet(load, 4.0, 6.0), full, *given)
+    spread = fleet.request_energy(fleet.Fleet(load, 10.0), part, *given)
+    assert packed.total < spread.total
+    assert packed.idle > spread.idle
+
+
+TARGET = catalog.latency_target("mlperf-llama-3.1-8b-server")
+
+
+def test_hardware_is_borne_by_calendar_time() -> None:
+    """Devices of 1,000 kg that last five years: a year of them is a fifth, whoever waits."""
+    used = fleet.request(
+        fleet.Fleet(6.0, 3.0, 2.0), SERVICE.point, H100, SINGLE, EFFICIENCY, SITE, AROUND,
+        jnp.asarray(40.0),
+    )  # fmt: skip
+    yearly = 6 * SECONDS_PER_YEAR * (used.footprint.making + used.footprint.building)
+    assert yearly == pytest.approx(5 * 1000 / 5, rel=1e-9)
+    assert used.footprint.training == pytest.approx(1e-3)
+    assert used.footprint.network == pytest.approx(5 * 0.4 / JOULES_PER_KWH)
+    assert used.footprint.reader == pytest.approx(40 * (0.4 / JOULES_PER_KWH + 50 / 1.6e7))
+
+
+def test_shares_lie_between_nothing_and_all() -> None:
+    found = fleet.request(
+        fleet.Fleet(6.0, 3.0, 2.0), SERVICE.point, H100, SINGLE, EFFICIENCY,
+        changed(SITE, carbon_intensity=0.0), AROUND, jnp.asarray(40.0),
+    ).footprint  # fmt: skip
+    assert found.electricity == 0.0
+    shares = [float(part / found.total) for part in vars(found).values()]
+    assert all(0.0 <= share <= 1.0 for share in shares)
+    assert sum(shares) == pytest.approx(1.0)
