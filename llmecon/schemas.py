@@ -796,10 +796,238 @@ class Peers(Sourced):
     rows: float = _published(ge=1)
 
 
+class MeasuredEdge(Sourced):
+    """Measured speed of single requests on devices outside data centres, and on their rivals."""
+
+    id: str = _key()
+    label: str = _text()
+    xpu: str = _remark(str_matches=SLUG)
+    devices: int = _number(ge=1, le=1024)
+    model: str = _remark(str_matches=SLUG)
+    quantisation: str = _reference()
+    bits_per_weight: float = _published(ge=1, le=32)
+    phase: str = _text(isin=["prefill", "decode"])
+    tokens: int = _number(ge=1, le=10_000_000)
+    tokens_per_s: float = _number(gt=0, le=1_000_000)
+    batch: int = _number(ge=1, le=1_000_000)
+    engine: str = _remark(str_matches=SLUG)
+
+
+class EdgeDevices(Sourced):
+    """Published speed, power and throttling of models on phones, laptops and small boards."""
+
+    id: str = _key()
+    name: str = _text()
+    kind: str = _text(isin=["phone", "laptop", "single-board", "module"])
+    xpu: str = _remark(str_matches=SLUG)
+    model_label: str = _text()
+    parameters_b: float = _number(gt=0, le=1000)
+    bits_per_weight: float = _published(ge=1, le=32)
+    prefill_tokens_per_s: float = _published(gt=0, le=1_000_000)
+    decode_tokens_per_s: float = _published(gt=0, le=100_000)
+    power_w: float = _published(gt=0, le=1000)
+    sustained_share: float = _published(gt=0, le=1)
+    processor: str = _text(isin=["cpu", "gpu", "npu"])
+
+
+class RouterPairs(Sourced):
+    """A strong and a weak model on one benchmark, and where known how often each is right."""
+
+    id: str = _key()
+    benchmark: str = _reference()
+    strong: str = _reference()
+    weak: str = _reference()
+    questions: int = _number(ge=1)
+    both: float = _published(ge=0)
+    only_strong: float = _published(ge=0)
+    only_weak: float = _published(ge=0)
+    neither: float = _published(ge=0)
+    quality_weak: float = _published(ge=0, le=100)
+    quality_strong: float = _published(ge=0, le=100)
+
+    @pa.dataframe_check(name="the four outcomes together, adding up to the questions")
+    @classmethod
+    def _outcomes(cls, frame: pd.DataFrame) -> pd.Series:
+        outcomes = frame[["both", "only_strong", "only_weak", "neither"]]
+        total = outcomes.sum(axis=1, skipna=False)
+        return outcomes.isna().all(axis=1) | (total == frame["questions"])
+
+    @pa.dataframe_check(name="the strong model is better")
+    @classmethod
+    def _better(cls, frame: pd.DataFrame) -> pd.Series:
+        weak, strong = frame["quality_weak"], frame["quality_strong"]
+        return (weak.isna() & strong.isna()) | (weak < strong)
+
+
+class Routers(Sourced):
+    """Points of routers between two models: requests to the strong one, quality recovered."""
+
+    id: str = _key()
+    pair: str = _reference()
+    router: str = _reference()
+    training: str = _remark(str_matches=SLUG)
+    strong_share: float = _number(ge=0, le=1)
+    recovered: float = _number(ge=0, le=2)
+    mean_recovered: float = _published(ge=0, le=2)
+
+
+class Drafting(Sourced):
+    """Published speed-ups of drafting tokens ahead, near the target model and far from it."""
+
+    id: str = _key()
+    setting: str = _text()
+    method: str = _reference()
+    draft_model: str = _remark()
+    target_model: str = _remark()
+    draft_tokens: float = _published(ge=1, le=1000)
+    draft_cost: float = _published(ge=0, le=1)
+    acceptance_low: float = _published(ge=0, le=1)
+    acceptance_high: float = _published(ge=0, le=1)
+    tokens_per_step: float = _published(ge=1, le=1000)
+    baseline: str = _text(isin=["autoregressive", "speculative", "edge-cloud", "server-only"])
+    speed_up: float = _published(gt=0, le=100)
+    latency_change: float = _published(gt=-1, le=10)
+    throughput_factor: float = _published(gt=0, le=100)
+    cost_factor: float = _published(gt=0, le=100)
+    remote: int = _number(isin=[0, 1])
+    year: int = _number(ge=2018, le=2040)
+
+    @pa.dataframe_check(name="acceptance_low at most acceptance_high, or neither")
+    @classmethod
+    def _acceptance(cls, frame: pd.DataFrame) -> pd.Series:
+        low, high = frame["acceptance_low"], frame["acceptance_high"]
+        return (low.isna() & high.isna()) | (low <= high)
+
+    @pa.dataframe_check(name="at least one gain")
+    @classmethod
+    def _gain(cls, frame: pd.DataFrame) -> pd.Series:
+        gains = ["speed_up", "latency_change", "throughput_factor", "cost_factor"]
+        return frame[gains].notna().any(axis=1)
+
+
+class NetworkPaths(Sourced):
+    """Round trips and energy per byte between a user and a model; segments add up."""
+
+    id: str = _key()
+    name: str = _text()
+    segment: str = _text(isin=["access", "backbone"])
+    round_trip_low_s: float = _number(ge=0, le=10)
+    round_trip_high_s: float = _number(gt=0, le=10)
+    kwh_per_gb_low: float = _published(ge=0, le=100)
+    kwh_per_gb_high: float = _published(ge=0, le=100)
+
+    @pa.dataframe_check(name="low at most high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        low, high = frame["kwh_per_gb_low"], frame["kwh_per_gb_high"]
+        energy = (low.isna() & high.isna()) | (low <= high)
+        return energy & (frame["round_trip_low_s"] <= frame["round_trip_high_s"])
+
+
+class Payloads(Sourced):
+    """How many bytes a token is on the wire."""
+
+    id: str = _key()
+    name: str = _text()
+    bytes_per_token_low: float = _number(gt=0)
+    bytes_per_token_high: float = _number(gt=0)
+
+    @pa.dataframe_check(name="low at most high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["bytes_per_token_low"] <= frame["bytes_per_token_high"]
+
+
+class Scenarios(Sourced):
+    """Ranges of yearly growth factors, past and to come; `draw` marks those to draw from."""
+
+    id: str = _key()
+    name: str = _text()
+    quantity: str = _text(
+        isin=[
+            "demand-energy",
+            "demand-tokens",
+            "device-memory-bandwidth",
+            "electricity-price",
+            "grid-intensity",
+            "hardware-efficiency",
+            "hardware-price-performance",
+            "memory-bandwidth",
+            "memory-bandwidth-efficiency",
+            "model-size",
+            "token-price",
+            "training-compute",
+        ]
+    )
+    region: str = _reference()
+    low_per_year: float = _number(gt=0, le=100)
+    mid_per_year: float = _number(gt=0, le=100)
+    high_per_year: float = _number(gt=0, le=100)
+    coverage: float = _published(gt=0, lt=1)
+    basis: str = _text(isin=["observed", "projected", "judged"])
+    period_start: int = _number(ge=1990, le=2040)
+    period_end: int = _number(ge=1990, le=2040)
+    start_year: int = _number(ge=1990, le=2040)
+    end_year: int = _number(ge=1990, le=2040)
+    draw: int = _number(isin=[0, 1])
+
+    @pa.dataframe_check(name="low < mid < high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        low, mid, high = (frame[f"{end}_per_year"] for end in ("low", "mid", "high"))
+        return (low < mid) & (mid < high)
+
+    @pa.dataframe_check(name="periods that end after they start")
+    @classmethod
+    def _periods(cls, frame: pd.DataFrame) -> pd.Series:
+        covered = frame["period_start"] < frame["period_end"]
+        return covered & (frame["start_year"] <= frame["end_year"])
+
+    @pa.dataframe_check(name="at most one row to draw from for a quantity and region")
+    @classmethod
+    def _drawn(cls, frame: pd.DataFrame) -> pd.Series:
+        rivals = frame.groupby(["quantity", "region"])["draw"].transform("sum")
+        return (frame["draw"] == 0) | (rivals == 1)
+
+
+class ScenarioLevels(Sourced):
+    """Published levels by case, region and year, observed and projected."""
+
+    scenario: str = _reference()
+    region: str = _reference()
+    year: int = _number(ge=1990, le=2040)
+    quantity: str = _text(
+        isin=[
+            "carbon-per-prompt",
+            "data-centre-electricity",
+            "device-memory-bandwidth",
+            "electricity-price",
+            "energy-per-prompt",
+            "grid-intensity",
+            "tokens",
+        ]
+    )
+    value: float = _number(gt=0)
+    unit: str = _text()
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["scenario", "region", "year", "quantity"]
+
+    @pa.dataframe_check(name="one unit a quantity, but for CO2 and CO2e")
+    @classmethod
+    def _units(cls, frame: pd.DataFrame) -> pd.Series:
+        units = frame["unit"].str.replace("CO2e", "CO2")
+        return units.groupby(frame["quantity"]).transform("nunique") == 1
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "api_discounts": APIDiscounts,
     "api_prices": APIPrices,
     "carbon_splits": CarbonSplits,
+    "drafting": Drafting,
+    "edge_devices": EdgeDevices,
     "efficiencies": Efficiencies,
     "efficiency_draws": EfficiencyDraws,
     "efficiency_effects": EfficiencyEffects,
@@ -815,6 +1043,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "image_tokens": ImageTokens,
     "latency_targets": LatencyTargets,
     "matmul_rates": MatmulRates,
+    "measured_edge": MeasuredEdge,
     "measured_offline": MeasuredOffline,
     "measured_serving": MeasuredServing,
     "measured_training_carbon": MeasuredTrainingCarbon,
@@ -822,10 +1051,16 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "measured_training_steps": MeasuredTrainingSteps,
     "models": Models,
     "network_energy": NetworkEnergy,
+    "network_paths": NetworkPaths,
+    "payloads": Payloads,
     "peers": Peers,
     "quality": Quality,
     "reading_speeds": ReadingSpeeds,
     "rental_prices": RentalPrices,
+    "router_pairs": RouterPairs,
+    "routers": Routers,
+    "scenario_levels": ScenarioLevels,
+    "scenarios": Scenarios,
     "servers": Servers,
     "serving_days": ServingDays,
     "training_posterior": TrainingPosterior,
@@ -836,6 +1071,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
 }
 
 FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
+    ("edge_devices", "xpu"): ("xpus", "id"),
     ("electricity_prices", "grid"): ("grid", "id"),
     ("embodied_memory", "product"): ("embodied_products", "id"),
     ("embodied_products", "xpu"): ("xpus", "id"),
@@ -843,6 +1079,8 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("hourly_carbon", "grid"): ("grid", "id"),
     ("hourly_carbon", "zone"): ("grid", "id"),
     ("matmul_rates", "xpu"): ("xpus", "id"),
+    ("measured_edge", "model"): ("models", "id"),
+    ("measured_edge", "xpu"): ("xpus", "id"),
     ("measured_offline", "model"): ("models", "id"),
     ("measured_offline", "xpu"): ("xpus", "id"),
     ("measured_serving", "model"): ("models", "id"),
@@ -854,6 +1092,8 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("measured_training_steps", "model"): ("models", "id"),
     ("measured_training_steps", "xpu"): ("xpus", "id"),
     ("rental_prices", "xpu"): ("xpus", "id"),
+    ("routers", "pair"): ("router_pairs", "id"),
+    ("scenarios", "region"): ("grid", "id"),
     ("servers", "xpu"): ("xpus", "id"),
     ("water", "grid"): ("grid", "id"),
     ("xpu_prices", "xpu"): ("xpus", "id"),
