@@ -181,6 +181,26 @@ def validate_file(kind: str, file: Path, as_json: bool) -> None:
         click.echo(f"  {row}: {reason}")
 
 
+@cli.command("footprints")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare_footprints(as_json: bool) -> None:
+    """Recompute published carbon footprints and their parts."""
+    from llmecon import footprints
+
+    found = footprints.table(footprints.everything())
+    if as_json:
+        click.echo(found.to_json(orient="records", indent=2))
+        return
+    width = max(map(len, found["case"]))
+    click.echo(f"{'':<{width}} {'part':<28} {'published':>10} {'computed':>10} {'ratio':>6}")
+    for of in found.to_dict("records"):
+        click.echo(
+            f"{of['case']:<{width}} {of['part']:<28} {of['published']:>10.4g} "
+            f"{of['computed']:>10.4g} {of['ratio']:>6.2f} {of['unit']}"
+            f"{' (circular)' if of['circular'] else ''}"
+        )
+
+
 @cli.command("predict")
 @click.argument("kind", type=_KINDS)
 @click.argument("file", type=click.Path(path_type=Path))

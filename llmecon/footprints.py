@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import catalog, training_measurements
+from llmecon.carbon import operational_carbon, water
 from llmecon.embodied import amortised, manufacture
 from llmecon.energy import Energy, device_power, energy_of
 from llmecon.inventory import RECIPE_PRODUCT, materials, recipe
@@ -62,6 +63,53 @@ def table(comparisons: list[Comparison]) -> pd.DataFrame:
     return frame.assign(ratio=frame["computed"] / frame["published"])
 
 
+def gemini() -> list[Comparison]:
+    """A median prompt of Gemini: what follows from its energy by part.
+
+    Its overhead, water and carbon were computed by its authors from factors of Google's fleet, as
+    they are here, so all of this is circular: it holds the arithmetic and the boundaries.
+
+    Returns:
+        Energy of the facility and in all, water on site, market-based carbon [GeminiEnergy2025].
+    """
+    energies = _split("gemini-prompt-energy")
+    joules = {part: row["value"] * SECONDS_PER_HOUR for part, row in energies.items()}
+    site = catalog.site("wor", facility="google-fleet")
+    servers = joules["accelerators"] + joules["host"] + joules["idle"]
+    used = Energy(
+        device=jnp.asarray(joules["accelerators"]),
+        host=jnp.asarray(joules["host"]),
+        facility=(site.pue - 1.0) * servers,
+        idle=joules["idle"],
+    )
+    emitted = operational_carbon(used, site, "market")
+    rows = (
+        ("facility", energies["facility"], used.facility / SECONDS_PER_HOUR, "PUE"),
+        ("energy", energies["total"], used.total / SECONDS_PER_HOUR, "PUE"),
+        ("water", _split("gemini-prompt-water")["total"], 1e3 * water(used, site).on_site, "WUE"),
+        (
+            "electricity",
+            _split("gemini-prompt-carbon")["electricity"],
+            1e3 * emitted,
+            "market-based intensity",
+        ),
+    )
+    return [
+        Comparison(
+            case="Gemini, median prompt",
+            part=part,
+            published=float(row["value"]),
+            computed=float(value),
+            unit=str(row["unit"]),
+            how=f"published energy by part and the fleet's {factor}",
+            circular=True,
+            source=str(row["source"]),
+            checked=bool(row["checked"]),
+        )
+        for part, row, value, factor in rows
+    ]
+
+
 def bloom() -> list[Comparison]:
     """The training of BLOOM: energy in use, energy of servers that wait, and making the servers.
 
@@ -69,8 +117,7 @@ def bloom() -> list[Comparison]:
         Three parts [Luccioni2023].
     """
     run = _row("measured_training_carbon", "id", "bloom-176b")
-    splits = catalog.table("carbon_splits")
-    published = splits[splits["case"] == "bloom-training-carbon"].set_index("part").T
+    published = _split("bloom-training-carbon")
     seconds = run["device_hours"] * SECONDS_PER_HOUR
     per_joule = run["g_co2e_per_kwh"] / 1e6 / JOULES_PER_KWH  # tonnes
     accelerator = catalog.xpu(run["xpu"])
@@ -236,6 +283,17 @@ def _trained(rows: pd.DataFrame) -> pd.DataFrame:
 def _row(name: str, column: str, key: str) -> pd.Series:
     frame = catalog.table(name)
     return frame[frame[column] == key].iloc[0]
+
+
+def _split(case: str) -> dict[str, pd.Series]:
+    """A published split, by part."""
+    splits = catalog.table("carbon_splits")
+    return {str(row["part"]): row for _, row in splits[splits["case"] == case].iterrows()}
+
+
+def everything() -> list[Comparison]:
+    """All of these comparisons."""
+    return [*gemini(), *bloom(), *devices(), *metered_training()]
 
 
 def _made(product: str) -> float:

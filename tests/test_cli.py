@@ -48,6 +48,16 @@ def test_list_shows_tables_and_ids(capsys):
     assert "h100-sxm" in capsys.readouterr().out
 
 
+def test_published_footprints_are_recomputed(capsys):
+    assert call("footprints", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {of["case"] for of in found} >= {"Gemini, median prompt", "BLOOM, training"}
+    for of in found:
+        assert of["ratio"] == pytest.approx(of["computed"] / of["published"], rel=1e-6)
+    assert call("footprints") == 0
+    assert "(circular)" in capsys.readouterr().out
+
+
 BAD_PARAMETERS = [
     # name, value, what the line must say
     ("xpu", "h100-sxn", ["xpu:", "h100-sxm", "llmecon list xpus"]),
