@@ -47,6 +47,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from llmecon.drafting import tokens_per_round
 from llmecon.energy import device_power
 from llmecon.errors import InputError
 from llmecon.numerics import Solver, solve_increasing
@@ -163,10 +164,7 @@ def tokens_per_step(deployment: Deployment) -> Scalar:
     Returns:
         (1 - a**(g+1)) / (1 - a) [Leviathan2022]; 1 without drafts, g + 1 if all are accepted.
     """
-    a, g = deployment.acceptance, deployment.draft_tokens
-    safe = jnp.clip(a, 1e-9, 1.0 - 1e-9)
-    series = (1.0 - safe ** (g + 1.0)) / (1.0 - safe)
-    return jnp.where(a < 1.0, series, g + 1.0)
+    return tokens_per_round(deployment.acceptance, deployment.draft_tokens)
 
 
 def largest_batch(

@@ -13,6 +13,7 @@ import pytest
 
 from llmecon import (
     carbon,
+    drafting,
     economics,
     embodied,
     energy,
@@ -23,6 +24,7 @@ from llmecon import (
     planning,
     queueing,
     roofline,
+    routing,
     serving,
     training,
 )
@@ -67,6 +69,8 @@ MODULES: tuple[ModuleType, ...] = (
     embodied,
     carbon,
     fleet,
+    routing,
+    drafting,
 )
 
 # Public functions without a case of their own, and why.
@@ -76,6 +80,7 @@ EXCEPTIONS = {
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
+    "routing.fitted_skill": "a fit to published points, used before any model",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
 }
 
@@ -95,6 +100,8 @@ AROUND = fleet.Surroundings(
     trained=1e6,
     lifetime_requests=1e9,
 )
+QUESTIONS = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
+DRAFT = drafting.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
 RECIPE = embodied.Recipe(logic=1.9, memory=8e-10, thermal=0.04, rest=25.0)
 ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
 POINT = serving.OperatingPoint(
@@ -613,6 +620,45 @@ CASES: dict[str, Case] = {
                 *floats(0.0),
             ),
         ),
+    ),
+    "routing.route": Case(
+        routing.route,
+        ((*floats(0.4, 0.9), QUESTIONS),),
+        ((*floats(0.0, 0.0), changed(QUESTIONS, losses=0.0)), (*floats(40.0, 3.0), QUESTIONS)),
+    ),
+    "routing.recovered": Case(
+        routing.recovered,
+        ((*floats(0.3, 0.9), QUESTIONS),),
+        ((*floats(0.5, 0.0), QUESTIONS),),
+        eager=False,
+    ),
+    "routing.share_for": Case(
+        routing.share_for,
+        ((*floats(0.8, 0.9), QUESTIONS),),
+        ((*floats(0.5, 0.9), QUESTIONS), (*floats(0.99, 0.0), QUESTIONS)),
+        eager=False,
+    ),
+    "routing.oracle": Case(routing.oracle, ((QUESTIONS,),), ((changed(QUESTIONS, losses=0.0),),)),
+    "routing.quality": Case(
+        routing.quality, ((*floats(0.7), QUESTIONS),), ((*floats(0.0), QUESTIONS),)
+    ),
+    "drafting.tokens_per_round": Case(
+        drafting.tokens_per_round, (floats(0.7, 4.0),), (floats(0.0, 0.0), floats(1.0, 4.0))
+    ),
+    "drafting.seconds_per_token": Case(
+        drafting.seconds_per_token, ((DRAFT, *floats(4.0)),), ((DRAFT, *floats(0.0)),)
+    ),
+    "drafting.best_length": Case(
+        drafting.best_length,
+        ((DRAFT,),),
+        ((changed(DRAFT, acceptance=0.01),), (changed(DRAFT, seconds=0.0),)),
+        eager=False,
+    ),
+    "drafting.acceptance_to_pay": Case(
+        drafting.acceptance_to_pay,
+        ((DRAFT, *floats(4.0, 0.05)),),
+        ((changed(DRAFT, round_trip=2.0), *floats(4.0, 0.05)),),
+        eager=False,
     ),
     "carbon.water": Case(
         carbon.water,

@@ -99,6 +99,8 @@ FLOORS = (
     "pooling",
     "catalog",
     "numerics",
+    "drafting",
+    "routing",
     "fitting",
     "roofline",
     "energy",

@@ -33,6 +33,7 @@ _LAYERS = {
         "fleet",
         "footprints",
     ),
+    "Several models together": ("routing", "drafting"),
     "Measurements, calibration, validation": (
         "measurements",
         "training_measurements",
