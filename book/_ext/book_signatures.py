@@ -10,6 +10,11 @@ from sphinx.application import Sphinx
 
 # What autodoc writes for a number, or an array of numbers, whatever its leading dimensions.
 _SCALAR = re.compile(r"~?(?:jaxtyping\.)?Float\[(?:~?[\w.]*Array|[^\[\]]*), '\.\.\.'\]")
+# What a field takes that it makes a number of.
+_NUMBER = re.compile(
+    r"[~\w.]*\bArray \| [~\w.]*\bndarray \| [~\w.]*\bbool \| [~\w.]*\bnumber "
+    r"\| bool \| int \| float \| complex"
+)
 _SHAPED = re.compile(r"~?(?:jaxtyping\.(?=\w+\[)|jaxlib\.[\w.]+\.(?=Array\b))")
 
 _SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
@@ -68,7 +73,7 @@ def readable(text: str | None) -> str | None:
     """A signature, or the type of a result, without what a reader needn't know."""
     if text is None:
         return None
-    return _SHAPED.sub("", _SCALAR.sub("Scalar", text))
+    return _SHAPED.sub("", _SCALAR.sub("Scalar", _NUMBER.sub("Number", text)))
 
 
 def setup(app: Sphinx) -> None:

@@ -17,6 +17,11 @@ def test_parameters_are_lines_of_the_signature_and_no_definitions():
         ("(x: ~jaxtyping.Float[jaxlib._jax.Array, '...']) -> LLM", "(x: Scalar) -> LLM"),
         ("~jaxtyping.Float[~jaxlib._jax.Array, 'n']", "Float[Array, 'n']"),
         ("(name: str, n: int = 3) -> None", "(name: str, n: int = 3) -> None"),
+        (
+            "(pue: ~jax.Array | ~numpy.ndarray | ~numpy.bool | ~numpy.number "
+            "| bool | int | float | complex, of: ~jax.Array | None)",
+            "(pue: Number, of: ~jax.Array | None)",
+        ),
         (None, None),
     ],
 )
