@@ -126,7 +126,7 @@ def bloom() -> list[Comparison]:
     waiting = device_power(accelerator, efficiency, zero, zero, zero)
     host = efficiency.host_power * accelerator.tdp
     each = _made("a100-bloom") + _made("hpe-apollo-6500-without-gpus") / 8
-    lifetime = catalog.row("embodied_products", "a100-bloom")["lifetime_years"] * SECONDS_PER_YEAR
+    years = catalog.row("embodied_products", "a100-bloom")["lifetime_years"]
     computed = {
         "dynamic": (
             seconds * accelerator.tdp * per_joule,
@@ -142,11 +142,11 @@ def bloom() -> list[Comparison]:
             amortised(
                 jnp.asarray(each),
                 jnp.asarray(seconds),
-                jnp.asarray(lifetime),
+                jnp.asarray(years * SECONDS_PER_YEAR),
                 jnp.asarray(BLOOM_USED),
             )
             / 1000.0,
-            "the authors' footprints of parts, spread over six years of 85% use",
+            f"the authors' footprints of parts over {years:g} years of {BLOOM_USED:.0%} use",
             True,
         ),
     }
