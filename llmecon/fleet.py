@@ -1,5 +1,6 @@
 """A fleet that answers requests all day: its energy, footprint and water per request."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -16,7 +17,8 @@ from llmecon.carbon import (
 )
 from llmecon.embodied import amortised
 from llmecon.energy import Energy, device_power, energy_of
-from llmecon.serving import OperatingPoint
+from llmecon.errors import InputError
+from llmecon.serving import Capacity, OperatingPoint, Service
 from llmecon.specs import XPU, Deployment, Efficiency, Number, Site, number
 
 Scalar = Float[Array, "..."]
@@ -34,6 +36,10 @@ class Fleet(eqx.Module):
     rate: Number = number()
     active: Number = number()
     waiting: Number = number(default=0.0)
+
+
+ROUTINGS = ("spread", "packed")
+"""How instances share a load: all of them evenly, or as few as it takes, the rest standing by."""
 
 
 class Surroundings(eqx.Module):
@@ -72,6 +78,36 @@ class Request(NamedTuple):
 
     energy: Energy
     footprint: Footprint
+
+
+def dispatch(
+    routing: str,
+    load: Scalar,
+    instances: Scalar,
+    full: Capacity,
+    serve: Callable[[Scalar], Service],
+) -> tuple[Fleet, Service]:
+    """Which instances answer some load, and what one of these does.
+
+    Args:
+        routing: spread (each has its part of the load) or packed (as few as possible are full).
+        load: requests per second of all.
+        instances: that there are.
+        full: an instance at the most that its limits on latency allow.
+        serve: the service of an instance that receives so many requests per second.
+
+    Returns:
+        The fleet, and the service of an active instance.
+
+    Raises:
+        InputError: no such routing.
+    """
+    if routing not in ROUTINGS:
+        raise InputError(f"routing: {routing!r} is not known; use one of {', '.join(ROUTINGS)}")
+    if routing == "spread":
+        return Fleet(load, instances), serve(load / instances)
+    active = jnp.minimum(load / full.rate, instances)
+    return Fleet(load, active, instances - active), full.service
 
 
 def request_energy(

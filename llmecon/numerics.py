@@ -182,6 +182,21 @@ def _next_share(
     return jnp.where(safe, jnp.clip(parabola, least, 1.0 - least), 0.5)
 
 
+def whole(count: Scalar) -> Scalar:
+    """The next whole number, with the gradient of the count itself.
+
+    A bill is paid for whole machines, but what makes it grow is asked of the count that they
+    stand for, whose staircase has no slope.
+
+    Args:
+        count: 0 or more.
+
+    Returns:
+        The count rounded up, but for rounding errors just above a whole number.
+    """
+    return count + jax.lax.stop_gradient(jnp.ceil(count - 1e-9) - count)
+
+
 def elasticity(function: Callable[..., Scalar], *arguments: Any) -> tuple[Any, ...]:
     """By how many percent a result changes when an input changes by one percent.
 

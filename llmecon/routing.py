@@ -142,6 +142,104 @@ def share_for(wanted: Scalar, skill: Scalar, pair: Pair) -> Scalar:
     return route(shift - found, skill, pair).strong_share
 
 
+class Chain(eqx.Module):
+    """Three models from weak to strong: on a device, near it, and far away.
+
+    Attributes:
+        weak: quality of the first, share answered rightly.
+        gains: share that the second answers rightly and the first doesn't.
+        further_gains: share that the third answers rightly and the second doesn't.
+        losses: share that the first answers rightly and the second doesn't.
+        further_losses: share that the second answers rightly and the third doesn't.
+    """
+
+    weak: Number = number()
+    gains: Number = number()
+    further_gains: Number = number()
+    losses: Number = number()
+    further_losses: Number = number()
+
+
+class Cascaded(NamedTuple):
+    """What a router over three models does at two thresholds.
+
+    Attributes:
+        shares: of requests that each of the three answers; they sum to 1.
+        quality: share of requests answered rightly.
+    """
+
+    shares: Float[Array, "3"]
+    quality: Scalar
+
+
+def chain(
+    qualities: Float[Array, "3"], overlap: Scalar | float, overlap_further: Scalar | float
+) -> Chain:
+    """How three models differ, from the quality of each.
+
+    Args:
+        qualities: shares answered rightly, none falling.
+        overlap: how often the second model fails where the first is right, over how often it
+            would if the two failed independently: 0 (never) to 1.
+        overlap_further: likewise for the third model and the second.
+    """
+    losses = overlap * qualities[0] * (1.0 - qualities[1])
+    further = overlap_further * qualities[1] * (1.0 - qualities[2])
+    return Chain(
+        weak=qualities[0],
+        gains=qualities[1] - qualities[0] + losses,
+        further_gains=qualities[2] - qualities[1] + further,
+        losses=losses,
+        further_losses=further,
+    )
+
+
+def overlap(pair: Pair) -> Scalar:
+    """How often the strong model fails where the weak one is right.
+
+    Args:
+        pair: two models that answered the same questions.
+
+    Returns:
+        Their losses over those of models that fail independently: what `chain` asks for.
+    """
+    return pair.losses / (pair.weak * (1.0 - pair.strong))
+
+
+def cascade(lower: Scalar, upper: Scalar, skill: Scalar, of: Chain) -> Cascaded:
+    """Keep requests of low score, send those above one threshold near, above another far.
+
+    The router sees who gains from a stronger model, but not how strong a one is needed.
+
+    Args:
+        lower: score from which requests leave the device, in deviations of the noise.
+        upper: score from which they go to the strongest model, at least `lower`.
+        skill: of the router, as in `route`.
+        of: the three models.
+
+    Returns:
+        Shares and quality; with two equal models what `route` gives.
+    """
+    gaining, losing = of.gains + of.further_gains, of.losses + of.further_losses
+
+    def beyond(threshold: Scalar) -> Scalar:
+        return (
+            gaining * norm.sf(threshold - skill)
+            + (1.0 - gaining - losing) * norm.sf(threshold)
+            + losing * norm.sf(threshold + skill)
+        )
+
+    leaving, far = beyond(lower), beyond(upper)
+    answered = (
+        of.weak
+        + of.gains * norm.sf(lower - skill)
+        - of.losses * norm.sf(lower + skill)
+        + of.further_gains * norm.sf(upper - skill)
+        - of.further_losses * norm.sf(upper + skill)
+    )
+    return Cascaded(jnp.stack([1.0 - leaving, leaving - far, far]), answered)
+
+
 def fitted_skill(
     strong_shares: Float[Array, " points"], closed: Float[Array, " points"], pair: Pair
 ) -> Scalar:

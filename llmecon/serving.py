@@ -427,6 +427,37 @@ def serve(
     return _service(point, full, offered, deployment, workload, efficiency, share)
 
 
+def service_at(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    batch: Scalar,
+    quantile: Scalar | float = 0.99,
+) -> Service:
+    """Latency and rate of an instance that keeps some requests in flight.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: lengths and burstiness.
+        efficiency: attained shares and overheads.
+        batch: requests in flight on average, > 0, relaxed; no more than there is room for count.
+        quantile: share of requests that `ttft_quantile` covers.
+
+    Returns:
+        The service at the rate that keeps so many in flight: `serve` the other way round.
+    """
+    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    full = operating_point(llm, xpu, deployment, workload, efficiency, room)
+    held = jnp.minimum(batch, room)
+    point = operating_point(llm, xpu, deployment, workload, efficiency, held)
+    share = jnp.asarray(quantile)
+    return _service(point, full, point.rate, deployment, workload, efficiency, share)
+
+
 def capacity(
     llm: LLM,
     xpu: XPU,

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import pytest
 
-from llmecon import carbon, catalog, energy, fleet, serving
+from llmecon import InputError, carbon, catalog, energy, fleet, serving
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR
 from tests.problems import CHAT, DENSE, EFFICIENCY, SINGLE, SITE, changed, floats
 
@@ -82,3 +82,25 @@ def test_shares_lie_between_nothing_and_all() -> None:
     shares = [float(part / found.total) for part in vars(found).values()]
     assert all(0.0 <= share <= 1.0 for share in shares)
     assert sum(shares) == pytest.approx(1.0)
+
+
+FULL = serving.capacity(DENSE, H100, SINGLE, CHAT, EFFICIENCY, TARGET)
+
+
+def at_rate(rate: jnp.ndarray) -> serving.Service:
+    return serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, rate)
+
+
+def test_spread_load_reaches_all_and_packed_load_as_few_as_it_fills() -> None:
+    load, instances = 1.5 * FULL.rate, jnp.asarray(4.0)
+    shared, service = fleet.dispatch("spread", load, instances, FULL, at_rate)
+    assert (shared.active, shared.waiting) == (4.0, 0.0)
+    assert 4 * service.offered == pytest.approx(float(load))
+    filled, service = fleet.dispatch("packed", load, instances, FULL, at_rate)
+    assert (filled.active, filled.waiting) == (pytest.approx(1.5), pytest.approx(2.5))
+    assert service is FULL.service
+
+
+def test_an_unknown_routing_is_refused() -> None:
+    with pytest.raises(InputError, match="use one of spread, packed"):
+        fleet.dispatch("random", FULL.rate, jnp.asarray(1.0), FULL, at_rate)

@@ -75,6 +75,8 @@ MODULES: tuple[ModuleType, ...] = (
 
 # Public functions without a case of their own, and why.
 EXCEPTIONS = {
+    "numerics.whole": "a staircase with the slope of what it stands for, tested beside it",
+    "fleet.dispatch": "fleets and services of others, tested there; both ways tested beside it",
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
     "serving.deployment_of": "divides whole devices into whole groups",
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",

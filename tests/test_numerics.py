@@ -103,3 +103,9 @@ def test_unrolled_steps_never_end_above_zero() -> None:
 def test_unrolled_steps_take_no_loop() -> None:
     jaxpr = jax.make_jaxpr(lambda k: numerics.solve_unrolled(lambda x: x - k, 1e-3, 1e3))(2.0)
     assert "while" not in str(jaxpr)
+
+
+def test_a_whole_count_is_paid_for_whole_but_moves_as_the_count_does() -> None:
+    counts = jnp.asarray([0.0, 0.3, 1.0, 1.0 + 1e-12, 1.7])
+    assert numerics.whole(counts).tolist() == [0.0, 1.0, 1.0, 1.0, 2.0]
+    assert jax.vmap(jax.grad(numerics.whole))(counts).tolist() == [1.0] * 5

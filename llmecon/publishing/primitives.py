@@ -392,4 +392,7 @@ RULES: Mapping[str, Rule] = {
     "optimization_barrier": _copied,
     "name": _copied,
 }
-"""How each primitive is written, by its name in JAX."""
+"""How each primitive is written, by its name in JAX.
+
+:meta hide-value:
+"""

@@ -1,0 +1,426 @@
+"""Device, edge and cloud: what a request takes on each, and the best way to share requests out.
+
+A request is answered on the reader's own device, on a box nearby that some share, or in a data
+centre that many share; or it is drafted on the device and verified in the data centre. A router
+decides by two thresholds. What is best follows from what each way takes and how good it is.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy import optimize
+
+from llmecon import fleet, local, routing, serving
+from llmecon.carbon import EndDevice, Footprint, reader_carbon
+from llmecon.drafting import Draft, seconds_per_token, tokens_per_round
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    Number,
+    Precision,
+    Site,
+    Workload,
+    number,
+)
+
+Scalar = Float[Array, "..."]
+
+WAYS = ("device", "edge", "cloud", "drafted")
+"""How a request may be answered."""
+
+# Thresholds on the score of a router, in deviations of its noise: none is sent, all are sent.
+LOWEST, HIGHEST = -6.0, 8.0
+LONGEST_DRAFT = 32.0
+# How often the search for the best policy starts, and how fine it looks first.
+STARTS = 6
+
+
+class Reach(eqx.Module):
+    """The way between a reader and a shared machine.
+
+    Attributes:
+        round_trip: s.
+        around: what a request bears besides the machine's electricity, network included.
+        usd_per_second: of one accelerator with all that belongs to it, USD/s.
+    """
+
+    around: fleet.Surroundings
+    round_trip: Number = number()
+    usd_per_second: Number = number()
+
+
+class Taken(NamedTuple):
+    """What one request takes on some way.
+
+    Attributes:
+        possible: 1 if the model fits, else 0.
+        ttft: time to first token, s.
+        tpot: time per further token, s.
+        seconds: until the last token, s.
+        energy: of machines at work on it, the reader's share included, J.
+        footprint: kg CO2e by boundary.
+        usd: of the machines, electricity included.
+    """
+
+    possible: Scalar
+    ttft: Scalar
+    tpot: Scalar
+    seconds: Scalar
+    energy: Scalar
+    footprint: Footprint
+    usd: Scalar
+
+
+class Policy(eqx.Module):
+    """Who answers what.
+
+    Attributes:
+        lower: score from which requests leave the device.
+        upper: score from which they go to the cloud, at least `lower`.
+        drafted_share: of the requests for the cloud, those that the device drafts.
+        draft_tokens: tokens a round that it drafts.
+    """
+
+    lower: Number = number()
+    upper: Number = number()
+    drafted_share: Number = number(default=0.0)
+    draft_tokens: Number = number(default=4.0)
+
+
+class Outcome(NamedTuple):
+    """What requests take on average under a policy.
+
+    Attributes:
+        shares: on the device, at the edge, in the cloud, drafted; they sum to 1.
+        quality: share answered rightly.
+        seconds: until the last token.
+        kg: CO2e, all that is counted.
+        usd: of the machines.
+        energy: J.
+    """
+
+    shares: Float[Array, "4"]
+    quality: Scalar
+    seconds: Scalar
+    kg: Scalar
+    usd: Scalar
+    energy: Scalar
+
+
+class Limits(eqx.Module):
+    """What a policy must keep.
+
+    Attributes:
+        quality: least share answered rightly.
+        seconds: longest mean time until the last token.
+    """
+
+    quality: Number = number()
+    seconds: Number = number()
+
+
+class Best(NamedTuple):
+    """The best policy found.
+
+    Attributes:
+        policy: thresholds, drafted share and draft length.
+        outcome: what it takes.
+        feasible: whether it keeps the limits.
+        quality_price: what a further unit of quality would cost, in the objective's unit.
+        second_price: what a second less would cost, likewise.
+    """
+
+    policy: Policy
+    outcome: Outcome
+    feasible: bool
+    quality_price: float
+    second_price: float
+
+
+def on_device(
+    llm: LLM,
+    machine: local.Machine,
+    precision: Precision,
+    workload: Workload,
+    reader: EndDevice,
+    home: Site,
+    in_a_row: Scalar | float = 1.0,
+) -> Taken:
+    """A request answered on the reader's own machine.
+
+    Args:
+        llm: the small model.
+        machine: what it runs on.
+        precision: of its weights.
+        workload: prompt and answer.
+        reader: the same machine as a thing to read on: its making and its power when it rests.
+        home: where the reader draws electricity.
+        in_a_row: requests answered without time to cool.
+
+    Returns:
+        What it takes: electricity beyond that of reading, and the machine while it is occupied. The
+        machine is already owned, so only its electricity costs.
+    """
+    ran = local.answer(llm, machine, precision, workload, in_a_row)
+    drawn = ran.energy * home.pue
+    return Taken(
+        possible=ran.fits,
+        ttft=ran.ttft,
+        tpot=ran.tpot,
+        seconds=ran.seconds,
+        energy=drawn + ran.seconds * reader.power,
+        footprint=Footprint(
+            device=drawn * home.carbon_intensity,
+            reader=reader_carbon(reader, ran.seconds, home.carbon_intensity),
+        ),
+        usd=(drawn + ran.seconds * reader.power) * home.electricity_price,
+    )
+
+
+def shared(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    site: Site,
+    reach: Reach,
+    at_once: Scalar,
+) -> Taken:
+    """A request answered on a machine that others use too, nearby or far away.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of an instance.
+        workload: prompt and answer.
+        efficiency: attained shares and overheads.
+        site: where the machine stands.
+        reach: the way there and what belongs to it.
+        at_once: requests that an instance has in flight on average; below 1 it is idle at times.
+
+    Returns:
+        What it takes; the electricity of idle time is borne by the requests.
+    """
+    service = serving.service_at(llm, xpu, deployment, workload, efficiency, at_once)
+    room = serving.largest_batch(llm, xpu, deployment, workload, efficiency)
+    ttft = service.ttft + reach.round_trip
+    return _on_shared(
+        service.point, jnp.where(room >= 1.0, 1.0, 0.0), ttft, service.point.tpot,
+        xpu, deployment, workload, efficiency, site, reach,
+    )  # fmt: skip
+
+
+def _on_shared(
+    point: serving.OperatingPoint,
+    possible: Scalar,
+    ttft: Scalar,
+    tpot: Scalar,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    site: Site,
+    reach: Reach,
+) -> Taken:
+    """What requests take of a shared machine, given how long each takes the reader."""
+    seconds = ttft + (workload.output_tokens - 1.0) * tpot
+    asked = fleet.request(
+        fleet.Fleet(point.rate, 1.0), point, xpu, deployment, efficiency, site, reach.around, seconds
+    )
+    return Taken(
+        possible=possible,
+        ttft=ttft,
+        tpot=tpot,
+        seconds=seconds,
+        energy=asked.energy.total + seconds * reach.around.reader.power,
+        footprint=asked.footprint,
+        usd=deployment.xpus / point.rate * reach.usd_per_second,
+    )
+
+
+def drafted(
+    near: LLM,
+    machine: local.Machine,
+    precision: Precision,
+    home: Site,
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    site: Site,
+    reach: Reach,
+    at_once: Scalar,
+    acceptance: Scalar | float,
+    draft_tokens: Scalar,
+) -> Taken:
+    """A request drafted on the reader's machine and verified far away.
+
+    Args:
+        near: the drafting model.
+        machine: what it runs on.
+        precision: of its weights.
+        home: where the reader draws electricity.
+        llm: the verifying model.
+        xpu: the accelerator.
+        deployment: the layout of an instance of it.
+        workload: prompt and answer.
+        efficiency: attained shares and overheads.
+        site: where the accelerator stands.
+        reach: the way there; a round trip for every draft.
+        at_once: requests in flight on an instance; while one drafts, passes go to others.
+        acceptance: chance that a drafted token is accepted.
+        draft_tokens: drafted a round.
+
+    Returns:
+        What it takes: quality is the verifying model's. The prompt is read on both sides, and what
+        the device drafts in vain is paid for.
+    """
+    checked = eqx.tree_at(
+        lambda of: (of.draft_tokens, of.acceptance),
+        deployment,
+        (jnp.asarray(draft_tokens, float), jnp.asarray(acceptance, float)),
+    )
+    service = serving.service_at(llm, xpu, checked, workload, efficiency, at_once)
+    point = service.point
+    each = local.token_time(near, machine, precision, workload.mean_context)
+    gained = tokens_per_round(jnp.asarray(acceptance, float), draft_tokens)
+    # A pass takes as long as the tokens that it yields do on the shared machine.
+    rounds = Draft(acceptance, each, point.tpot * gained, reach.round_trip)
+    tpot = seconds_per_token(rounds, draft_tokens)
+    read = local.prompt_time(near, machine, precision, workload.computed_prompt_tokens)
+    ttft = jnp.maximum(service.ttft + reach.round_trip, read)
+    room = serving.largest_batch(llm, xpu, checked, workload, efficiency)
+    fits = local.answer(near, machine, precision, workload).fits
+    there = _on_shared(
+        point, jnp.where(room >= 1.0, fits, 0.0), ttft, tpot,
+        xpu, checked, workload, efficiency, site, reach,
+    )  # fmt: skip
+    drawn = (read + workload.output_tokens / gained * draft_tokens * each) * machine.power
+    drawn = drawn * home.pue
+    footprint = eqx.tree_at(
+        lambda of: of.device,
+        there.footprint,
+        there.footprint.device + drawn * home.carbon_intensity,
+    )
+    return there._replace(
+        energy=there.energy + drawn,
+        footprint=footprint,
+        usd=there.usd + drawn * home.electricity_price,
+    )
+
+
+def outcome(
+    policy: Policy,
+    plain: tuple[Taken, Taken, Taken],
+    drafting: Callable[[Scalar], Taken],
+    skill: Scalar | float,
+    models: routing.Chain,
+) -> Outcome:
+    """What requests take on average when a policy shares them out.
+
+    Args:
+        policy: thresholds, drafted share and draft length.
+        plain: a request on the device, at the edge and in the cloud.
+        drafting: a request that is drafted, by draft length.
+        skill: of the router.
+        models: how good the three are on the same requests.
+    """
+    sent = routing.cascade(policy.lower, policy.upper, jnp.asarray(skill, float), models)
+    device, edge, far = sent.shares
+    by_draft = policy.drafted_share * far
+    shares = jnp.stack([device, edge, far - by_draft, by_draft])
+    ways = (*plain, drafting(policy.draft_tokens))
+
+    def mean(of: Callable[[Taken], Scalar]) -> Scalar:
+        return jnp.sum(shares * jnp.stack([of(way) for way in ways]))
+
+    return Outcome(
+        shares=shares,
+        quality=sent.quality,
+        seconds=mean(lambda way: way.seconds),
+        kg=mean(lambda way: way.footprint.total),
+        usd=mean(lambda way: way.usd),
+        energy=mean(lambda way: way.energy),
+    )
+
+
+def best_policy(
+    take: Callable[[Policy], Outcome],
+    objective: Callable[[Outcome], Scalar],
+    limits: Limits,
+    drafts: bool = True,
+) -> Best:
+    """The policy of least carbon, cost or any mix of them within limits, by its gradient.
+
+    Args:
+        take: what a policy takes (`outcome`).
+        objective: what is made small, positive.
+        limits: least quality and longest mean time.
+        drafts: whether requests may be drafted.
+
+    Returns:
+        The best of several descents (sequential quadratic programming [Kraft1988] with gradients
+        by JAX), with what a further unit of quality and a second less would cost. Where the limits
+        clash, the policy that breaks them least, marked infeasible.
+    """
+    most = 1.0 if drafts else 0.0
+
+    def policy_of(z: Float[Array, "4"]) -> Policy:
+        return Policy(z[0], z[0] + z[1], z[2] * most, jnp.exp(z[3]))
+
+    middle = float(objective(take(Policy(0.0, 2.0))))
+
+    @jax.jit
+    def values(z: Float[Array, "4"]) -> Float[Array, "3"]:
+        found = take(policy_of(z))
+        short = found.quality - limits.quality
+        return jnp.stack(
+            [objective(found) / middle, short, 1.0 - found.seconds / limits.seconds]
+        )
+
+    slopes = jax.jit(jax.jacrev(values))
+
+    def part(i: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+        return {
+            "fun": lambda z: np.asarray(values(z)[i], float),
+            "jac": lambda z: np.asarray(slopes(z)[i], float),
+        }
+
+    bounds = [(LOWEST, HIGHEST), (0.0, HIGHEST - LOWEST), (0.0, 1.0), (0.0, np.log(LONGEST_DRAFT))]
+    found = []
+    for lower in np.linspace(-2.5, 3.0, STARTS):
+        for share in (0.1, 0.9) if drafts else (0.0,):
+            found.append(
+                optimize.minimize(
+                    **part(0),
+                    x0=np.array([lower, 1.0, share, np.log(4.0)]),
+                    bounds=bounds,
+                    constraints=[{"type": "ineq", **part(i)} for i in (1, 2)],
+                    method="SLSQP",
+                    options={"ftol": 1e-12, "maxiter": 300},
+                )
+            )
+
+    def ranked(result: optimize.OptimizeResult) -> tuple[float, float]:
+        broken = max(-float(np.min(np.asarray(values(result.x))[1:])), 0.0)
+        return (0.0 if broken < 1e-7 else broken, float(result.fun))
+
+    winner = min(found, key=ranked)
+    policy = policy_of(jnp.asarray(winner.x))
+    multipliers = np.asarray(winner.multipliers, float) * middle
+    return Best(
+        policy=policy,
+        outcome=take(policy),
+        feasible=ranked(winner)[0] == 0.0,
+        quality_price=float(multipliers[0]),
+        second_price=float(multipliers[1] / limits.seconds),
+    )
