@@ -108,8 +108,9 @@ def shifted(
     """Move flexible work into the cleanest hours of the day that have room.
 
     Interactive work stays in its hour. Above it, hours are filled up to the capacity, the cleanest
-    first; among equally clean ones, first those where the work arrived, then the earlier ones. Work
-    that no hour has room for stays where it arrived, the same share of every hour's.
+    first [Radovanovic2023]; among equally clean ones, first those where the work arrived, then the
+    earlier ones. Work that no hour has room for stays where it arrived, the same share of every
+    hour's.
 
     Args:
         load: by hour of arrival, any unit, 0 or more.
@@ -118,9 +119,8 @@ def shifted(
         capacity: the most that an hour holds, in the unit of the load.
 
     Returns:
-        The day after moving: no way of moving within the capacity emits less [Radovanovic2023].
-        The delay is the least with which work can get from where it arrives to where it runs,
-        forward in time.
+        The day after moving; no way of moving within the capacity emits less. The delay is the
+        least with which work can get from where it arrives to where it runs, forward in time.
     """
     flexible = flexible_share * load
     interactive = load - flexible
