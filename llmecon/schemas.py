@@ -399,6 +399,7 @@ class HourlyCarbon(Sourced):
     zone: str = _remark(str_matches=SLUG)
     authority: str = _reference()
     hour: int = _number(ge=0, le=23)
+    utc_offset_h: int = _number(ge=-12, le=14)
     g_co2e_per_kwh: float = _number(gt=0, le=1500)
     ratio_to_mean: float = _number(gt=0, le=10)
     hours: int = _number(ge=1, le=366)
@@ -407,6 +408,11 @@ class HourlyCarbon(Sourced):
         """The columns that together are the key."""
 
         unique: ClassVar[list[str]] = ["grid", "hour"]
+
+    @pa.dataframe_check(name="one offset for each grid")
+    @classmethod
+    def _offset(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame.groupby("grid")["utc_offset_h"].transform("nunique") == 1
 
 
 class Water(Sourced):

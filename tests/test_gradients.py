@@ -21,6 +21,7 @@ from llmecon import (
     fleet,
     loadtest,
     numerics,
+    placement,
     planning,
     queueing,
     roofline,
@@ -71,6 +72,7 @@ MODULES: tuple[ModuleType, ...] = (
     fleet,
     routing,
     drafting,
+    placement,
 )
 
 # Public functions without a case of their own, and why.
@@ -104,6 +106,21 @@ AROUND = fleet.Surroundings(
 )
 QUESTIONS = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
 DRAFT = drafting.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
+HOURS = jnp.asarray([3.0, 1.0, 2.5, 4.0])
+INTENSITY = jnp.asarray([0.4, 0.3, 0.6, 0.2])
+FLAT, NONE = jnp.ones(4), jnp.zeros(4)
+PLACES = placement.Region(
+    intensity=jnp.asarray([0.4, 0.1, 0.3, 0.5]),
+    price=jnp.asarray([0.05, 0.08, 0.04, 0.01]),
+    round_trip=jnp.asarray([0.01, 0.1, 0.03, 0.02]),
+)
+ASKED = placement.Request(energy=500.0, fixed=30.0, seconds=0.5)
+OPTION = placement.Option(
+    kg=jnp.asarray([3.0, 1.0, 2.0]),
+    usd=jnp.asarray([1.0, 2.0, 3.0]),
+    seconds=jnp.asarray([0.5, 0.9, 0.7]),
+    usd_per_kg=jnp.asarray([1.0, 0.5, 2.0]),
+)
 RECIPE = embodied.Recipe(logic=1.9, memory=8e-10, thermal=0.04, rest=25.0)
 ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
 POINT = serving.OperatingPoint(
@@ -134,6 +151,16 @@ def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
 
 def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
     return queueing.wait(*given).quantile(q)
+
+
+def waiting_two_hours(intensity: jax.Array) -> jax.Array:
+    return placement.cleanest_within(intensity, 2)
+
+
+def cleaner_places(region: placement.Region, request: placement.Request) -> Any:
+    """Without the cost at places that avoid no carbon: it is infinite."""
+    option = placement.place(region, request)
+    return option._replace(usd_per_kg=option.usd_per_kg[1:3])
 
 
 def smooth_maximum(first: jax.Array, second: jax.Array, third: jax.Array, p: jax.Array) -> Any:
@@ -661,6 +688,46 @@ CASES: dict[str, Case] = {
         ((DRAFT, *floats(4.0, 0.05)),),
         ((changed(DRAFT, round_trip=2.0), *floats(4.0, 0.05)),),
         eager=False,
+    ),
+    "placement.cleanest_within": Case(waiting_two_hours, ((INTENSITY,),), ((FLAT,), (NONE,))),
+    "placement.shifted": Case(
+        placement.shifted,
+        (
+            (HOURS, jnp.asarray(0.4), INTENSITY, jnp.asarray(4.5)),
+            # An hour was too full already.
+            (HOURS, jnp.asarray(0.4), INTENSITY, jnp.asarray(3.1)),
+            # There is no room for all.
+            (HOURS, jnp.asarray(0.4), INTENSITY, jnp.asarray(2.1)),
+        ),
+        (
+            (HOURS, jnp.asarray(0.0), INTENSITY, jnp.asarray(4.5)),
+            (HOURS, jnp.asarray(1.0), INTENSITY, jnp.asarray(0.0)),
+            (HOURS, jnp.asarray(1.0), INTENSITY, jnp.asarray(1e9)),
+            (FLAT, jnp.asarray(0.5), FLAT, jnp.asarray(1.0)),
+            (HOURS, jnp.asarray(0.5), NONE, jnp.asarray(4.0)),
+            (NONE, jnp.asarray(0.5), INTENSITY, jnp.asarray(4.0)),
+        ),
+    ),
+    "placement.follow": Case(
+        placement.follow,
+        ((jnp.stack([INTENSITY, INTENSITY[::-1]]), HOURS, jnp.asarray(0.7)),),
+        (
+            (jnp.stack([FLAT, FLAT]), HOURS, jnp.asarray(1.0)),
+            (jnp.stack([NONE, FLAT]), NONE, jnp.asarray(0.0)),
+        ),
+    ),
+    "placement.place": Case(
+        cleaner_places,
+        ((PLACES, ASKED),),
+        (
+            (changed(PLACES, intensity=[0.2, 0.2, 0.2, 0.2]), ASKED),
+            (PLACES, changed(ASKED, energy=0.0, fixed=0.0, seconds=0.0)),
+        ),
+    ),
+    "placement.cleanest_within_limit": Case(
+        placement.cleanest_within_limit,
+        ((OPTION, jnp.asarray(0.8)),),
+        ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
     ),
     "carbon.water": Case(
         carbon.water,

@@ -126,6 +126,8 @@ FLOORS = (
     "inventory",
     "footprints",
     "fleet",
+    "placement",
+    "regions",
     "feasibility",
     "publishing",
     "cli",
