@@ -5,8 +5,8 @@ centre that many share; or it is drafted on the device and verified in the data 
 decides by two thresholds. What is best follows from what each way takes and how good it is.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -46,14 +46,16 @@ class Reach(eqx.Module):
     """The way between a reader and a shared machine.
 
     Attributes:
-        round_trip: s.
         around: what a request bears besides the machine's electricity, network included.
+        round_trip: s.
         usd_per_second: of one accelerator with all that belongs to it, USD/s.
+        pace: at which answers are read, tokens/s.
     """
 
     around: fleet.Surroundings
     round_trip: Number = number()
     usd_per_second: Number = number()
+    pace: Number = number()
 
 
 class Taken(NamedTuple):
@@ -144,6 +146,23 @@ class Best(NamedTuple):
     second_price: float
 
 
+def kept_waiting(ttft: Scalar, tpot: Scalar, tokens: Scalar, pace: Scalar | float) -> Scalar:
+    """How much longer an answer takes a reader than reading it.
+
+    Args:
+        ttft: time to first token, s.
+        tpot: time per further token, s.
+        tokens: of the answer.
+        pace: at which it is read, tokens/s.
+
+    Returns:
+        Seconds: for the first token at least, and for all that comes slower than it is read. A
+        reader's device is used for that long because of the answer's way; reading takes the same
+        on all ways.
+    """
+    return ttft + jnp.maximum((tokens - 1.0) * tpot - tokens / pace, 0.0)
+
+
 def on_device(
     llm: LLM,
     machine: local.Machine,
@@ -151,6 +170,7 @@ def on_device(
     workload: Workload,
     reader: EndDevice,
     home: Site,
+    pace: Scalar | float,
     in_a_row: Scalar | float = 1.0,
 ) -> Taken:
     """A request answered on the reader's own machine.
@@ -162,25 +182,27 @@ def on_device(
         workload: prompt and answer.
         reader: the same machine as a thing to read on: its making and its power when it rests.
         home: where the reader draws electricity.
+        pace: at which answers are read, tokens/s.
         in_a_row: requests answered without time to cool.
 
     Returns:
-        What it takes: electricity beyond that of reading, and the machine while it is occupied. The
-        machine is already owned, so only its electricity costs.
+        What it takes: electricity beyond that of reading, and the machine while its reader waits.
+        The machine is already owned, so only its electricity costs.
     """
     ran = local.answer(llm, machine, precision, workload, in_a_row)
+    waited = kept_waiting(ran.ttft, ran.tpot, workload.output_tokens, pace)
     drawn = ran.energy * home.pue
     return Taken(
         possible=ran.fits,
         ttft=ran.ttft,
         tpot=ran.tpot,
         seconds=ran.seconds,
-        energy=drawn + ran.seconds * reader.power,
+        energy=drawn + waited * reader.power,
         footprint=Footprint(
             device=drawn * home.carbon_intensity,
-            reader=reader_carbon(reader, ran.seconds, home.carbon_intensity),
+            reader=reader_carbon(reader, waited, home.carbon_intensity),
         ),
-        usd=(drawn + ran.seconds * reader.power) * home.electricity_price,
+        usd=(drawn + waited * reader.power) * home.electricity_price,
     )
 
 
@@ -232,15 +254,15 @@ def _on_shared(
 ) -> Taken:
     """What requests take of a shared machine, given how long each takes the reader."""
     seconds = ttft + (workload.output_tokens - 1.0) * tpot
-    asked = fleet.request(
-        fleet.Fleet(point.rate, 1.0), point, xpu, deployment, efficiency, site, reach.around, seconds
-    )
+    waited = kept_waiting(ttft, tpot, workload.output_tokens, reach.pace)
+    alone = fleet.Fleet(point.rate, 1.0)
+    asked = fleet.request(alone, point, xpu, deployment, efficiency, site, reach.around, waited)
     return Taken(
         possible=possible,
         ttft=ttft,
         tpot=tpot,
         seconds=seconds,
-        energy=asked.energy.total + seconds * reach.around.reader.power,
+        energy=asked.energy.total + waited * reach.around.reader.power,
         footprint=asked.footprint,
         usd=deployment.xpus / point.rate * reach.usd_per_second,
     )
@@ -353,70 +375,84 @@ def outcome(
     )
 
 
-def best_policy(
+def best_policies(
     take: Callable[[Policy], Outcome],
     objective: Callable[[Outcome], Scalar],
-    limits: Limits,
+    limits: Sequence[Limits],
     drafts: bool = True,
-) -> Best:
-    """The policy of least carbon, cost or any mix of them within limits, by its gradient.
+) -> list[Best]:
+    """The policies of least carbon, cost or any mix of them within limits, by their gradient.
 
     Args:
         take: what a policy takes (`outcome`).
         objective: what is made small, positive.
-        limits: least quality and longest mean time.
+        limits: each a least quality and a longest mean time.
         drafts: whether requests may be drafted.
 
     Returns:
-        The best of several descents (sequential quadratic programming [Kraft1988] with gradients
-        by JAX), with what a further unit of quality and a second less would cost. Where the limits
-        clash, the policy that breaks them least, marked infeasible.
+        For each limit the best of several descents (sequential quadratic programming [Kraft1988]
+        with gradients by JAX), with what a further unit of quality and a second less would cost.
+        Where limits clash, the policy that breaks them least, marked infeasible.
     """
     most = 1.0 if drafts else 0.0
 
     def policy_of(z: Float[Array, "4"]) -> Policy:
         return Policy(z[0], z[0] + z[1], z[2] * most, jnp.exp(z[3]))
 
-    middle = float(objective(take(Policy(0.0, 2.0))))
-
-    @jax.jit
-    def values(z: Float[Array, "4"]) -> Float[Array, "3"]:
+    def taken(z: Float[Array, "4"]) -> Float[Array, "3"]:
         found = take(policy_of(z))
-        short = found.quality - limits.quality
-        return jnp.stack(
-            [objective(found) / middle, short, 1.0 - found.seconds / limits.seconds]
-        )
+        return jnp.stack([objective(found), found.quality, found.seconds])
 
-    slopes = jax.jit(jax.jacrev(values))
+    # One compilation gives all that a step needs.
+    both = jax.jit(lambda z: (taken(z), jax.jacrev(taken)(z)))
+    scale = float(both(jnp.asarray([0.0, 2.0, 0.0, 1.0]))[0][0])
+    return [_best(both, policy_of, take, of, scale, drafts) for of in limits]
 
-    def part(i: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        return {
-            "fun": lambda z: np.asarray(values(z)[i], float),
-            "jac": lambda z: np.asarray(slopes(z)[i], float),
-        }
 
+def _best(
+    both: Callable[[Any], tuple[Array, Array]],
+    policy_of: Callable[[Any], Policy],
+    take: Callable[[Policy], Outcome],
+    limits: Limits,
+    scale: float,
+    drafts: bool,
+) -> Best:
+    """The best policy for one set of limits."""
+    signs = np.array([1.0 / scale, 1.0, -1.0 / float(limits.seconds)])
+    levels = np.array([0.0, -float(limits.quality), 1.0])
+    last: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def at(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        key = z.tobytes()
+        if key not in last:
+            last.clear()
+            values, slopes = both(z)
+            last[key] = signs * np.asarray(values) + levels, signs[:, None] * np.asarray(slopes)
+        return last[key]
+
+    within = {"type": "ineq", "fun": lambda z: at(z)[0][1:], "jac": lambda z: at(z)[1][1:]}
     bounds = [(LOWEST, HIGHEST), (0.0, HIGHEST - LOWEST), (0.0, 1.0), (0.0, np.log(LONGEST_DRAFT))]
-    found = []
-    for lower in np.linspace(-2.5, 3.0, STARTS):
-        for share in (0.1, 0.9) if drafts else (0.0,):
-            found.append(
-                optimize.minimize(
-                    **part(0),
-                    x0=np.array([lower, 1.0, share, np.log(4.0)]),
-                    bounds=bounds,
-                    constraints=[{"type": "ineq", **part(i)} for i in (1, 2)],
-                    method="SLSQP",
-                    options={"ftol": 1e-12, "maxiter": 300},
-                )
-            )
+    found = [
+        optimize.minimize(
+            lambda z: at(z)[0][0],
+            np.array([lower, 1.0, share, np.log(4.0)]),
+            jac=lambda z: at(z)[1][0],
+            bounds=bounds,
+            constraints=[within],
+            method="SLSQP",
+            options={"ftol": 1e-12, "maxiter": 300},
+        )
+        for lower in np.linspace(-2.5, 3.0, STARTS)
+        for share in ((0.1, 0.9) if drafts else (0.0,))
+    ]
 
     def ranked(result: optimize.OptimizeResult) -> tuple[float, float]:
-        broken = max(-float(np.min(np.asarray(values(result.x))[1:])), 0.0)
+        broken = max(-float(np.min(at(result.x)[0][1:])), 0.0)
         return (0.0 if broken < 1e-7 else broken, float(result.fun))
 
     winner = min(found, key=ranked)
     policy = policy_of(jnp.asarray(winner.x))
-    multipliers = np.asarray(winner.multipliers, float) * middle
+    multipliers = np.asarray(winner.multipliers, float) * scale
     return Best(
         policy=policy,
         outcome=take(policy),

@@ -5,8 +5,9 @@ cross its memory. What it attains of its datasheet is taken from measured speeds
 what it keeps once it is hot from tests that went on for minutes.
 """
 
+from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -212,15 +213,15 @@ def measured() -> pd.DataFrame:
     return rows[["xpu", "name", "kind", "phase", "tokens_per_s", "per_token"]].assign(share=share)
 
 
-def _per_token(of: dict[str, object]) -> float:
+def _per_token(of: Mapping[Hashable, Any]) -> float:
     """Bytes moved or FLOPs computed for a token of a measured run."""
     llm = catalog.llm(str(of["model"]))
-    count, tokens = parameters(llm), jnp.asarray(float(of["tokens"]))  # type: ignore[arg-type]
+    count, tokens = parameters(llm), jnp.asarray(float(of["tokens"]))
     if of["phase"] == "prefill":
         return float(2.0 * count.active + attention_flops(llm, tokens, 0.0 * tokens) / tokens)
     # Programs of the kind keep the cache in 16 bits; on average half of the tokens are in it.
     cached = kv_cache_bytes(llm, PRECISIONS["int4"], tokens / 2.0)
-    return float(count.active * float(of["bits_per_weight"]) / 8.0 + cached)  # type: ignore[arg-type]
+    return float(count.active * float(of["bits_per_weight"]) / 8.0 + cached)
 
 
 def attained(kind: str, without: str = "") -> Attained:

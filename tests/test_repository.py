@@ -126,6 +126,8 @@ FLOORS = (
     "inventory",
     "footprints",
     "fleet",
+    "local",
+    "hybrid",
     "placement",
     "regions",
     "feasibility",

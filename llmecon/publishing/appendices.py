@@ -33,7 +33,15 @@ _LAYERS = {
         "fleet",
         "footprints",
     ),
-    "Several models together": ("routing", "drafting"),
+    "Several models, tiers and futures": (
+        "routing",
+        "drafting",
+        "local",
+        "hybrid",
+        "placement",
+        "regions",
+        "scenarios",
+    ),
     "Measurements, calibration, validation": (
         "measurements",
         "training_measurements",
