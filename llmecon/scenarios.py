@@ -170,7 +170,7 @@ class Fan(NamedTuple):
     low: Float[Array, "shares years"]
     high: Float[Array, "shares years"]
 
-    def table(self, years: Iterable[float]) -> pd.DataFrame:
+    def table(self, years: Iterable[int | float]) -> pd.DataFrame:
         """One row a band and year, as charts want it.
 
         Args:
