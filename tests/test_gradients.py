@@ -26,6 +26,7 @@ from llmecon import (
     queueing,
     roofline,
     routing,
+    scenarios,
     serving,
     training,
 )
@@ -73,6 +74,7 @@ MODULES: tuple[ModuleType, ...] = (
     routing,
     drafting,
     placement,
+    scenarios,
 )
 
 # Public functions without a case of their own, and why.
@@ -85,6 +87,11 @@ EXCEPTIONS = {
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
     "routing.fitted_skill": "a fit to published points, used before any model",
+    "scenarios.rows": "looks rows up",
+    "scenarios.ranges": "looks ranges up",
+    "scenarios.published": "looks a level up",
+    "scenarios.start": "looks levels up; its slowing is slowing_of, tested",
+    "scenarios.attribution": "estimates shares of a variance for tables and charts, with scipy",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
 }
 
@@ -126,6 +133,35 @@ ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
 POINT = serving.OperatingPoint(
     *floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.3, 1.0, 0.2, 0.5, 500.0)
 )
+BOUNDS = scenarios.Range(low=0.35, mid=0.55, high=0.7)
+NORMAL = scenarios.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
+SINGLE_VALUE = scenarios.Range(low=1.1, mid=1.1, high=1.1)
+START = scenarios.Start(
+    electricity=scenarios.Level(1.5e18, 2024.0),
+    intensity=scenarios.Level(1.2e-7, 2023.0),
+    slowing=0.2,
+    end=2035.0,
+)
+PHONE_DECODER = scenarios.Device(
+    bandwidth=scenarios.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
+)
+# Of the quantities that the functions of a future read, in the alphabet's order.
+GROWING = dict(
+    zip(
+        (
+            "demand-energy",
+            "device-memory-bandwidth",
+            "grid-intensity",
+            "hardware-efficiency",
+            "hardware-price-performance",
+            "memory-bandwidth-efficiency",
+            "model-size",
+        ),
+        floats(1.1, 1.1, 0.97, 1.26, 1.35, 1.11, 0.55),
+        strict=True,
+    )
+)
+CONSTANT = dict.fromkeys(GROWING, floats(1.0)[0])
 PARALLEL = {"tensor": 4.0, "expert": 1.0}
 
 
@@ -147,6 +183,21 @@ def pinned_unrolled(upper: jax.Array) -> jax.Array:
 
 def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
     return numerics.elasticity(lambda x, y: x**2 * jnp.sqrt(y) + x, x, y)
+
+
+def bounded(low: jax.Array, mid: jax.Array, high: jax.Array, u: jax.Array) -> jax.Array:
+    return scenarios.quantile(scenarios.Range(low, mid, high), u)
+
+
+def drawn(first: scenarios.Range, second: scenarios.Range) -> Any:
+    return scenarios.draws({"first": first, "second": second}, 5)
+
+
+def demand_of_futures(start: scenarios.Start, factors: Any, years: jax.Array) -> Any:
+    def electricity(of: Any, year: jax.Array) -> jax.Array:
+        return scenarios.demand(start, of, year).electricity
+
+    return scenarios.futures(electricity, factors, years)
 
 
 def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
@@ -728,6 +779,109 @@ CASES: dict[str, Case] = {
         placement.cleanest_within_limit,
         ((OPTION, jnp.asarray(0.8)),),
         ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
+    ),
+    "scenarios.quantile": Case(
+        scenarios.quantile,
+        ((NORMAL, *floats(0.2)), (NORMAL, *floats(0.8))),
+        (
+            *((of, *floats(u)) for of in (BOUNDS, NORMAL) for u in (0.0, 0.5, 1.0)),
+            *((SINGLE_VALUE, *floats(u)) for u in (0.0, 0.3, 0.5, 1.0)),
+            (changed(SINGLE_VALUE, coverage=0.95), *floats(0.3)),
+            (changed(NORMAL, coverage=1.0 - 1e-12), *floats(0.3)),
+        ),
+    ),
+    "scenarios.quantile of bounds": Case(
+        bounded, (floats(0.35, 0.55, 0.7, 0.2), floats(0.35, 0.55, 0.7, 0.8))
+    ),
+    "scenarios.level": Case(
+        scenarios.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
+    ),
+    "scenarios.projected": Case(
+        scenarios.projected,
+        ((scenarios.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
+        ((scenarios.Level(0.0), *floats(1.0, 0.0)),),
+    ),
+    "scenarios.slowed": Case(
+        scenarios.slowed,
+        (floats(4.0, 0.2, 11.0), floats(14.0, 0.2, 11.0), floats(4.0, -0.1, 11.0)),
+        (floats(0.0, 0.0, 11.0), floats(4.0, 0.0, 11.0), floats(4.0, 1e-5, 11.0)),
+    ),
+    "scenarios.slowing_of": Case(
+        lambda *values: scenarios.slowing_of(
+            *(
+                scenarios.Level(value, year)
+                for value, year in zip(values, (2024.0, 2030.0, 2035.0), strict=True)
+            )
+        ),
+        (floats(415.0, 945.0, 1200.0),),
+        (floats(415.0, 500.0, 1200.0),),
+        eager=False,
+    ),
+    "scenarios.draws": Case(
+        drawn,
+        ((NORMAL, changed(NORMAL, coverage=0.5)),),
+        ((BOUNDS, NORMAL), (SINGLE_VALUE, SINGLE_VALUE)),
+    ),
+    "scenarios.futures": Case(
+        demand_of_futures,
+        ((START, {k: jnp.stack([v, 0.98 * v]) for k, v in GROWING.items()}, jnp.arange(1.0, 4.0)),),
+    ),
+    "scenarios.fan": Case(
+        scenarios.fan,
+        ((jnp.asarray([[1.0, 5.0], [2.0, 3.0], [4.0, 9.0], [8.0, 1.5]]),),),
+        ((jnp.ones((4, 2)),),),
+    ),
+    "scenarios.demand": Case(
+        scenarios.demand,
+        ((START, GROWING, *floats(7.0)),),
+        (
+            (changed(START, slowing=0.0), GROWING, *floats(7.0)),
+            (START, CONSTANT, *floats(0.0)),
+            (START, CONSTANT, *floats(-1.0)),
+        ),
+    ),
+    "scenarios.energy_per_answer": Case(
+        scenarios.energy_per_answer,
+        ((*floats(900.0), GROWING, *floats(7.0, 0.6)),),
+        (
+            (*floats(0.0), CONSTANT, *floats(0.0, 0.0)),
+            (*floats(900.0), GROWING, *floats(7.0, 1.0)),
+        ),
+    ),
+    "scenarios.carbon_per_answer": Case(
+        scenarios.carbon_per_answer,
+        ((*floats(900.0), START.intensity, GROWING, *floats(7.0, 0.6)),),
+        ((*floats(0.0), scenarios.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
+    ),
+    "scenarios.cost_per_answer": Case(
+        scenarios.cost_per_answer,
+        ((*floats(0.01), GROWING, *floats(7.0)),),
+        ((*floats(0.0), CONSTANT, *floats(0.0)),),
+    ),
+    "scenarios.device_parameters": Case(
+        scenarios.device_parameters,
+        ((PHONE_DECODER, GROWING, *floats(7.0)),),
+        ((changed(PHONE_DECODER, share=0.0), CONSTANT, *floats(0.0)),),
+    ),
+    "scenarios.needed_parameters": Case(
+        scenarios.needed_parameters,
+        ((*floats(70e9), GROWING, *floats(7.0)),),
+        ((*floats(0.0), CONSTANT, *floats(0.0)),),
+    ),
+    "scenarios.year_reached": Case(
+        lambda device, today, factors: (
+            scenarios.year_reached(device, today, factors) - scenarios.BASE_YEAR
+        ),
+        ((PHONE_DECODER, *floats(70e9), GROWING),),
+        (
+            (PHONE_DECODER, *floats(8e9), GROWING),
+            (PHONE_DECODER, *floats(70e9), CONSTANT),
+            (
+                PHONE_DECODER,
+                scenarios.device_parameters(PHONE_DECODER, CONSTANT, *floats(0.0)),
+                CONSTANT,
+            ),
+        ),
     ),
     "carbon.water": Case(
         carbon.water,

@@ -101,6 +101,7 @@ FLOORS = (
     "numerics",
     "drafting",
     "routing",
+    "scenarios",
     "fitting",
     "roofline",
     "energy",
