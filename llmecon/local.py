@@ -169,7 +169,7 @@ def answer(
     output = workload.output_tokens
     first = prompt_time(llm, machine, precision, workload.computed_prompt_tokens)
     each = token_time(llm, machine, precision, workload.mean_context)
-    work = first + output * each
+    work = first + (output - 1.0) * each
     slower = throttled(in_a_row * work, machine) / (in_a_row * work)
     needed = weight_bytes(llm, precision) + kv_cache_bytes(
         llm, precision, workload.prompt_tokens + output
@@ -232,8 +232,8 @@ def attained(kind: str, without: str = "") -> Attained:
         without: id of an accelerator whose own measurements are left out.
 
     Returns:
-        Medians over what was measured; where nobody measured the kind, over all kinds but data
-        centres.
+        Medians over what was measured; for a phase that nobody measured on the kind, over all
+        kinds but data centres, and so is the deviation where there is one measurement only.
 
     Raises:
         InputError: no measurement of the kind at all.
@@ -246,10 +246,13 @@ def attained(kind: str, without: str = "") -> Attained:
         raise InputError(f"nobody measured machines of kind {kind!r}; use one of {known}")
 
     def of(phase: str) -> tuple[float, float]:
-        some = ours[ours["phase"] == phase]["share"]
-        some = rows[rows["phase"] == phase]["share"] if some.empty else some
-        logs = np.log(some.to_numpy(float))
-        return float(np.exp(np.median(logs))), float(np.std(logs, ddof=1))
+        every, some = (
+            np.log(frame[frame["phase"] == phase]["share"].to_numpy(float))
+            for frame in (rows, ours)
+        )
+        middle = np.median(some if some.size else every)
+        deviation = np.std(some if some.size > 1 else every, ddof=1)
+        return float(np.exp(middle)), float(deviation)
 
     memory, compute = of("decode"), of("prefill")
     return Attained(memory[0], compute[0], memory[1], compute[1], len(ours))
