@@ -62,7 +62,7 @@ class Taken(NamedTuple):
     """What one request takes on some way.
 
     Attributes:
-        possible: 1 if the model fits, else 0.
+        possible: 1 if the model and the answers in flight fit, else 0.
         ttft: time to first token, s.
         tpot: time per further token, s.
         seconds: until the last token, s.
@@ -235,7 +235,7 @@ def shared(
     room = serving.largest_batch(llm, xpu, deployment, workload, efficiency)
     ttft = service.ttft + reach.round_trip
     return _on_shared(
-        service.point, jnp.where(room >= 1.0, 1.0, 0.0), ttft, service.point.tpot,
+        service.point, jnp.where(room > jnp.maximum(at_once, 1.0), 1.0, 0.0), ttft, service.point.tpot,
         xpu, deployment, workload, efficiency, site, reach,
     )  # fmt: skip
 
@@ -323,7 +323,7 @@ def drafted(
     room = serving.largest_batch(llm, xpu, checked, workload, efficiency)
     fits = local.answer(near, machine, precision, workload).fits
     there = _on_shared(
-        point, jnp.where(room >= 1.0, fits, 0.0), ttft, tpot,
+        point, jnp.where(room > jnp.maximum(at_once, 1.0), fits, 0.0), ttft, tpot,
         xpu, checked, workload, efficiency, site, reach,
     )  # fmt: skip
     drawn = (read + workload.output_tokens / gained * draft_tokens * each) * machine.power

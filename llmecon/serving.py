@@ -444,7 +444,7 @@ def service_at(
         deployment: the layout of the instance.
         workload: lengths and burstiness.
         efficiency: attained shares and overheads.
-        batch: requests in flight on average, > 0, relaxed; no more than there is room for count.
+        batch: requests in flight on average, > 0, relaxed; where it fills all room a queue grows.
         quantile: share of requests that `ttft_quantile` covers.
 
     Returns:

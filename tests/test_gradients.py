@@ -19,7 +19,9 @@ from llmecon import (
     energy,
     experience,
     fleet,
+    hybrid,
     loadtest,
+    local,
     numerics,
     placement,
     planning,
@@ -75,6 +77,8 @@ MODULES: tuple[ModuleType, ...] = (
     drafting,
     placement,
     scenarios,
+    local,
+    hybrid,
 )
 
 # Public functions without a case of their own, and why.
@@ -87,6 +91,10 @@ EXCEPTIONS = {
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
     "routing.fitted_skill": "a fit to published points, used before any model",
+    "local.attained": "looks medians of measurements up",
+    "local.machine": "looks a machine up",
+    "local.sustained": "looks a median of measurements up",
+    "hybrid.best_policies": "a search with scipy, against brute force in tests of its own",
     "scenarios.rows": "looks rows up",
     "scenarios.ranges": "looks ranges up",
     "scenarios.published": "looks a level up",
@@ -111,7 +119,12 @@ AROUND = fleet.Surroundings(
     trained=1e6,
     lifetime_requests=1e9,
 )
+REACH = hybrid.Reach(around=AROUND, round_trip=0.04, usd_per_second=7e-4, pace=5.0)
+OWN = local.Machine(
+    memory=2e10, memory_bandwidth=5e10, flops=2e12, power=5.0, sustained=0.5, burst=60.0
+)
 QUESTIONS = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
+THREE = routing.Chain(weak=0.63, gains=0.18, further_gains=0.2, losses=0.08, further_losses=0.07)
 DRAFT = drafting.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
 HOURS = jnp.asarray([3.0, 1.0, 2.5, 4.0])
 INTENSITY = jnp.asarray([0.4, 0.3, 0.6, 0.2])
@@ -214,6 +227,23 @@ def cleaner_places(region: placement.Region, request: placement.Request) -> Any:
     return option._replace(usd_per_kg=option.usd_per_kg[1:3])
 
 
+def taken(size: float) -> hybrid.Taken:
+    """A request on some way, with all numbers of some size."""
+    parts = carbon.Footprint(**dict.fromkeys(carbon.BOUNDARIES, 1e-5 * size))
+    return hybrid.Taken(
+        *floats(1.0, 0.3 * size, 0.03, 7.0 * size, 90.0 * size), parts, *floats(size)
+    )
+
+
+def outcome(
+    policy: hybrid.Policy, ways: Any, last: hybrid.Taken, skill: jax.Array, of: routing.Chain
+) -> hybrid.Outcome:
+    """With drafts that take the more the longer they are."""
+    return hybrid.outcome(
+        policy, ways, lambda tokens: jax.tree.map(lambda leaf: tokens * leaf, last), skill, of
+    )
+
+
 def smooth_maximum(first: jax.Array, second: jax.Array, third: jax.Array, p: jax.Array) -> Any:
     return numerics.smooth_maximum(first, second, third, sharpness=p)
 
@@ -235,6 +265,8 @@ ONE_NODE = changed(SPREAD, tensor=8.0, expert=1.0, pipeline=1.0)
 WIDE = changed(SPREAD, tensor=1.0, expert=8.0, pipeline=1.0)
 GEMMA = catalog.llm("gemma-3-27b")
 PHONE = catalog.xpu("a17-pro")
+# What is around a shared machine.
+AMID = (CHAT, EFFICIENCY, SITE, REACH)
 
 CASES: dict[str, Case] = {
     "numerics.smooth_maximum": Case(
@@ -482,6 +514,15 @@ CASES: dict[str, Case] = {
         ),
         eager=False,
     ),
+    "serving.service_at": Case(
+        serving.service_at,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(20.0, 0.95)),),
+        (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-6, 0.95)),
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e6, 0.95)),
+            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1.0, 0.95)),
+        ),
+    ),
     "serving.capacity": Case(
         serving.capacity,
         (
@@ -717,6 +758,121 @@ CASES: dict[str, Case] = {
         ((*floats(0.8, 0.9), QUESTIONS),),
         ((*floats(0.5, 0.9), QUESTIONS), (*floats(0.99, 0.0), QUESTIONS)),
         eager=False,
+    ),
+    "routing.chain": Case(
+        routing.chain,
+        ((jnp.asarray([0.63, 0.73, 0.86]), *floats(0.5, 0.7)),),
+        (
+            (jnp.asarray([0.7, 0.7, 0.7]), *floats(0.0, 0.0)),
+            (jnp.asarray([0.0, 1.0, 1.0]), *floats(1.0, 1.0)),
+        ),
+    ),
+    "routing.overlap": Case(routing.overlap, ((QUESTIONS,),), ((changed(QUESTIONS, losses=0.0),),)),
+    "routing.cascade": Case(
+        routing.cascade,
+        ((*floats(-0.4, 0.9, 0.8), THREE),),
+        (
+            (*floats(0.5, 0.5, 0.8), THREE),
+            (*floats(0.0, 0.0, 0.0), changed(THREE, losses=0.0, further_losses=0.0)),
+            (*floats(-40.0, 40.0, 3.0), THREE),
+            (*floats(40.0, 40.0, 3.0), THREE),
+        ),
+    ),
+    "local.throttled": Case(
+        local.throttled,
+        ((*floats(30.0), OWN), (*floats(100.0), OWN)),
+        ((*floats(60.0), OWN), (*floats(0.0), OWN), (*floats(100.0), changed(OWN, sustained=1.0))),
+    ),
+    "local.token_time": Case(
+        local.token_time,
+        ((EVERYTHING, OWN, FP8, *floats(500.0)), (GROUPED, OWN, FP8, *floats(5000.0))),
+        ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
+    ),
+    "local.prompt_time": Case(
+        local.prompt_time,
+        ((EVERYTHING, OWN, FP8, *floats(400.0)),),
+        ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
+    ),
+    "local.answer": Case(
+        local.answer,
+        ((EVERYTHING, OWN, FP8, CHAT, *floats(5.0)), (DENSE, OWN, FP8, CHAT, *floats(1.0))),
+        (
+            (DENSE, OWN, FP8, changed(CHAT, cached_fraction=1.0, output_tokens=1.0), *floats(1.0)),
+            (DENSE, changed(OWN, memory=0.0, burst=0.0), FP8, CHAT, *floats(1.0)),
+        ),
+    ),
+    "hybrid.kept_waiting": Case(
+        hybrid.kept_waiting,
+        (floats(2.0, 0.1, 101.0, 5.0), floats(2.0, 0.25, 101.0, 5.0)),
+        # Just as fast as it is read; nothing to read.
+        (floats(2.0, 0.25, 101.0, 4.04), floats(0.0, 0.0, 1.0, 5.0), floats(0.0, 0.0, 0.0, 5.0)),
+    ),
+    "hybrid.on_device": Case(
+        hybrid.on_device,
+        (
+            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(5.0, 1.0)),
+            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(40.0, 4.0)),
+        ),
+        (
+            (
+                DENSE,
+                changed(OWN, power=0.0),
+                FP8,
+                changed(CHAT, output_tokens=1.0),
+                changed(HANDSET, power=0.0, making=0.0),
+                changed(SITE, carbon_intensity=0.0),
+                *floats(5.0, 1.0),
+            ),
+        ),
+    ),
+    "hybrid.shared": Case(
+        hybrid.shared,
+        (
+            (EVERYTHING, H100, SPREAD, *AMID, *floats(20.0)),
+            (EVERYTHING, H100, SPREAD, *AMID, *floats(0.3)),
+        ),
+        (
+            (DENSE, H100, LONE, *AMID, *floats(1e-6)),
+            (DENSE, H100, LONE, *AMID, *floats(1e6)),
+            (EVERYTHING, PHONE, LONE, *AMID, *floats(1.0)),
+        ),
+    ),
+    "hybrid.drafted": Case(
+        hybrid.drafted,
+        ((DENSE, OWN, FP8, SITE, EVERYTHING, H100, SPREAD, *AMID, *floats(20.0, 0.7, 4.0)),),
+        tuple(
+            (DENSE, OWN, FP8, SITE, GEMMA, H100, LONE, *AMID, *floats(20.0, acceptance, drafts))
+            for acceptance, drafts in ((0.7, 0.0), (0.0, 0.0), (0.0, 4.0), (1.0, 4.0), (1.0, 0.0))
+        ),
+        eager=False,
+    ),
+    "hybrid.outcome": Case(
+        outcome,
+        (
+            (
+                hybrid.Policy(-0.4, 0.9, 0.3, 4.0),
+                (taken(1.0), taken(0.6), taken(0.2)),
+                taken(0.3),
+                *floats(0.8),
+                THREE,
+            ),
+        ),
+        (
+            (
+                hybrid.Policy(0.5, 0.5, 0.0, 0.0),
+                (taken(1.0), taken(1.0), taken(0.0)),
+                taken(0.0),
+                *floats(0.0),
+                THREE,
+            ),
+            (
+                hybrid.Policy(hybrid.LOWEST, hybrid.HIGHEST, 1.0, hybrid.LONGEST_DRAFT),
+                (taken(1.0), taken(0.6), taken(0.2)),
+                taken(0.3),
+                *floats(3.0),
+                THREE,
+            ),
+        ),
     ),
     "routing.oracle": Case(routing.oracle, ((QUESTIONS,),), ((changed(QUESTIONS, losses=0.0),),)),
     "routing.quality": Case(

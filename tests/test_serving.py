@@ -223,6 +223,29 @@ def test_disaggregated_first_token_waits_for_prompts_alone() -> None:
     assert service.ttft == pytest.approx(float(expected), rel=1e-6)
 
 
+@pytest.mark.parametrize("batch", [0.05, 1.0, 8.0, 60.0])
+def test_service_at_a_batch_is_the_service_at_its_rate(batch: float) -> None:
+    """One solves for the requests in flight that the other is given."""
+    at = evaluate(serving.service_at, *SYSTEM, *floats(batch, 0.95))
+    again = evaluate(serving.serve, *SYSTEM, at.point.rate, *floats(0.95))
+    assert fluid_batch(float(at.point.rate)) == pytest.approx(batch, rel=1e-6)
+    assert again.point.rate == pytest.approx(float(at.point.rate), rel=1e-9)
+    assert again.point.tpot == pytest.approx(float(at.point.tpot), rel=1e-6)
+    assert again.ttft == pytest.approx(float(at.ttft), rel=1e-6)
+    assert again.ttft_quantile == pytest.approx(float(at.ttft_quantile), rel=1e-6)
+    assert again.load == pytest.approx(float(at.load), rel=1e-9)
+
+
+def test_no_more_are_in_flight_than_there_is_room_for() -> None:
+    room = float(serving.largest_batch(*SYSTEM))
+    full, beyond = (
+        evaluate(serving.service_at, *SYSTEM, *floats(batch, 0.95)) for batch in (room, 3 * room)
+    )
+    assert beyond.point.rate == pytest.approx(float(serving.full_rate(*SYSTEM)), rel=1e-9)
+    assert beyond.ttft == pytest.approx(float(full.ttft), rel=1e-9)
+    assert beyond.point.batch <= room * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("excess", [2.0, 100.0])
 def test_overload_waits_for_the_backlog(excess: float) -> None:
     full = float(serving.full_rate(*SYSTEM))

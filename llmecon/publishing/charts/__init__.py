@@ -5,7 +5,11 @@ Titles and colour keys become HTML, so that they wrap on a phone and are read al
 
 from llmecon.publishing.charts.comparison import agreement
 from llmecon.publishing.charts.curves import frontier, lines, timeline
+from llmecon.publishing.charts.fans import fan
+from llmecon.publishing.charts.flow import flow
+from llmecon.publishing.charts.maps import winners
 from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
+from llmecon.publishing.charts.strips import strip
 from llmecon.publishing.charts.tiles import heatmap
 from llmecon.publishing.figure import show
 
@@ -13,10 +17,14 @@ __all__ = [
     "agreement",
     "bars",
     "elasticities",
+    "fan",
+    "flow",
     "frontier",
     "heatmap",
     "lines",
     "show",
     "stacked",
+    "strip",
     "timeline",
+    "winners",
 ]
