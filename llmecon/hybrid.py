@@ -234,8 +234,9 @@ def shared(
     service = serving.service_at(llm, xpu, deployment, workload, efficiency, at_once)
     room = serving.largest_batch(llm, xpu, deployment, workload, efficiency)
     ttft = service.ttft + reach.round_trip
+    possible = jnp.where(room > jnp.maximum(at_once, 1.0), 1.0, 0.0)
     return _on_shared(
-        service.point, jnp.where(room > jnp.maximum(at_once, 1.0), 1.0, 0.0), ttft, service.point.tpot,
+        service.point, possible, ttft, service.point.tpot,
         xpu, deployment, workload, efficiency, site, reach,
     )  # fmt: skip
 

@@ -540,8 +540,8 @@ def demand(of: Start, factors: Factors, years: Scalar) -> Demand:
         years: since the base year.
 
     Returns:
-        electricity = start * demand-energy**slowed(years since the start's own), emissions =
-        electricity * start * grid-intensity**(years since the start's own).
+        Electricity, from its start by the factor demand-energy for every slowed year, and its
+        emissions, with the intensity from its start by the factor grid-intensity a year.
     """
     first = of.electricity
     elapsed = slowed(BASE_YEAR + years - first.year, of.slowing, of.end - first.year)
@@ -568,8 +568,8 @@ def energy_per_answer(
             decoding, and not FLOP per joule, 0 to 1; on the log scale.
 
     Returns:
-        today * (model-size / (memory-bandwidth-efficiency**m * hardware-efficiency**(1 - m)))
-        **years, J.
+        Joules: today's, times the yearly factor of model-size over that of the hardware, which is
+        the two efficiencies' mean on the log scale, to the power of the years.
     """
     efficiency = (
         factors["memory-bandwidth-efficiency"] ** memory_bound

@@ -68,15 +68,16 @@ def reach(round_trip: float, usd_per_hour: float, making: float) -> hybrid.Reach
 NEARBY, AWAY = reach(0.01, 0.75, 500.0), reach(0.04, 2.5, 900.0)
 on_device = eqx.filter_jit(hybrid.on_device)
 shared = eqx.filter_jit(hybrid.shared)
+cascaded = jax.jit(routing.cascade)
 
 
 def on_phone(in_a_row: float = 5.0) -> hybrid.Taken:
     return on_device(NEAR, PHONE, INT4, ASKED, HANDSET, HOME, *floats(PACE, in_a_row))
 
 
-def drafting(draft_tokens: jax.Array) -> hybrid.Taken:
+def drafting(draft_tokens: jax.Array, machine: local.Machine = PHONE) -> hybrid.Taken:
     return hybrid.drafted(
-        NEAR, PHONE, INT4, HOME, FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE,
+        NEAR, machine, INT4, HOME, FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE,
         0.7, draft_tokens,
     )  # fmt: skip
 
@@ -84,17 +85,15 @@ def drafting(draft_tokens: jax.Array) -> hybrid.Taken:
 @cache
 def tiers() -> tuple[hybrid.Taken, hybrid.Taken, hybrid.Taken]:
     """A request on a phone, on a small box that eight share, and in a data centre."""
-    # Numbers, even if a trace is the first to ask.
-    with jax.ensure_compile_time_eval():
-        edge = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
-        cloud = shared(FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE)
-        return on_phone(), edge, cloud
+    edge = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
+    cloud = shared(FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE)
+    return on_phone(), edge, cloud
 
 
-@eqx.filter_jit
-def drafts(draft_tokens: jax.Array) -> hybrid.Taken:
-    """Requests drafted with several lengths."""
-    return jax.vmap(drafting)(draft_tokens)
+@pytest.fixture(autouse=True, scope="module")
+def _tiers_are_numbers() -> None:
+    """What is kept must not be first asked for while a function is traced."""
+    tiers()
 
 
 # From none to the longest, the ends included.
@@ -103,7 +102,10 @@ LENGTHS = jnp.concatenate([jnp.zeros(1), jnp.geomspace(1.0, hybrid.LONGEST_DRAFT
 
 @cache
 def by_length() -> hybrid.Taken:
-    return drafts(LENGTHS)
+    """Requests drafted with lengths of all kinds."""
+    # Compiling takes longer than running, so it is the former that is made fast.
+    quick = {"xla_backend_optimization_level": 0}
+    return jax.jit(jax.vmap(drafting), compiler_options=quick)(LENGTHS)
 
 
 @eqx.filter_jit
@@ -202,8 +204,22 @@ def test_without_drafts_every_token_is_a_round_trip_away() -> None:
     read = local.prompt_time(NEAR, PHONE, INT4, ASKED.computed_prompt_tokens)
     assert none.tpot == pytest.approx(float(cloud.tpot) + 0.04)
     assert none.ttft == pytest.approx(max(float(cloud.ttft), float(read)))
-    price = float(HOME.electricity_price)
-    assert none.usd - cloud.usd == pytest.approx(float(read * PHONE.power) * price)
+    drawn, price = float(read * PHONE.power), float(HOME.electricity_price)
+    assert none.usd - cloud.usd == pytest.approx(drawn * price)
+    carbon_of_home = drawn * float(HOME.carbon_intensity)
+    assert none.footprint.device - cloud.footprint.device == pytest.approx(carbon_of_home)
+
+
+def test_a_device_pays_for_drafts_in_vain() -> None:
+    """At 0.7 and drafts of 4 a round yields 2.77 tokens: 76 rounds of 4 for 211."""
+    unpaid, drafted = jax.jit(
+        lambda machines: jax.vmap(drafting, (None, 0))(jnp.asarray(4.0), machines),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )(jax.tree.map(lambda *of: jnp.stack(of), changed(PHONE, power=0.0), PHONE)).energy
+    each = local.token_time(NEAR, PHONE, INT4, ASKED.mean_context)
+    read = local.prompt_time(NEAR, PHONE, INT4, ASKED.computed_prompt_tokens)
+    written = 211.0 / 2.7731 * 4.0
+    assert drafted - unpaid == pytest.approx(float((read + written * each) * PHONE.power), rel=1e-4)
 
 
 def test_longer_drafts_spare_the_far_machine_until_most_are_rejected() -> None:
@@ -254,30 +270,29 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
 
     Around the best of a coarse grid finer ones follow, because a grid seldom meets two limits.
     """
-    plain = tiers()
+    picks = (of, lambda way: way.seconds)
+    plain = [[float(pick(way)) for way in tiers()] for pick in picks]
+    drafted = [np.asarray(pick(by_length())) for pick in picks]
     ends = np.array([[hybrid.LOWEST, hybrid.HIGHEST]] * 2 + [[0.0, 1.0], [1.0, len(LENGTHS) - 1]])
     center, width = ends.mean(axis=1), np.ptp(ends, axis=1) / 2.0
-    drafted = [np.asarray(pick(by_length())) for pick in (of, lambda way: way.seconds)]
     best, at, shares = np.inf, center, np.zeros(4)
     for _ in range(6):
         axes = [
-            np.unique(np.clip(np.linspace(c - w, c + w, n), low, high))
+            np.clip(np.linspace(c - w, c + w, n), low, high)
             for c, w, n, (low, high) in zip(center, width, (121, 121, 5, 21), ends, strict=True)
         ]
-        axes[3] = np.unique(np.round(axes[3]))
         lower, upper = (side.ravel() for side in np.meshgrid(axes[0], axes[1], indexing="ij"))
-        kept = upper >= lower
-        lower, upper = lower[kept], upper[kept]
-        sent = routing.cascade(jnp.asarray(lower), jnp.asarray(upper), *floats(SKILL), MODELS)
+        sent = cascaded(jnp.asarray(lower), jnp.asarray(upper), *floats(SKILL), MODELS)
         device, edge, far = np.asarray(sent.shares)
-        good = np.asarray(sent.quality) >= quality
-        for share in axes[2]:
-            for length in axes[3].astype(int):
+        good = (np.asarray(sent.quality) >= quality) & (upper >= lower)
+        for share in np.unique(axes[2]):
+            for length in np.unique(np.round(axes[3])).astype(int):
                 value, seconds_taken = (
-                    device * float(pick(plain[0])) + edge * float(pick(plain[1]))
-                    + far * ((1.0 - share) * float(pick(plain[2])) + share * last[length])
-                    for pick, last in zip((of, lambda way: way.seconds), drafted, strict=True)
-                )  # fmt: skip
+                    device * near
+                    + edge * middle
+                    + far * ((1.0 - share) * away + share * last[length])
+                    for (near, middle, away), last in zip(plain, drafted, strict=True)
+                )
                 value = np.where(good & (seconds_taken <= seconds), value, np.inf)
                 i = int(np.argmin(value))
                 if value[i] < best:

@@ -14,6 +14,8 @@ from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import INK, QUIET, SURFACE, colour
 
 _YEARS = (1900.0, 2200.0)  # whole numbers between these are written without separators
+# Where a point's label stands, the most wanted first: below (1) or above it, right (1) or left.
+_ROUND = ((0, 1), (0, -1), (-1, 0), (1, 0), (-1, 1), (-1, -1), (1, 1), (1, -1))
 _OPACITY = (0.14, 0.24)  # of the widest and of the narrowest band
 
 
@@ -173,21 +175,19 @@ def _beside(
     away = []
     for i, text in enumerate(texts):
         wide, tall = places.extent(text)
-        aside, over = wide / 2 + 9.0, tall / 2 + 8.0
-        steps = [
-            (aside, 0.0),
-            (-aside, 0.0),
-            (0.0, -over),
-            (0.0, over),
-            *((side * aside, end * over) for end in (-1.0, 1.0) for side in (1.0, -1.0)),
+        aside, over = 8.0, tall / 2 + 8.0
+        steps = [(side * aside, end * over) for end, side in _ROUND]
+        choices = [
+            places.centred(x[i] + dx + np.sign(dx) * wide / 2, y[i] + dy, wide, tall)
+            for dx, dy in steps
         ]
-        choices = [places.centred(x[i] + dx, y[i] + dy, wide, tall) for dx, dy in steps]
         # A point's own mark is not in its label's way.
         best = places.freest(choices, taken[:i] + taken[i + 1 :], plot)
         taken.append(choices[best])
         dx, dy = steps[best]
-        away.append((round(dx, 1), round(dy - text.count("\n") * 13.0 / 2, 1)))
-    return points.assign(text=texts, dx=[a for a, _ in away], dy=[b for _, b in away])
+        align = "left" if dx > 0 else "right" if dx < 0 else "center"
+        away.append((text, align, dx, round(dy - text.count("\n") * 13.0 / 2, 1)))
+    return points.join(pd.DataFrame(away, columns=["text", "align", "dx", "dy"]))
 
 
 def _marked(points: pd.DataFrame, y_title: str) -> list[Chart]:
@@ -203,6 +203,7 @@ def _marked(points: pd.DataFrame, y_title: str) -> list[Chart]:
             ],
         ),
         base.mark_text(
+            align=alt.ExprRef(expr="datum.align"),
             dx=alt.ExprRef(expr="datum.dx"),
             dy=alt.ExprRef(expr="datum.dy"),
             fill=QUIET,

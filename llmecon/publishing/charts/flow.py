@@ -14,15 +14,18 @@ from llmecon.publishing.charts.places import Box
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import PALETTE, QUIET, SURFACE, colour
 
-_BREAK = 520.0  # plots narrower than this get smaller text in narrower lines [px]
+_BREAK = 580.0  # plots narrower than this get smaller text in narrower lines [px]
 _WIDEST = 22.0  # width of the line that carries everything [px]
-_PAD = 7.0  # between a box's edge and its text [px]
-_APART = 18.0  # between two boxes, one above the other [px]
+_PAD = 7.0  # between a box's text and its upper and lower edges [px]
+_SIDE = 4.0  # between a box's text and its sides [px]
+_APART = 24.0  # between two boxes, one above the other [px]
 _LEAST = 56.0  # width of a box [px]
 _SLOT = 5.0  # between two lines at a box's edge [px]
 _HEAD = 4.0  # half of an arrow's head [px]
 _STEPS = 7  # points that bend a line
-_ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)  # where on a line its label may stand
+_ALONG = tuple(
+    0.5 + side * 0.04 * n for n in range(9) for side in ((1, -1) if n else (1,))
+)  # where on a line its label may stand
 
 _TEXTS = ("role", "name", "label")
 _HEADS = {
@@ -40,29 +43,37 @@ class _Layout:
     that it follows the page's width; an ordinate is in pixels from the top.
     """
 
-    def __init__(
-        self, boxes: pd.DataFrame, lines: pd.DataFrame, width: float, font: float, gap: float
-    ):
+    def __init__(self, boxes: pd.DataFrame, lines: pd.DataFrame, width: float, font: float):
         self.narrow = width < _BREAK
-        self.width, self.font, self.gap = width, font, gap
+        self.width, self.font = width, font
         self.line = font + 3.0
         x = boxes["x"]
         steps = (x[lines["target"]].to_numpy() - x[lines["source"]]).abs()
         self.step = float(steps[steps > 0].min()) if (steps > 0).any() else 1.0
+        # Between two boxes, a label gets what it needs, but not at the cost of the boxes' text.
+        longest = max(places.extent(text, font)[0] for text in lines["label"])
+        self.gap = float(np.clip(longest + 20.0, 58.0, max(0.36 * self.step * width, 58.0)))
 
         written = {name: _lines(box) for name, box in boxes.iterrows()}
         # Bold letters are wider.
         longest = max(places.extent(t, font)[0] for lot in written.values() for _, t in lot)
-        self.natural = max(math.ceil(1.08 * longest + 2.0 * _PAD), _LEAST)
-        room = (self.step * width - gap) / (1.0 + self.step)
+        self.natural = max(math.ceil(1.08 * longest + 4.0 * _SIDE), _LEAST)
+        room = (self.step * width - self.gap) / (1.0 + self.step)
         self.box = min(max(room, _LEAST), self.natural)
 
-        fit = self.characters(self.box - 2.0 * _PAD)
+        fit = self.characters(self.box - 2.0 * _SIDE)
         self.texts = {
             name: [(kind, part) for kind, t in lot for part in draw.wrapped(t, fit).split("\n")]
             for name, lot in written.items()
         }
-        need = _edges(lines)
+        # Labels of lines between the same two boxes stand one above the other.
+        labels = [draw.wrapped(t, self.characters(self.gap - 12.0)) for t in lines["label"]]
+        tall = pd.Series([places.extent(t, font)[1] + 4.0 for t in labels], index=lines.index)
+        pairs = pd.Series(list(map(frozenset, lines[["source", "target"]].to_numpy())), lines.index)
+        self.slots = (lines["thick"] + _SLOT).where(
+            ~pairs.duplicated(keep=False), np.maximum(lines["thick"] + _SLOT, tall)
+        )
+        need = _edges(lines, self.slots)
         self.heights = {
             name: 2.0 * _PAD + max(len(lot) * self.line, need.get(name, 0.0))
             for name, lot in self.texts.items()
@@ -107,10 +118,9 @@ def flow(nodes: pd.DataFrame, links: pd.DataFrame, *, title: str, subtitle: str 
             one name, or a line starts or ends at a box that is not there.
     """
     boxes, lines, note = _read(nodes, links)
-    longest = max(places.extent(text)[0] for text in lines["label"])
     layouts = (
-        _Layout(boxes, lines, places.PHONE, 11.0, 58.0),
-        _Layout(boxes, lines, _BREAK, 12.0, float(np.clip(longest + 20.0, 60.0, 130.0))),
+        _Layout(boxes, lines, places.PHONE, 11.0),
+        _Layout(boxes, lines, _BREAK, 12.0),
     )
     height = _stack(boxes, layouts)
     parts = [_parts(boxes, lines, layout, height) for layout in layouts]
@@ -142,8 +152,8 @@ def flow(nodes: pd.DataFrame, links: pd.DataFrame, *, title: str, subtitle: str 
     mark = marks.encode(x=x, y=y)
     chart = alt.layer(
         line.transform_filter("datum.share > 0")
-        .mark_line(opacity=0.45, **bent)
-        .encode(strokeWidth=alt.StrokeWidth("thick:Q", scale=None)),
+        # An encoded width would yield to the theme's.
+        .mark_line(opacity=0.45, strokeWidth=alt.ExprRef(expr="datum.thick"), **bent),
         line.transform_filter("datum.share == 0").mark_line(
             strokeDash=[4, 4], strokeWidth=1, **bent
         ),
@@ -161,7 +171,7 @@ def flow(nodes: pd.DataFrame, links: pd.DataFrame, *, title: str, subtitle: str 
         text.transform_filter("datum.kind == 'name'").mark_text(fontSize=size, fontWeight="bold"),
         text.transform_filter("datum.kind == 'label'").mark_text(fontSize=size, fill=QUIET),
         mark.transform_filter("datum.kind == 'label'")
-        .mark_text(fontSize=size, lineBreak="\n", lineHeight=14, stroke=SURFACE, strokeWidth=4)
+        .mark_text(fontSize=size, lineBreak="\n", lineHeight=14, strokeJoin="round", **draw.HALO)
         .encode(text="text:N"),
     ).add_params(
         alt.param(name="narrow", expr=f"width < {_BREAK:g}"),
@@ -211,15 +221,10 @@ def _lines(box: pd.Series) -> list[tuple[str, str]]:
     return [(kind, line) for kind, text in texts.items() if text for line in text.split("\n")]
 
 
-def _edges(lines: pd.DataFrame) -> dict[Hashable, float]:
+def _edges(lines: pd.DataFrame, slots: pd.Series) -> dict[Hashable, float]:
     """How tall each box must be for the lines on either side of it [px]."""
-    sides = [
-        lines.groupby(end)["thick"].sum() + _SLOT * lines.groupby(end).size()
-        for end in ("source", "target")
-    ]
-    return {
-        str(name): float(need) for name, need in pd.concat(sides).groupby(level=0).sum().items()
-    }
+    needs = pd.concat([slots.groupby(lines[end]).sum() for end in ("source", "target")])
+    return {name: float(need) for name, need in needs.groupby(level=0).sum().items()}
 
 
 def _stack(boxes: pd.DataFrame, layouts: Iterable[_Layout]) -> float:
@@ -274,7 +279,7 @@ def _parts(
         marks.append(common | {"kind": "head", "text": _HEADS[edge]} | _fields(head))
         if not line["label"]:
             continue
-        across = abs(end[0] - start[0]) * layout.width + abs(end[1] - start[1]) * layout.box
+        across = abs((end[0] - start[0]) * layout.width + (end[1] - start[1]) * layout.box)
         text = draw.wrapped(line["label"], layout.characters(across - 12.0 if across else 110.0))
         points = [_between(start, end, t) for t in _ALONG]
         size = places.extent(text, layout.font)
@@ -310,12 +315,11 @@ def _ends(
     ends = {}
     for (name, edge), arriving in at_edge.items():
         box, arriving = boxes.loc[name], sorted(arriving)
-        thick = lines.loc[[i for _, i, _ in arriving], "thick"].to_numpy()
+        slots = layout.slots.loc[[i for _, i, _ in arriving]].to_numpy()
         upright = edge in ("left", "right")
         side = layout.heights[name] if upright else layout.box
-        gap = float(np.clip((side - 2.0 * _PAD - thick.sum()) / len(thick), _SLOT, 3.0 * _SLOT))
-        offsets = np.cumsum(thick + gap) - (thick + gap) / 2
-        offsets -= (thick + gap).sum() / 2
+        slots = slots + np.clip((side - 2.0 * _PAD - slots.sum()) / len(slots), 0.0, 2.0 * _SLOT)
+        offsets = np.cumsum(slots) - slots / 2 - slots.sum() / 2
         for (_, i, own), offset in zip(arriving, offsets, strict=True):
             if upright:
                 v = (1.0 if edge == "right" else 0.0) - box["x"]

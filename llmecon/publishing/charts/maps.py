@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import altair as alt
 import numpy as np
@@ -261,16 +262,25 @@ def _marker(
     """A point and its name, where there is room."""
     text = draw.wrapped(here[2], 16)
     wide, tall = places.extent(text)
-    aside, over = wide / 2 + _MARK / 2 + 4.0, tall / 2 + _MARK / 2 + 2.0
-    steps = [(aside, 0.0), (-aside, 0.0), (0.0, -over), (0.0, over)]
-    choices = [places.centred(at[0] + dx, at[1] + dy, wide, tall) for dx, dy in steps]
-    dx, dy = steps[places.freest(choices, taken[1:], plot)]
+    aside, over = _MARK / 2 + 2.0, tall / 2 + _MARK / 2 + 2.0
+    steps: list[tuple[float, float, Literal["left", "right", "center"]]] = [
+        (aside, 0.0, "left"),
+        (-aside, 0.0, "right"),
+        (0.0, -over, "center"),
+        (0.0, over, "center"),
+    ]
+    choices = [
+        places.centred(at[0] + dx + np.sign(dx) * wide / 2, at[1] + dy, wide, tall)
+        for dx, dy, _ in steps
+    ]
+    dx, dy, align = steps[places.freest(choices, taken[1:], plot)]
     row = {"x": here[0], "y": here[1], "text": text, "label": here[2]}
     base = alt.Chart(pd.DataFrame([row])).encode(x="x:Q", y=alt.Y("y:Q"))
     ring = base.mark_point(
         filled=True, size=110, opacity=1, fill=INK, stroke=SURFACE, strokeWidth=2
     )
     name = base.mark_text(
+        align=align,
         dx=round(dx, 1),
         dy=round(dy - text.count("\n") * 14.0 / 2, 1),
         lineBreak="\n",

@@ -140,24 +140,37 @@ def arranged(fractions: Sequence[float], pixels: Sequence[float]) -> list[Name]:
     Returns:
         A place for each.
     """
-    placed: list[Name] = []
-    for i, (fraction, wide) in enumerate(zip(fractions, pixels, strict=True)):
-        tick = fraction * places.PHONE
-        first = 1 if i % 2 == 0 else -1
-        # Over its tick, or with its start or its end there.
-        shifts = (0.0, wide / 2 - _FLAG, _FLAG - wide / 2)
+    rest = list(range(1, len(fractions)))
+    tried = [
+        _placed(fractions, pixels, [0, *order][: len(fractions)], side)
+        for order in (rest, rest[::-1])
+        for side in (1, -1)
+    ]
+    names = min(tried, key=lambda of: of[0])[1]
+    return [names[i] for i in range(len(fractions))]
+
+
+def _placed(
+    fractions: Sequence[float], pixels: Sequence[float], order: Sequence[int], side: int
+) -> tuple[float, dict[int, Name]]:
+    """Places taken in some order, the first on some side, and what they cost together."""
+    names: dict[int, Name] = {}
+    total = 0.0
+    for i in order:
+        tick, wide = fractions[i] * places.PHONE, pixels[i]
+        half = (wide + _SPACE) / 2
         tried = []
-        for row in (
-            side * away for away in range(1, len(fractions) + 1) for side in (first, -first)
-        ):
-            for shift in shifts:
-                middle = min(max(tick + shift, wide / 2), max(places.PHONE - wide / 2, wide / 2))
-                half = (wide + _SPACE) / 2
-                name = Name(row, tick, middle - half, middle + half, shift)
-                cost = abs(row) + (0.2 if shift else 0.0) + sum(_met(name, of) for of in placed)
-                tried.append((cost, name))
-        placed.append(min(tried, key=lambda of: of[0])[1])
-    return placed
+        # Over its tick, or with its start or its end there.
+        for shift in (0.0, wide / 2 - _FLAG, _FLAG - wide / 2):
+            middle = min(max(tick + shift, wide / 2), max(places.PHONE - wide / 2, wide / 2))
+            for away in range(1, len(fractions) + 1):
+                for row in (side * away, -side * away):
+                    name = Name(row, tick, middle - half, middle + half, shift)
+                    met = sum(_met(name, other) for other in names.values())
+                    tried.append((away + (0.2 if shift else 0.0) + met, name))
+        cost, names[i] = min(tried, key=lambda of: of[0])
+        total, side = total + cost, -side
+    return total, names
 
 
 def _met(one: Name, other: Name) -> float:
