@@ -135,7 +135,8 @@ class Best(NamedTuple):
         policy: thresholds, drafted share and draft length.
         outcome: what it takes.
         feasible: whether it keeps the limits.
-        quality_price: what a further unit of quality would cost, in the objective's unit.
+        quality_price: what a further unit of quality would cost, in the objective's unit; NaN
+            where the limits clash.
         second_price: what a second less would cost, likewise.
     """
 
@@ -453,11 +454,12 @@ def _best(
 
     winner = min(found, key=ranked)
     policy = policy_of(jnp.asarray(winner.x))
-    multipliers = np.asarray(winner.multipliers, float) * scale
+    feasible = ranked(winner)[0] == 0.0
+    multipliers = np.asarray(winner.multipliers, float) * (scale if feasible else np.nan)
     return Best(
         policy=policy,
         outcome=take(policy),
-        feasible=ranked(winner)[0] == 0.0,
+        feasible=feasible,
         quality_price=float(multipliers[0]),
         second_price=float(multipliers[1] / limits.seconds),
     )

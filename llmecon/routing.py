@@ -184,7 +184,8 @@ def chain(
         qualities: shares answered rightly, none falling.
         overlap: how often the second model fails where the first is right, over how often it
             would if the two failed independently: 0 (never) to 1.
-        overlap_further: likewise for the third model and the second.
+        overlap_further: likewise for the third model and the second. Both near 1, with models
+            that are right half of the time, would count some requests at both steps.
     """
     losses = overlap * qualities[0] * (1.0 - qualities[1])
     further = overlap_further * qualities[1] * (1.0 - qualities[2])

@@ -72,8 +72,8 @@ def strip(
     named = named.sort_values(["chosen", "value"], ascending=[False, True], kind="stable")
     at = arranged(scale.fraction(named["value"]).tolist(), named["px"].tolist())
     named["shift"] = [round(of.shift, 1) for of in at]
-    row = pd.Series([float(of.row) for of in at], index=named.index)
-    above, below = row.clip(lower=0.0).max(), -row.clip(upper=0.0).min()
+    row = pd.Series([float(of.row) for of in at], index=named.index, dtype=float)
+    above, below = max([*row, 0.0]), max([*-row, 0.0])
     top = _BEYOND + (_FIRST + _LEVEL * (above - 0.5) if above else 0.0)
     height = top + _TALL + _BEYOND + (_FIRST + _LEVEL * (below - 0.5) if below else 0.0)
     up = row.where(row > 0, 0.0).astype(bool)
@@ -111,7 +111,9 @@ def strip(
         text.transform_filter("!datum.chosen").mark_text(**look),
         text.transform_filter("datum.chosen").mark_text(fill=accent, fontWeight="bold", **look),
     ]
-    return draw.finish(alt.layer(*layers), title, subtitle, note, height=round(height))
+    # An empty dataset has no columns to draw by.
+    drawn = layers if len(named) else [layers[0], layers[3]]
+    return draw.finish(alt.layer(*drawn), title, subtitle, note, height=round(height))
 
 
 class Name(NamedTuple):
