@@ -35,13 +35,14 @@ def executed() -> dict[tuple[str, str], Path]:
 @pytest.fixture(params=[(s, c) for s in SETS for c in CHAPTERS], ids="-".join)
 def run(
     request: pytest.FixtureRequest, executed: dict[tuple[str, str], Path]
-) -> tuple[str, nbformat.NotebookNode]:
-    name, chapter = request.param
+) -> tuple[list[str], nbformat.NotebookNode]:
+    """Ids of the models that a chapter was given, and the chapter as executed."""
+    name, slug = request.param
+    chapter = scenario.chapter(slug)
     parameters = scenario.load(paths.BOOK / "parameters" / f"{name}.yaml")
-    model = scenario.validate(
-        scenario.chapter(chapter), parameters.values(scenario.chapter(chapter))
-    )["model"]
-    return str(model), nbformat.read(executed[name, chapter], as_version=4)
+    values = scenario.validate(chapter, parameters.values(chapter))
+    models = [str(values[of.name]) for of in chapter.parameters if of.table == "models"]
+    return models, nbformat.read(executed[name, slug], as_version=4)
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -57,7 +58,7 @@ def prose(notebook: nbformat.NotebookNode) -> str:
 
 
 def test_runs_to_the_end_without_errors_or_warnings(
-    run: tuple[str, nbformat.NotebookNode],
+    run: tuple[list[str], nbformat.NotebookNode],
 ) -> None:
     _, notebook = run
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source)
@@ -66,18 +67,23 @@ def test_runs_to_the_end_without_errors_or_warnings(
     assert "stream" not in kinds, [o.text for o in outputs(notebook) if o.output_type == "stream"]
 
 
-def test_speaks_of_the_model_it_was_given(run: tuple[str, nbformat.NotebookNode]) -> None:
-    model, notebook = run
-    assert str(catalog.row("models", model)["name"]) in prose(notebook)
+def test_speaks_of_the_models_it_was_given(run: tuple[list[str], nbformat.NotebookNode]) -> None:
+    models, notebook = run
+    shown = prose(notebook) + "".join(str(of.get("data", {})) for of in outputs(notebook))
+    names = [str(catalog.row("models", model)["name"]) for model in models]
+    assert any(name in prose(notebook) for name in names)
+    assert all(name in shown for name in names)
 
 
-def test_no_sentence_holds_a_number_that_failed(run: tuple[str, nbformat.NotebookNode]) -> None:
+def test_no_sentence_holds_a_number_that_failed(
+    run: tuple[list[str], nbformat.NotebookNode],
+) -> None:
     _, notebook = run
     failed = re.findall(r".*\b(?:nan|NaN|inf|None|unknown|e\+\d\d)\b.*", prose(notebook))
     assert not failed
 
 
-def test_every_chart_is_described(run: tuple[str, nbformat.NotebookNode]) -> None:
+def test_every_chart_is_described(run: tuple[list[str], nbformat.NotebookNode]) -> None:
     _, notebook = run
     charts = [
         output.data["text/html"]
@@ -89,7 +95,7 @@ def test_every_chart_is_described(run: tuple[str, nbformat.NotebookNode]) -> Non
 
 
 def test_every_figure_and_table_says_where_its_numbers_come_from(
-    run: tuple[str, nbformat.NotebookNode],
+    run: tuple[list[str], nbformat.NotebookNode],
 ) -> None:
     _, notebook = run
     shown = [output.get("data", {}).get("text/html", "") for output in outputs(notebook)]
