@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmecon import catalog, specs, training
+from llmecon import adaptation, catalog, specs, training
 from llmecon.economics import ApiPrice, Conversation, Ownership
 from llmecon.experience import Reader
+from llmecon.knowledge import Learning, Reading, Retriever
 from llmecon.specs import Deployment, LatencyTarget, Site, Workload
 
 HOUR = specs.SECONDS_PER_HOUR
@@ -92,6 +93,60 @@ AGENT = Conversation(
     turns=12.0, system_tokens=4000.0, user_tokens=800.0, output_tokens=400.0, reuse=0.9
 )
 READER = Reader(ttft=jnp.asarray(1.0), speed=jnp.asarray(5.3))
+
+# Questions about twenty thousand documents, answered in every way that there is.
+NEWS = adaptation.Case(
+    queries=0.4,
+    documents=20_000.0,
+    document_tokens=500.0,
+    change=0.05 / specs.SECONDS_PER_MONTH,
+    known=0.3,
+    instruction_tokens=200.0,
+    example_tokens=600.0,
+    question_tokens=60.0,
+    answer_tokens=150.0,
+    wrong=0.02,
+    label=0.05,
+    horizon=2.0 * specs.SECONDS_PER_YEAR,
+    replaced=0.8 * specs.SECONDS_PER_YEAR,
+    tenants=3.0,
+    window=131072.0,
+)
+SERVICE = adaptation.Service(
+    price=adaptation.Tariff(request=1e-6, input=2e-7, cached=2e-8, output=8e-7),
+    carbon=adaptation.Tariff(request=1e-8, input=1e-8, cached=1e-9, output=1e-7),
+    ttft=adaptation.Tariff(request=0.1, input=2e-5, cached=1e-7, output=1e-6),
+    tpot=0.02,
+    least_price=1e-6,
+    least_carbon=1e-8,
+    cache_life=300.0,
+)
+TUNED = eqx.tree_at(lambda of: of.least_price, SERVICE, jnp.asarray(2e-4))
+FINDING = Retriever(first=1.0, decline=0.3)
+OFFERS = adaptation.Offers(
+    base=SERVICE,
+    adapted=SERVICE,
+    tuned=TUNED,
+    long=SERVICE,
+    lora=adaptation.Trainer(price=4e-7, carbon=1e-8, weights=4e7, round=100.0),
+    full=adaptation.Trainer(price=8e-7, carbon=2e-8, weights=8e9, round=100.0),
+    index=adaptation.Index(
+        embedding=2e-8, storage=1e-12, search=1e-5, seconds=0.1, refresh=3600.0, setup=5000.0
+    ),
+)
+KNOWLEDGE = adaptation.Knowledge(
+    retriever=Retriever(first=0.5, decline=0.3, dilution=0.1, span=10.0),
+    reading=Reading(alone=0.88, distraction=0.1, misreading=0.3, tuned=1.2),
+    learning=Learning(45.0, 0.3, 0.1, 2.0, 500.0),
+    adapter=Learning(60.0, 0.2, 0.1, 2.0, 500.0),
+)
+KNOBS = adaptation.Knobs(
+    passages=5.0,
+    passage_tokens=200.0,
+    exposures=80.0,
+    interval=0.25 * specs.SECONDS_PER_YEAR,
+    replay=0.3,
+)
 
 
 def changed(record: Any, **values: float) -> Any:

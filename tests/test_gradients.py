@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from llmecon import (
+    adaptation,
     carbon,
     drafting,
     economics,
@@ -20,6 +21,7 @@ from llmecon import (
     experience,
     fleet,
     hybrid,
+    knowledge,
     loadtest,
     local,
     numerics,
@@ -42,8 +44,13 @@ from tests.problems import (
     DENSE,
     EFFICIENCY,
     EVERYTHING,
+    FINDING,
     GROUPED,
+    KNOBS,
+    KNOWLEDGE,
     LAYOUT,
+    NEWS,
+    OFFERS,
     OWNERSHIP,
     READER,
     RELIABILITY,
@@ -79,6 +86,8 @@ MODULES: tuple[ModuleType, ...] = (
     scenarios,
     local,
     hybrid,
+    knowledge,
+    adaptation,
 )
 
 # Public functions without a case of their own, and why.
@@ -100,6 +109,8 @@ EXCEPTIONS = {
     "scenarios.published": "looks a level up",
     "scenarios.start": "looks levels up; its slowing is slowing_of, tested",
     "scenarios.attribution": "estimates shares of a variance for tables and charts, with scipy",
+    "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
+    "adaptation.own_trainer": "planning.plan_for_deadline by the token",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
 }
 
@@ -198,6 +209,15 @@ def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
     return numerics.elasticity(lambda x, y: x**2 * jnp.sqrt(y) + x, x, y)
 
 
+def by(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a way to answer, with the way given."""
+
+    def of(*given: Any) -> Any:
+        return function(method, *given)
+
+    return of
+
+
 def bounded(low: jax.Array, mid: jax.Array, high: jax.Array, u: jax.Array) -> jax.Array:
     return scenarios.quantile(scenarios.Range(low, mid, high), u)
 
@@ -267,6 +287,11 @@ GEMMA = catalog.llm("gemma-3-27b")
 PHONE = catalog.xpu("a17-pro")
 # What is around a shared machine.
 AMID = (CHAT, EFFICIENCY, SITE, REACH)
+
+RETRIEVER, READING, LEARNING = KNOWLEDGE.retriever, KNOWLEDGE.reading, KNOWLEDGE.adapter
+STILL = changed(NEWS, change=0.0, known=0.0)
+RARE = changed(NEWS, queries=1e-7)
+ALWAYS = changed(KNOBS, replay=0.0, exposures=0.0, interval=1e12)
 
 CASES: dict[str, Case] = {
     "numerics.smooth_maximum": Case(
@@ -1039,6 +1064,63 @@ CASES: dict[str, Case] = {
             ),
         ),
     ),
+    "knowledge.recall": Case(
+        knowledge.recall, ((RETRIEVER, *floats(5.0, 200.0)),), ((FINDING, *floats(1.0, 133.0)),)
+    ),
+    "knowledge.reads": Case(
+        knowledge.reads,
+        ((READING, *floats(900.0, 1.0)),),
+        ((changed(READING, alone=1.0), *floats(133.0, 0.0)), (READING, *floats(0.0, 0.0))),
+    ),
+    "knowledge.right_with_passages": Case(
+        knowledge.right_with_passages, (floats(0.8, 0.9, 0.3, 0.4, 0.95),)
+    ),
+    "knowledge.best_passages": Case(
+        knowledge.best_passages,
+        ((RETRIEVER, READING, *floats(200.0)),),
+        ((FINDING, READING, *floats(133.0)),),
+    ),
+    "knowledge.learned": Case(
+        knowledge.learned,
+        ((LEARNING, *floats(30.0, 2e4, 4e7)),),
+        ((changed(LEARNING, bits_per_document=0.0), *floats(0.0, 2e4, 4e7)),),
+    ),
+    "knowledge.freshness": Case(knowledge.freshness, (floats(0.3, 2.0),), (floats(0.0, 2.0),)),
+    "knowledge.forgotten": Case(
+        knowledge.forgotten, ((LEARNING, *floats(0.2)),), ((LEARNING, *floats(0.0)),)
+    ),
+    "knowledge.kept": Case(
+        knowledge.kept,
+        ((LEARNING, *floats(0.8, 0.7, 0.2, 0.3, 6.5)),),
+        (
+            (changed(LEARNING, forgetting=0.0), *floats(0.8, 0.7, 0.0, 0.0, 6.0)),
+            (LEARNING, *floats(1.0, 1.0, 1.0, 1.0, 1.0)),
+        ),
+    ),
+    "knowledge.best_interval": Case(knowledge.best_interval, (floats(10.0, 0.1, 1e-7),)),
+    "knowledge.best_exposures": Case(
+        knowledge.best_exposures,
+        ((LEARNING, *floats(2.0, 1000.0)),),
+        ((LEARNING, *floats(2.0, 1.0)),),
+    ),
+    **{
+        f"adaptation.{name} {method}": Case(
+            by(method, function),
+            ((NEWS, OFFERS, KNOWLEDGE, KNOBS, *more),),
+            ((STILL, OFFERS, KNOWLEDGE, KNOBS, *more), (RARE, OFFERS, KNOWLEDGE, ALWAYS, *more)),
+        )
+        for method in adaptation.METHODS
+        for name, function, more in (
+            ("outcome", adaptation.outcome, ()),
+            ("quality_over_life", adaptation.quality_over_life, ()),
+            ("quality_at", adaptation.quality_at, floats(1.234e7)),
+        )
+    },
+    "adaptation.adapter_slowdown": Case(
+        adaptation.adapter_slowdown,
+        ((DENSE, FP8, *floats(4e7, 30.0, 50.0)),),
+        ((DENSE, FP8, *floats(4e7, 1.0, 50.0)),),
+    ),
     "carbon.water": Case(
         carbon.water,
         ((ENERGY, SITE),),
@@ -1111,7 +1193,7 @@ def test_every_public_function_has_a_case() -> None:
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert public - set(CASES) - set(EXCEPTIONS) == set()
+    assert public - {name.partition(" ")[0] for name in CASES} - set(EXCEPTIONS) == set()
     assert set(EXCEPTIONS) - public == set(), "an exception for a function that is gone"
 
 

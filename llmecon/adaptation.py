@@ -1,0 +1,675 @@
+"""Ways to make a model answer from documents: what each costs, and how often it is right.
+
+The model as it is; retrieval (RAG), which puts passages into the prompt; fine-tuning of all weights
+or of an adapter (LoRA), which puts the facts into the weights; both together; and long context,
+which puts everything into a cached prompt. All are billed for the same questions over the same
+horizon: tokens served, searches, training, labelling, and what wrong answers cost.
+
+Prices and emissions come as rates by the token, so that those of an API and those of hardware of
+one's own (`own_service`, `own_trainer`) are used alike.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from llmecon import fleet, serving
+from llmecon.energy import energy_of
+from llmecon.errors import InputError
+from llmecon.knowledge import (
+    PASSAGE,
+    Learning,
+    Reading,
+    Retriever,
+    freshness,
+    kept,
+    learned,
+    reads,
+    recall,
+    right_with_passages,
+)
+from llmecon.planning import TrainingPlan, plan_for_deadline
+from llmecon.roofline import parameters, weight_bytes
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Number,
+    Precision,
+    Site,
+    Workload,
+    number,
+)
+from llmecon.training import Reliability, TrainingRun
+
+Scalar = Float[Array, "..."]
+
+METHODS = ("as-is", "rag", "lora", "full", "both", "long-context")
+"""Ways to answer: unaided, with passages, with an adapter, with new weights, with passages and an
+adapter, with all documents in the prompt."""
+
+RETRIEVING = ("rag", "both")
+TUNED = ("lora", "full", "both")
+
+ADAPTER_BYTES = 2.0  # adapters stay in 16 bits
+
+
+class Tariff(eqx.Module):
+    """What a request takes of something, by its tokens.
+
+    Attributes:
+        request: whatever its length.
+        input: per prompt token that is computed.
+        cached: per prompt token found in the cache.
+        output: per output token.
+    """
+
+    request: Number = number(default=0.0)
+    input: Number = number(default=0.0)
+    cached: Number = number(default=0.0)
+    output: Number = number(default=0.0)
+
+    def of(self, computed: Scalar, cached: Scalar, output: Scalar) -> Scalar:
+        """What a request of so many tokens takes.
+
+        Args:
+            computed: prompt tokens not in the cache.
+            cached: prompt tokens in the cache.
+            output: output tokens.
+
+        Returns:
+            In the tariff's unit.
+        """
+        return self.request + self.input * computed + self.cached * cached + self.output * output
+
+
+class Service(eqx.Module):
+    """A model that can be asked, on hardware of one's own or through an API.
+
+    Attributes:
+        price: USD.
+        carbon: kg CO2e.
+        ttft: time to first token, s.
+        tpot: time per output token, s.
+        least_price: paid whether or not anyone asks, USD/s: an instance, or a hosting fee.
+        least_carbon: emitted whether or not anyone asks, kg CO2e/s.
+        cache_life: time that a prefix stays in the cache after it was used, s.
+    """
+
+    price: Tariff
+    carbon: Tariff
+    ttft: Tariff
+    tpot: Number = number()
+    least_price: Number = number(default=0.0)
+    least_carbon: Number = number(default=0.0)
+    cache_life: Number = number(default=3600.0)
+
+
+class Trainer(eqx.Module):
+    """A way to train a model.
+
+    Attributes:
+        price: USD per training token.
+        carbon: kg CO2e per training token.
+        weights: how many are trained.
+        round: of evaluating and releasing a newly trained model, USD.
+    """
+
+    price: Number = number()
+    carbon: Number = number()
+    weights: Number = number()
+    round: Number = number(default=0.0)
+
+
+class Index(eqx.Module):
+    """A searchable store of passages.
+
+    Attributes:
+        embedding: of turning text into vectors, USD per token.
+        storage: of keeping a passage, USD/s.
+        search: of one search, USD.
+        seconds: that a search adds before the model starts, s.
+        refresh: time between updates of the index, s.
+        setup: of building it, USD.
+    """
+
+    embedding: Number = number()
+    storage: Number = number()
+    search: Number = number()
+    seconds: Number = number()
+    refresh: Number = number()
+    setup: Number = number(default=0.0)
+
+
+class Offers(eqx.Module):
+    """What there is to answer with.
+
+    Attributes:
+        base: the model as published.
+        adapted: the same with an adapter.
+        tuned: the same with weights of its own.
+        long: the model as published, for prompts that hold all documents.
+        lora: how adapters are trained.
+        full: how all weights are trained.
+        index: of the passages.
+    """
+
+    base: Service
+    adapted: Service
+    tuned: Service
+    long: Service
+    lora: Trainer
+    full: Trainer
+    index: Index
+
+
+class Case(eqx.Module):
+    """What is asked, about what, and how that changes.
+
+    Attributes:
+        queries: questions per second, on average.
+        documents: how many there are.
+        document_tokens: in each.
+        change: rate at which a fact changes, per second.
+        known: share of the questions that the model answers rightly as it is.
+        instruction_tokens: that open every prompt.
+        example_tokens: that show the model what to do, and that fine-tuning makes needless.
+        question_tokens: in each question.
+        answer_tokens: in each answer.
+        wrong: what a wrong answer costs, USD.
+        label: of preparing a document for training, each time that it changed, USD.
+        horizon: over which everything is counted, s.
+        replaced: time until a better base model takes over and training starts anew, s.
+        tenants: customers who need a model of their own.
+        window: longest prompt that the model takes, tokens.
+    """
+
+    queries: Number = number()
+    documents: Number = number()
+    document_tokens: Number = number()
+    change: Number = number()
+    known: Number = number()
+    instruction_tokens: Number = number()
+    example_tokens: Number = number()
+    question_tokens: Number = number()
+    answer_tokens: Number = number()
+    wrong: Number = number()
+    label: Number = number()
+    horizon: Number = number()
+    replaced: Number = number()
+    tenants: Number = number(default=1.0)
+    window: Number = number(default=131072.0)
+
+    @property
+    def corpus(self) -> Scalar:
+        """Tokens of all documents."""
+        return self.documents * self.document_tokens
+
+    @property
+    def life(self) -> Scalar:
+        """Time that a tuned model is kept up before it is replaced, s."""
+        return jnp.minimum(self.horizon, self.replaced)
+
+
+class Knowledge(eqx.Module):
+    """How well a model finds, reads and learns.
+
+    Attributes:
+        retriever: of passages.
+        reading: of the model.
+        learning: of all its weights.
+        adapter: learning of an adapter.
+    """
+
+    retriever: Retriever
+    reading: Reading
+    learning: Learning
+    adapter: Learning
+
+
+class Knobs(eqx.Module):
+    """What is up to whoever builds the service.
+
+    Attributes:
+        passages: put into a prompt, 1 or more.
+        passage_tokens: in each.
+        exposures: times that training shows each fact.
+        interval: time between trainings, s.
+        replay: share of the unchanged documents trained on again, 0 to 1.
+    """
+
+    passages: Number = number()
+    passage_tokens: Number = number(default=PASSAGE)
+    exposures: Number = number(default=1.0)
+    interval: Number = number(default=1.0)
+    replay: Number = number(default=1.0)
+
+
+class Bill(NamedTuple):
+    """What a way to answer costs over the horizon, USD.
+
+    Attributes:
+        setup: building what is not yet there.
+        serving: tokens.
+        retrieval: embedding, storing and searching passages.
+        training: tokens trained on, and releases.
+        labelling: documents prepared for training.
+        wrong: wrong answers.
+    """
+
+    setup: Scalar
+    serving: Scalar
+    retrieval: Scalar
+    training: Scalar
+    labelling: Scalar
+    wrong: Scalar
+
+    @property
+    def paid(self) -> Scalar:
+        """All but the wrong answers, USD."""
+        return self.total - self.wrong
+
+    @property
+    def total(self) -> Scalar:
+        """Everything, USD."""
+        return sum(self, start=jnp.zeros(()))
+
+
+class Outcome(NamedTuple):
+    """What a way to answer does over the horizon.
+
+    Attributes:
+        bill: USD, by part.
+        quality: share of the questions answered rightly.
+        ttft: time to first token, s.
+        response: time to the last token, s.
+        prompt: tokens.
+        carbon: kg CO2e.
+    """
+
+    bill: Bill
+    quality: Scalar
+    ttft: Scalar
+    response: Scalar
+    prompt: Scalar
+    carbon: Scalar
+
+
+def outcome(method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs) -> Outcome:
+    """What a way to answer costs, and how often it is right.
+
+    Args:
+        method: one of `METHODS`.
+        case: the questions and documents.
+        offers: the services, trainers and index.
+        knowledge: how well the model finds, reads and learns.
+        knobs: passages, exposures, interval, replay; what a method does not use is ignored.
+
+    Returns:
+        Costs over the horizon, and means over it.
+
+    Raises:
+        InputError: no such method.
+    """
+    service = _service(method, offers)
+    asked = case.queries * case.horizon
+    passages = knobs.passages * knobs.passage_tokens if method in RETRIEVING else jnp.zeros(())
+    prefix, read_anew, cached = _prompt(method, case, service, passages)
+    seconds = offers.index.seconds if method in RETRIEVING else jnp.zeros(())
+    ttft = seconds + service.ttft.of(read_anew, cached, case.answer_tokens)
+    models = case.tenants if method == "full" else jnp.ones(())
+    served = _at_least(service.price, service.least_price * models, case, read_anew, cached)
+    emitted = _at_least(service.carbon, service.least_carbon * models, case, read_anew, cached)
+
+    setup = retrieval = training = labelling = jnp.zeros(())
+    if method in RETRIEVING:
+        setup = offers.index.setup
+        retrieval = _retrieval(case, offers.index, knobs)
+    if method in TUNED:
+        trainer = _trainer(method, offers)
+        documents, rounds = _trained(case, knobs)
+        tokens = documents * case.document_tokens * knobs.exposures
+        training = tokens * trainer.price + rounds * trainer.round
+        labelling = _labelled(case) * case.label
+        emitted = emitted + tokens * trainer.carbon
+    if method == "long-context":
+        served = served + _rewritten(case, service.price, prefix, offers.index.refresh)
+        emitted = emitted + _rewritten(case, service.carbon, prefix, offers.index.refresh)
+
+    quality = quality_over_life(method, case, offers, knowledge, knobs)
+    return Outcome(
+        bill=Bill(
+            setup=setup,
+            serving=served,
+            retrieval=retrieval,
+            training=training,
+            labelling=labelling,
+            wrong=asked * case.wrong * (1.0 - quality),
+        ),
+        quality=quality,
+        ttft=ttft,
+        response=ttft + service.tpot * jnp.maximum(case.answer_tokens - 1.0, 0.0),
+        prompt=read_anew + cached,
+        carbon=emitted,
+    )
+
+
+def quality_over_life(
+    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs
+) -> Scalar:
+    """Share of the questions answered rightly, as a mean over the model's life.
+
+    Args:
+        method: one of `METHODS`.
+        case: the questions and documents.
+        offers: its trainers and index.
+        knowledge: how well the model finds, reads and learns.
+        knobs: passages, exposures, interval, replay.
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        InputError: no such method.
+    """
+    _require(method)
+    known = case.known * freshness(case.change, case.life)
+    if method in TUNED:
+        interval = jnp.minimum(knobs.interval, case.life)
+        known = _known_after(method, case, offers, knowledge, knobs, interval)
+        known = known * freshness(case.change, interval)
+    return _with_context(method, case, offers, knowledge, knobs, known)
+
+
+def quality_at(
+    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs, time: Scalar
+) -> Scalar:
+    """Share of the questions answered rightly some time after the start.
+
+    Args:
+        method: one of `METHODS`.
+        case: the questions and documents.
+        offers: its trainers and index.
+        knowledge: how well the model finds, reads and learns.
+        knobs: passages, exposures, interval, replay.
+        time: since the start, s.
+
+    Returns:
+        Between 0 and 1; a saw for a model that is trained now and then.
+
+    Raises:
+        InputError: no such method.
+    """
+    _require(method)
+    age = time % case.replaced
+    known = case.known * jnp.exp(-case.change * age)
+    if method in TUNED:
+        interval = jnp.minimum(knobs.interval, case.life)
+        done = jnp.floor(age / interval * (1.0 + 1e-12))
+        # The mean over n + 1 trainings times n + 1, less that over n, is what the last left.
+        upto, before = (
+            _known_after(method, case, offers, knowledge, knobs, interval, count)
+            for count in (done + 1.0, jnp.maximum(done, 1.0))
+        )
+        latest = jnp.where(done < 1.0, upto, (done + 1.0) * upto - done * before)
+        known = latest * jnp.exp(-case.change * (age - done * interval))
+    return _with_context(method, case, offers, knowledge, knobs, known)
+
+
+def _with_context(
+    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs, known: Scalar
+) -> Scalar:
+    """Right answers with whatever the prompt holds, given what the weights know."""
+    if method in RETRIEVING:
+        context = knobs.passages * knobs.passage_tokens
+        found = recall(knowledge.retriever, knobs.passages, knobs.passage_tokens)
+        read = reads(knowledge.reading, context, 1.0 if method in TUNED else 0.0)
+    elif method == "long-context":
+        context = _held(case)
+        found = context / case.corpus
+        read = reads(knowledge.reading, context)
+    else:
+        return known
+    fresh = freshness(case.change, offers.index.refresh)
+    return right_with_passages(found, read, knowledge.reading.misreading, known, fresh)
+
+
+def _known_after(
+    method: str,
+    case: Case,
+    offers: Offers,
+    knowledge: Knowledge,
+    knobs: Knobs,
+    interval: Scalar,
+    updates: Scalar | None = None,
+) -> Scalar:
+    """Share of the facts known right after a training, as a mean over trainings."""
+    learning = knowledge.learning if method == "full" else knowledge.adapter
+    weights = _trainer(method, offers).weights
+    taken_up = learned(learning, knobs.exposures, case.documents, weights)
+    start = case.known + (1.0 - case.known) * taken_up
+    changed = -jnp.expm1(-case.change * interval)
+    count = case.life / interval if updates is None else updates
+    return kept(learning, start, taken_up, changed, knobs.replay, count)
+
+
+def _require(method: str) -> None:
+    if method not in METHODS:
+        raise InputError(f"method: {method!r} is not known; use one of {', '.join(METHODS)}")
+
+
+def _service(method: str, offers: Offers) -> Service:
+    _require(method)
+    return {
+        "full": offers.tuned,
+        "lora": offers.adapted,
+        "both": offers.adapted,
+        "long-context": offers.long,
+    }.get(method, offers.base)
+
+
+def _trainer(method: str, offers: Offers) -> Trainer:
+    return offers.full if method == "full" else offers.lora
+
+
+def _held(case: Case) -> Scalar:
+    """Tokens of the documents that a prompt can hold beside all else."""
+    rest = case.instruction_tokens + case.example_tokens + case.question_tokens + case.answer_tokens
+    return jnp.clip(case.window - rest, 0.0, case.corpus)
+
+
+def _prompt(
+    method: str, case: Case, service: Service, passages: Scalar
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Tokens that open every prompt alike; those computed and those cached, on average."""
+    prefix = case.instruction_tokens
+    if method not in TUNED:
+        prefix = prefix + case.example_tokens
+    if method == "long-context":
+        prefix = prefix + _held(case)
+    # The prefix is still there if somebody asked within the cache's life.
+    warm = -jnp.expm1(-case.queries * service.cache_life)
+    return prefix, prefix * (1.0 - warm) + passages + case.question_tokens, prefix * warm
+
+
+def _at_least(
+    tariff: Tariff, least: Scalar, case: Case, computed: Scalar, cached: Scalar
+) -> Scalar:
+    """What serving takes over the horizon, by the request but no less than what is always on."""
+    each = tariff.of(computed, cached, case.answer_tokens)
+    return case.horizon * jnp.maximum(case.queries * each, least)
+
+
+def _retrieval(case: Case, index: Index, knobs: Knobs) -> Scalar:
+    """Embedding all documents and every change, storing the passages, searching, USD."""
+    changes = case.change * case.horizon
+    embedded = case.corpus * (1.0 + changes) + case.queries * case.horizon * case.question_tokens
+    stored = case.corpus / knobs.passage_tokens * index.storage * case.horizon
+    return embedded * index.embedding + stored + case.queries * case.horizon * index.search
+
+
+def _trained(case: Case, knobs: Knobs) -> tuple[Scalar, Scalar]:
+    """Documents trained on, each time counted, and the rounds of training."""
+    lives = case.horizon / case.life
+    interval = jnp.minimum(knobs.interval, case.life)
+    rounds = case.life / interval
+    changed = -jnp.expm1(-case.change * interval)
+    again = (rounds - 1.0) * (changed + (1.0 - changed) * knobs.replay)
+    return lives * case.documents * (1.0 + again), lives * rounds
+
+
+def _labelled(case: Case) -> Scalar:
+    """Documents prepared for training: all, and again as they change."""
+    return case.documents * (1.0 + case.change * case.horizon)
+
+
+def _rewritten(case: Case, tariff: Tariff, prefix: Scalar, refresh: Scalar) -> Scalar:
+    """What computing a changed prefix anew takes over the horizon."""
+    changed = -jnp.expm1(-case.change * case.documents * refresh)
+    return case.horizon / refresh * changed * prefix * (tariff.input - tariff.cached)
+
+
+def own_service(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    target: LatencyTarget,
+    site: Site,
+    device_cost: Scalar | float,
+    making: Scalar | float = 0.0,
+    peak_to_mean: Scalar | float = 1.0,
+    slowdown: Scalar | float = 1.0,
+) -> Service:
+    """A service on hardware of one's own, as rates by the token around a typical request.
+
+    The rates are the gradient of what `serving.capacity` says of a request; what remains is put
+    on the request. So they are exact for the typical request and to first order around it.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of an instance.
+        workload: the typical request.
+        efficiency: attained shares and overheads.
+        target: limits on TTFT and TPOT.
+        site: where the instances stand.
+        device_cost: USD per device and second.
+        making: embodied carbon, kg CO2e per device and second.
+        peak_to_mean: peak over mean rate of requests, >= 1; instances are there for the peak.
+        slowdown: what adapters make of every time (`adapter_slowdown`).
+
+    Returns:
+        Rates; infinite or NaN where the instance serves nothing within its targets.
+    """
+    cached = workload.prompt_tokens * workload.cached_fraction
+    typical = jnp.stack([workload.computed_prompt_tokens, cached, workload.output_tokens])
+
+    def takes(tokens: Float[Array, "3"]) -> tuple[Float[Array, "3"], Float[Array, "3"]]:
+        prompt = tokens[0] + tokens[1]
+        asked = eqx.tree_at(
+            lambda of: (of.prompt_tokens, of.cached_fraction, of.output_tokens),
+            workload,
+            (prompt, tokens[1] / prompt, tokens[2]),
+        )
+        most = serving.capacity(llm, xpu, deployment, asked, efficiency, target)
+        service = most.service
+        device_seconds = slowdown * peak_to_mean * deployment.xpus / most.rate
+        crew = fleet.Fleet(most.rate / slowdown, 1.0, peak_to_mean - 1.0)
+        used = fleet.request_energy(crew, service.point, xpu, deployment, efficiency, site)
+        carbon = used.total * site.carbon_intensity + device_seconds * making
+        each = jnp.stack([device_seconds * device_cost, carbon, slowdown * service.ttft])
+        idle = _idle_carbon(xpu, deployment, efficiency, site, making)
+        return each, jnp.stack([
+            deployment.xpus * device_cost, idle, slowdown * service.point.tpot,
+        ])  # fmt: skip
+
+    each, (least_price, least_carbon, tpot) = takes(typical)
+    rates = jax.jacfwd(lambda tokens: takes(tokens)[0])(typical)
+    price, carbon, ttft = (
+        Tariff(each[row] - rates[row] @ typical, *rates[row]) for row in range(3)
+    )
+    return Service(price, carbon, ttft, tpot, least_price, least_carbon)
+
+
+def _idle_carbon(
+    xpu: XPU,
+    deployment: Deployment,
+    efficiency: Efficiency,
+    site: Site,
+    making: Scalar | float,
+) -> Scalar:
+    """Emissions of an instance that stands ready, kg CO2e/s."""
+    idle = efficiency.power_multiple * efficiency.idle_power * xpu.tdp
+    host = efficiency.host_power * xpu.tdp
+    drawn = energy_of(deployment.xpus, idle, host, site).total
+    return drawn * site.carbon_intensity + deployment.xpus * making
+
+
+def adapter_slowdown(
+    llm: LLM, precision: Precision, weights: Scalar, adapters: Scalar, batch: Scalar
+) -> Scalar:
+    """What reading many adapters beside the weights makes of a decode step.
+
+    Args:
+        llm: the model.
+        precision: of its weights.
+        weights: in one adapter.
+        adapters: that are in use.
+        batch: requests in flight, which no more adapters than these can serve.
+
+    Returns:
+        A multiple of its time, as if all of it went into reading; 1 where there is one adapter,
+        which is merged into the weights [Sheng2023].
+    """
+    distinct = jnp.minimum(adapters, batch)
+    extra = distinct * weights * ADAPTER_BYTES / weight_bytes(llm, precision)
+    return 1.0 + jnp.where(adapters > 1.0, extra, 0.0)
+
+
+def own_trainer(
+    llm: LLM,
+    xpu: XPU,
+    run: TrainingRun,
+    deadline: Scalar | float,
+    efficiency: Efficiency,
+    reliability: Reliability,
+    site: Site,
+    device_cost: Scalar | float,
+    making: Scalar | float = 0.0,
+    release: Scalar | float = 0.0,
+) -> tuple[Trainer, TrainingPlan]:
+    """Training on hardware of one's own, by the token.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        run: a typical run: its tokens, and the share of weights trained.
+        deadline: for that run, s.
+        efficiency: attained shares of peak and link rates.
+        reliability: failures and what they cost.
+        site: where the devices stand.
+        device_cost: USD per device and second.
+        making: embodied carbon, kg CO2e per device and second.
+        release: of evaluating and releasing a model, USD.
+
+    Returns:
+        What a token takes, and the plan behind it, which says whether the run fits.
+    """
+    plan = plan_for_deadline(llm, xpu, run, jnp.asarray(deadline), efficiency, reliability)
+    each = plan.device_seconds / run.tokens
+    host = efficiency.host_power * xpu.tdp
+    drawn = energy_of(each, plan.step.power, host, site).total
+    trainer = Trainer(
+        price=each * device_cost,
+        carbon=drawn * site.carbon_intensity + each * making,
+        weights=parameters(llm).total * run.trainable,
+        round=release,
+    )
+    return trainer, plan
