@@ -129,6 +129,7 @@ FLOORS = (
     "footprints",
     "fleet",
     "adaptation",
+    "decision",
     "local",
     "hybrid",
     "placement",
