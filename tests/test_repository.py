@@ -130,6 +130,7 @@ FLOORS = (
     "fleet",
     "adaptation",
     "decision",
+    "laboratory",
     "local",
     "hybrid",
     "placement",
@@ -156,5 +157,8 @@ def test_imports_run_downward(module: str) -> None:
 
 
 def test_every_module_has_a_floor() -> None:
-    found = {path.stem for path in (REPOSITORY / "llmecon").glob("*.py")} | {"publishing"}
+    found = {path.stem for path in (REPOSITORY / "llmecon").glob("*.py")} | {
+        "laboratory",
+        "publishing",
+    }
     assert found - {"__init__"} == set(FLOORS)

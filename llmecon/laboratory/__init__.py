@@ -1,0 +1,1 @@
+"""Small experiments that run while the book is built."""
