@@ -996,6 +996,51 @@ class Scenarios(Sourced):
         return (frame["draw"] == 0) | (rivals == 1)
 
 
+class Retrieval(Sourced):
+    """Published recall of retrievers by the number of passages taken."""
+
+    id: str = _key()
+    retriever: str = _reference()
+    dataset: str = _reference()
+    passages: int = _number(ge=1)
+    recall: float = _number(gt=0, lt=1)
+    passage_words: int = _number(gt=0)
+
+
+class Reading(Sourced):
+    """Published accuracy of models that are given passages, by place of the one that answers."""
+
+    id: str = _key()
+    model: str = _reference()
+    dataset: str = _reference()
+    passages: int = _number(ge=0)
+    position: float = _published(ge=1)
+    accuracy: float = _number(ge=0, le=1)
+
+    @pa.dataframe_check(name="a position among the passages, where there are any")
+    @classmethod
+    def _position(cls, frame: pd.DataFrame) -> pd.Series:
+        none = frame["passages"] == 0
+        return (none & frame["position"].isna()) | (frame["position"] <= frame["passages"])
+
+
+class AdaptationStudies(Sourced):
+    """Published accuracies of one model unaided, tuned, with passages, and with both."""
+
+    id: str = _key()
+    study: str = _text()
+    model: str = _text()
+    dataset: str = _text()
+    questions: str = _text()
+    choices: float = _published(ge=2)
+    exposures: float = _published(gt=0)
+    base: float = _published(ge=0, le=1)
+    tuned: float = _published(ge=0, le=1)
+    retrieved: float = _published(ge=0, le=1)
+    both: float = _published(ge=0, le=1)
+    metric: str = _text()
+
+
 class ScenarioLevels(Sourced):
     """Published levels by case, region and year, observed and projected."""
 
@@ -1029,6 +1074,7 @@ class ScenarioLevels(Sourced):
 
 
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
+    "adaptation_studies": AdaptationStudies,
     "api_discounts": APIDiscounts,
     "api_prices": APIPrices,
     "carbon_splits": CarbonSplits,
@@ -1061,8 +1107,10 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "payloads": Payloads,
     "peers": Peers,
     "quality": Quality,
+    "reading": Reading,
     "reading_speeds": ReadingSpeeds,
     "rental_prices": RentalPrices,
+    "retrieval": Retrieval,
     "router_pairs": RouterPairs,
     "routers": Routers,
     "scenario_levels": ScenarioLevels,

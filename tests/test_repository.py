@@ -102,6 +102,7 @@ FLOORS = (
     "drafting",
     "routing",
     "knowledge",
+    "studies",
     "scenarios",
     "fitting",
     "roofline",

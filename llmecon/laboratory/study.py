@@ -59,9 +59,9 @@ class Settings:
     steps: int = 1000
     batch: int = 80
     open_book: float = 0.75
-    passages: int = 4
+    passages: int = 3
     hits: float = 0.75
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     change: float = 0.25
     tuning_steps: int = 40
     tuning_rate: float = 1e-3

@@ -42,6 +42,16 @@ _LAYERS = {
         "regions",
         "scenarios",
     ),
+    "Retrieval, fine-tuning, long context": (
+        "knowledge",
+        "studies",
+        "adaptation",
+        "decision",
+        "laboratory.facts",
+        "laboratory.transformer",
+        "laboratory.retrieval",
+        "laboratory.study",
+    ),
     "Measurements, calibration, validation": (
         "measurements",
         "training_measurements",
