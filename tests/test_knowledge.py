@@ -7,6 +7,7 @@ import pytest
 
 from llmecon import knowledge
 from llmecon.specs import SECONDS_PER_MONTH
+from tests.problems import floats
 
 RETRIEVER = knowledge.Retriever(first=0.5, decline=0.3, dilution=0.1, span=10.0)
 READING = knowledge.Reading(alone=0.88, distraction=0.1, misreading=0.3)
@@ -86,7 +87,7 @@ def test_knowledge_kept_matches_simulated_facts(replay: float) -> None:
         forgets = random.random(facts) < lost
         knows = np.where(changes, learns, np.where(replayed, knows | learns, knows & ~forgets))
         shares.append(knows.mean())
-    found = knowledge.kept(LEARNING, *map(jnp.asarray, (start, taken_up, changed, replay, rounds)))
+    found = knowledge.kept(LEARNING, *floats(start, taken_up, changed, replay, rounds))
     assert float(found) == pytest.approx(np.mean(shares), abs=0.005)
 
 
