@@ -996,51 +996,6 @@ class Scenarios(Sourced):
         return (frame["draw"] == 0) | (rivals == 1)
 
 
-class Retrieval(Sourced):
-    """Published recall of retrievers by the number of passages taken."""
-
-    id: str = _key()
-    retriever: str = _reference()
-    dataset: str = _reference()
-    passages: int = _number(ge=1)
-    recall: float = _number(gt=0, lt=1)
-    passage_words: int = _number(gt=0)
-
-
-class Reading(Sourced):
-    """Published accuracy of models that are given passages, by place of the one that answers."""
-
-    id: str = _key()
-    model: str = _reference()
-    dataset: str = _reference()
-    passages: int = _number(ge=0)
-    position: float = _published(ge=1)
-    accuracy: float = _number(ge=0, le=1)
-
-    @pa.dataframe_check(name="a position among the passages, where there are any")
-    @classmethod
-    def _position(cls, frame: pd.DataFrame) -> pd.Series:
-        none = frame["passages"] == 0
-        return (none & frame["position"].isna()) | (frame["position"] <= frame["passages"])
-
-
-class AdaptationStudies(Sourced):
-    """Published accuracies of one model unaided, tuned, with passages, and with both."""
-
-    id: str = _key()
-    study: str = _text()
-    model: str = _text()
-    dataset: str = _text()
-    questions: str = _text()
-    choices: float = _published(ge=2)
-    exposures: float = _published(gt=0)
-    base: float = _published(ge=0, le=1)
-    tuned: float = _published(ge=0, le=1)
-    retrieved: float = _published(ge=0, le=1)
-    both: float = _published(ge=0, le=1)
-    metric: str = _text()
-
-
 class ScenarioLevels(Sourced):
     """Published levels by case, region and year, observed and projected."""
 
@@ -1073,6 +1028,198 @@ class ScenarioLevels(Sourced):
         return units.groupby(frame["quantity"]).transform("nunique") == 1
 
 
+class Retrieval(Sourced):
+    """Published recall of retrievers, in curves over how many passages they return."""
+
+    curve: str = _reference()
+    retriever: str = _text()
+    kind: str = _text(isin=["lexical", "dense", "hybrid", "reranked"])
+    dataset: str = _reference()
+    measure: str = _text(isin=["answer-in-any", "evidence-share", "relevant-share"])
+    k: int = _number(ge=1, le=10_000)
+    recall: float = _number(ge=0, le=1)
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["curve", "k"]
+
+    @pa.dataframe_check(name="recall that grows with k within a curve")
+    @classmethod
+    def _grows(cls, frame: pd.DataFrame) -> pd.Series:
+        rows = frame.sort_values(["curve", "k"])
+        return (rows.groupby("curve")["recall"].diff().fillna(1) > 0).reindex(frame.index)
+
+
+class Reading(Sourced):
+    """Published shares of right, wrong and declined answers, by what stood in the context."""
+
+    id: str = _key()
+    reader: str = _text()
+    dataset: str = _reference()
+    context: str = _text(
+        isin=[
+            "closed-book",
+            "oracle",
+            "all-gold",
+            "with-distractors",
+            "distractors-only",
+            "counterfactual",
+            "retrieved",
+        ]
+    )
+    passages: float = _published(ge=0, le=10_000)
+    gold_passages: float = _published(ge=0, le=10_000)
+    gold_position: float = _published(ge=1, le=10_000)
+    measure: str = _text(isin=["accuracy", "wrong", "declined", "declined-exactly"])
+    value: float = _number(ge=0, le=1)
+
+    @pa.dataframe_check(name="no more gold passages, and no later a position, than passages")
+    @classmethod
+    def _within(cls, frame: pd.DataFrame) -> pd.Series:
+        gold = frame[["gold_passages", "gold_position"]].max(axis=1).fillna(0)
+        return frame["passages"].isna() | (gold <= frame["passages"])
+
+
+class FineTuningPrices(Sourced):
+    """List prices of fine-tuning, and of using what was tuned beside what was not."""
+
+    id: str = _key()
+    provider: str = _text()
+    model: str = _text()
+    method: str = _text(isin=["hosted", "lora", "full", "reinforcement"])
+    month: str = _text(str_matches=MONTH)
+    training_usd_per_mtok: float = _published(gt=0, le=1000)
+    training_usd_per_hour: float = _published(gt=0, le=1000)
+    input_usd_per_mtok: float = _published(ge=0, le=1000)
+    cached_input_usd_per_mtok: float = _published(ge=0, le=1000)
+    output_usd_per_mtok: float = _published(ge=0, le=1000)
+    base_input_usd_per_mtok: float = _published(ge=0, le=1000)
+    base_cached_input_usd_per_mtok: float = _published(ge=0, le=1000)
+    base_output_usd_per_mtok: float = _published(ge=0, le=1000)
+    hosting_usd_per_hour: float = _published(ge=0, le=1000)
+
+    @pa.dataframe_check(name="a tuned model no cheaper than its base")
+    @classmethod
+    def _premium(cls, frame: pd.DataFrame) -> pd.Series:
+        kinds = ["input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok"]
+        premiums = [frame[kind] - frame[f"base_{kind}"] for kind in kinds]
+        return pd.concat(premiums, axis=1).fillna(0).min(axis=1) >= 0
+
+    @pa.dataframe_check(name="prices of tuned and base model both given, or neither")
+    @classmethod
+    def _pairs(cls, frame: pd.DataFrame) -> pd.Series:
+        kinds = ["input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok"]
+        pairs = [frame[kind].isna() == frame[f"base_{kind}"].isna() for kind in kinds]
+        return pd.concat(pairs, axis=1).all(axis=1)
+
+
+class EmbeddingPrices(Sourced):
+    """List prices of hosted embedding models."""
+
+    id: str = _key()
+    provider: str = _text()
+    month: str = _text(str_matches=FULL_MONTH)
+    usd_per_mtok: float = _number(gt=0, le=100)
+    batch_usd_per_mtok: float = _published(gt=0, le=100)
+    dimensions: float = _published(ge=16, le=100_000)
+
+    @pa.dataframe_check(name="a batch no dearer than single requests")
+    @classmethod
+    def _batch(cls, frame: pd.DataFrame) -> pd.Series:
+        batch = frame["batch_usd_per_mtok"]
+        return batch.isna() | (batch <= frame["usd_per_mtok"])
+
+
+class VectorStorePrices(Sourced):
+    """List prices of hosted vector stores."""
+
+    id: str = _key()
+    provider: str = _text()
+    month: str = _text(str_matches=MONTH)
+    storage_usd_per_gb_month: float = _number(gt=0, le=100)
+    write_usd_per_gb: float = _published(ge=0, le=1000)
+    usd_per_million_queries: float = _number(ge=0, le=100_000)
+    usd_per_million_queries_per_gb: float = _number(ge=0, le=1000)
+    least_gb_per_query: float = _published(ge=0, le=1000)
+    minimum_usd_per_month: float = _number(ge=0, le=100_000)
+
+
+class AdaptationStudies(Sourced):
+    """Published scores of models left as they are, fine-tuned, given passages, or both."""
+
+    id: str = _key()
+    study: str = _reference()
+    model: str = _text()
+    dataset: str = _reference()
+    questions: str = _text(
+        isin=["new-facts", "known-facts", "domain", "multi-hop", "code", "documents"]
+    )
+    method: str = _text(isin=["base", "fine-tuned", "rag", "both", "long-context", "route"])
+    variant: str = _remark(str_matches=SLUG)
+    metric: str = _text(isin=["accuracy", "similarity", "score"])
+    value: float = _number(ge=0, le=1)
+
+    class Config:
+        """The columns that together are the key."""
+
+        unique: ClassVar[list[str]] = ["study", "model", "method", "variant"]
+
+
+class Forgetting(Sourced):
+    """Published losses and scores before and after training on something else."""
+
+    id: str = _key()
+    study: str = _reference()
+    model: str = _text()
+    shift: str = _text()
+    method: str = _text(isin=["full", "lora"])
+    replay_share: float = _number(ge=0, lt=1)
+    new_tokens_b: float = _published(gt=0, le=100_000)
+    measure: str = _text(
+        isin=[
+            "old-loss-nats",
+            "new-loss-nats",
+            "general",
+            "mmlu",
+            "hellaswag",
+            "reasoning",
+            "reading",
+            "humaneval",
+            "mbpp",
+            "gsm8k",
+        ]
+    )
+    before: float = _published(ge=0, le=20)
+    after: float = _number(ge=0, le=20)
+
+    @pa.dataframe_check(name="scores as fractions")
+    @classmethod
+    def _fractions(cls, frame: pd.DataFrame) -> pd.Series:
+        loss = frame["measure"].str.endswith("-nats")
+        return loss | (frame[["before", "after"]].max(axis=1) <= 1)
+
+
+class FactChange(Sourced):
+    """How much of a body of text has changed after some months, as published and per month."""
+
+    id: str = _key()
+    corpus: str = _text(isin=["encyclopaedia", "law", "medicine", "web"])
+    change: str = _text(isin=["edited", "replaced", "vanished", "outdated", "added"])
+    share: float = _number(gt=0, lt=1)
+    share_low: float = _published(gt=0, lt=1)
+    share_high: float = _published(gt=0, lt=1)
+    months: float = _number(gt=0, le=1200)
+    share_per_month: float = _number(gt=0, lt=1)
+
+    @pa.dataframe_check(name="the share between its low and its high")
+    @classmethod
+    def _between(cls, frame: pd.DataFrame) -> pd.Series:
+        low = frame["share_low"].fillna(frame["share"])
+        high = frame["share_high"].fillna(frame["share"])
+        return (low <= frame["share"]) & (frame["share"] <= high)
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "adaptation_studies": AdaptationStudies,
     "api_discounts": APIDiscounts,
@@ -1084,11 +1231,15 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "efficiency_draws": EfficiencyDraws,
     "efficiency_effects": EfficiencyEffects,
     "electricity_prices": ElectricityPrices,
+    "embedding_prices": EmbeddingPrices,
     "embodied_memory": EmbodiedMemory,
     "embodied_processes": EmbodiedProcesses,
     "embodied_products": EmbodiedProducts,
     "facilities": Facilities,
+    "fact_change": FactChange,
     "failures": Failures,
+    "fine_tuning_prices": FineTuningPrices,
+    "forgetting": Forgetting,
     "grid": Grid,
     "held_out": HeldOut,
     "hourly_carbon": HourlyCarbon,
@@ -1118,6 +1269,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "servers": Servers,
     "serving_days": ServingDays,
     "training_posterior": TrainingPosterior,
+    "vector_store_prices": VectorStorePrices,
     "water": Water,
     "workloads": Workloads,
     "xpu_prices": XPUPrices,
