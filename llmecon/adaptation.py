@@ -452,10 +452,9 @@ def _known_after(
     learning = knowledge.learning if method == "full" else knowledge.adapter
     weights = _trainer(method, offers).weights
     taken_up = learned(learning, knobs.exposures, case.documents, weights)
-    start = case.known + (1.0 - case.known) * taken_up
     changed = -jnp.expm1(-case.change * interval)
     count = case.life / interval if updates is None else updates
-    return kept(learning, start, taken_up, changed, knobs.replay, count)
+    return kept(learning, case.known, taken_up, changed, knobs.replay, count)
 
 
 def _require(method: str) -> None:

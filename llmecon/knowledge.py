@@ -19,6 +19,8 @@ Scalar = Float[Array, "..."]
 CAPACITY_SHARPNESS = 4.0
 # Passages of about this many tokens are what retrievers and readers are measured on: 100 words.
 PASSAGE = 133.0
+# How sharply reading turns from flat, below one passage, to declining with the context.
+CROWDING_SHARPNESS = 4.0
 # Below this a rate times a time is nothing, and quotients are replaced by their limits.
 NOTHING = 1e-6
 
@@ -64,6 +66,8 @@ class Learning(eqx.Module):
         relief: share of the unchanged facts replayed that reduces forgetting by a factor e.
         bits_per_weight: that a trained weight can hold.
         bits_per_document: that a document's facts take.
+        ceiling: share of the questions that training can ever teach to answer, however often a
+            document is shown: the rest asks for what training on it does not bring to mind.
     """
 
     exposures: Number = number()
@@ -71,6 +75,7 @@ class Learning(eqx.Module):
     relief: Number = number()
     bits_per_weight: Number = number(default=2.0)
     bits_per_document: Number = number(default=0.0)
+    ceiling: Number = number(default=1.0)
 
 
 def recall(retriever: Retriever, passages: Scalar, tokens: Scalar) -> Scalar:
@@ -99,11 +104,25 @@ def reads(reading: Reading, context: Scalar, tuned: Scalar | float = 0.0) -> Sca
         tuned: 1 if the model is fine-tuned, 0 if not.
 
     Returns:
-        Between 0 and 1: a power of the context's length, flat below one passage [Liu2023].
+        Between 0 and 1: declines with a power of the context's length [Liu2023].
     """
     odds = reading.alone / jnp.maximum(1.0 - reading.alone, 1e-12)
     odds = odds * reading.tuned**tuned
-    return odds / (1.0 + odds) * jnp.maximum(context / PASSAGE, 1.0) ** -reading.distraction
+    return jnp.minimum(odds / (1.0 + odds) * crowding(context) ** -reading.distraction, 1.0)
+
+
+def crowding(context: Scalar) -> Scalar:
+    """How much a context distracts, as a multiple of one passage.
+
+    Args:
+        context: tokens of all the passages.
+
+    Returns:
+        1 for one passage; proportional to the context where it is long, nearly flat where it is
+        shorter than a passage.
+    """
+    sharpness = CROWDING_SHARPNESS
+    return ((1.0 + (context / PASSAGE) ** sharpness) / 2.0) ** (1.0 / sharpness)
 
 
 def right_with_passages(
@@ -142,7 +161,7 @@ def best_passages(retriever: Retriever, reading: Reading, tokens: Scalar) -> Sca
 
 
 def learned(learning: Learning, exposures: Scalar, documents: Scalar, weights: Scalar) -> Scalar:
-    """Share of the facts in some documents that a model learns by training on them.
+    """Share of the facts within reach that a model learns by training on documents.
 
     Args:
         learning: how fast and how much.
@@ -191,7 +210,7 @@ def forgotten(learning: Learning, replay: Scalar) -> Scalar:
 
 def kept(
     learning: Learning,
-    start: Scalar,
+    known: Scalar,
     taken_up: Scalar,
     changed: Scalar,
     replay: Scalar,
@@ -200,12 +219,13 @@ def kept(
     """What a model knows right after an update, as a mean over a number of them.
 
     A fact that changed is learned anew. Of the others some are replayed, which keeps what was
-    known and may add to it; of the rest a share is forgotten.
+    known and may add to it; of the rest a share is forgotten. Beyond the ceiling nothing is
+    learned, and what was known only ages and is forgotten.
 
     Args:
-        learning: its forgetting and relief.
-        start: share of the facts known after the first training.
-        taken_up: share of the facts trained on that are learned (`learned`).
+        learning: its ceiling, forgetting and relief.
+        known: share of the facts known before the first training.
+        taken_up: share of the facts within reach that training on them teaches (`learned`).
         changed: share of the facts that changed between two updates.
         replay: share of the unchanged facts trained on again, 0 to 1.
         updates: how often the model is brought up to date, the first training included; at
@@ -214,11 +234,18 @@ def kept(
     Returns:
         Share of the facts, as they stand at the update.
     """
-    stays = (1.0 - changed) * (
-        replay * (1.0 - taken_up) + (1.0 - replay) * (1.0 - forgotten(learning, replay))
-    )
-    added = taken_up * (changed + (1.0 - changed) * replay)
-    return start * _mean_power(stays, updates) + added * _mean_sum(stays, updates)
+    spared = (1.0 - replay) * (1.0 - forgotten(learning, replay))
+
+    def part(taught: Scalar) -> Scalar:
+        """Of the facts of which training teaches that share."""
+        stays = (1.0 - changed) * (replay * (1.0 - taught) + spared)
+        added = taught * (changed + (1.0 - changed) * replay)
+        start = known + (1.0 - known) * taught
+        return start * _mean_power(stays, updates) + added * _mean_sum(stays, updates)
+
+    within = part(taken_up)
+    beyond = part(jnp.zeros_like(taken_up))
+    return learning.ceiling * within + (1.0 - learning.ceiling) * beyond
 
 
 def _mean_power(ratio: Scalar, terms: Scalar) -> Scalar:
@@ -263,7 +290,7 @@ def best_exposures(learning: Learning, cost: Scalar, worth: Scalar) -> Scalar:
         worth: of all facts being known, USD.
 
     Returns:
-        n * log(worth / (n * cost)), or 0 where even the first costs more than it brings.
+        n * log(ceiling * worth / (n * cost)), or 0 where even the first costs more than it brings.
     """
-    gain = worth / (learning.exposures * cost)
+    gain = learning.ceiling * worth / (learning.exposures * cost)
     return learning.exposures * jnp.log(jnp.maximum(gain, 1.0))

@@ -1091,9 +1091,9 @@ CASES: dict[str, Case] = {
     ),
     "knowledge.kept": Case(
         knowledge.kept,
-        ((LEARNING, *floats(0.8, 0.7, 0.2, 0.3, 6.5)),),
+        ((changed(LEARNING, ceiling=0.6), *floats(0.5, 0.7, 0.2, 0.3, 6.5)),),
         (
-            (changed(LEARNING, forgetting=0.0), *floats(0.8, 0.7, 0.0, 0.0, 6.0)),
+            (changed(LEARNING, forgetting=0.0, ceiling=0.0), *floats(0.8, 0.7, 0.0, 0.0, 6.0)),
             (LEARNING, *floats(1.0, 1.0, 1.0, 1.0, 1.0)),
         ),
     ),

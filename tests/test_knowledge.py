@@ -1,5 +1,7 @@
 """What a model knows, finds and reads: closed forms, limits, and simulated facts."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,29 +75,33 @@ def test_freshness_is_a_mean_of_survival() -> None:
 
 
 @pytest.mark.parametrize("replay", [0.0, 0.2, 1.0])
-def test_knowledge_kept_matches_simulated_facts(replay: float) -> None:
+@pytest.mark.parametrize("ceiling", [1.0, 0.3])
+def test_knowledge_kept_matches_simulated_facts(replay: float, ceiling: float) -> None:
     """A hundred thousand facts, each changed, replayed, forgotten and learned by lot."""
     random = np.random.default_rng(1)
-    facts, rounds, changed, taken_up, start = 100_000, 6, 0.15, 0.7, 0.8
+    facts, rounds, changed, taken_up, known = 100_000, 6, 0.15, 0.7, 0.4
     lost = LEARNING.forgetting * np.exp(-replay / LEARNING.relief)
-    knows = random.random(facts) < start
+    within = random.random(facts) < ceiling
+    knows = (random.random(facts) < known) | (within & (random.random(facts) < taken_up))
     shares = [knows.mean()]
     for _ in range(rounds - 1):
         changes = random.random(facts) < changed
         replayed = ~changes & (random.random(facts) < replay)
-        learns = random.random(facts) < taken_up
+        learns = within & (random.random(facts) < taken_up)
         forgets = random.random(facts) < lost
         knows = np.where(changes, learns, np.where(replayed, knows | learns, knows & ~forgets))
         shares.append(knows.mean())
-    found = knowledge.kept(LEARNING, *floats(start, taken_up, changed, replay, rounds))
+    learning = replace(LEARNING, ceiling=jnp.asarray(ceiling))
+    found = knowledge.kept(learning, *floats(known, taken_up, changed, replay, rounds))
     assert float(found) == pytest.approx(np.mean(shares), abs=0.005)
 
 
 def test_nothing_is_forgotten_where_nothing_is_trained() -> None:
     still = knowledge.Learning(exposures=45.0, forgetting=0.0, relief=1.0)
     zero = jnp.zeros(())
-    found = knowledge.kept(still, jnp.asarray(0.4), jnp.asarray(0.9), zero, zero, jnp.asarray(12.0))
-    assert float(found) == pytest.approx(0.4)
+    taught, rounds = jnp.asarray(0.9), jnp.asarray(12.0)
+    found = knowledge.kept(still, jnp.asarray(0.4), taught, zero, zero, rounds)
+    assert float(found) == pytest.approx(0.4 + 0.6 * 0.9)
 
 
 def test_the_square_root_law() -> None:

@@ -132,6 +132,7 @@ FLOORS = (
     "adaptation",
     "decision",
     "laboratory",
+    "constants",
     "local",
     "hybrid",
     "placement",

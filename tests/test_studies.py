@@ -38,25 +38,54 @@ def test_what_cannot_be_found_is_said() -> None:
 
 
 def test_reading_by_hand() -> None:
-    """75.8, 57.2, 53.8, 55.4 and 63.2 among twenty, 88.3 alone: a fall of 0.123 in the exponent."""
+    """75.8, 57.2, 53.8, 55.4 and 63.2 among twenty, 88.3 alone: an exponent of 0.13."""
     rows = studies.reading().set_index(["reader", "passages"])
     row = rows.loc[("GPT-3.5-Turbo-0613", 20)]
     assert row["alone"] == 0.883
     assert row["among"] == pytest.approx(0.6108)
-    assert row["distraction"] == pytest.approx(np.log(0.883 / 0.6108) / np.log(20.0))
+    assert row["distraction"] == pytest.approx(np.log(0.883 / 0.6108) / np.log(20.0 / 2**0.25), rel=1e-5)
     assert rows["distraction"].between(0.05, 0.2).all()
 
 
 def test_learning_by_hand() -> None:
-    """Of four choices, 0.481 and 0.588 right are 0.308 and 0.451 known: 21% of the rest learned."""
-    row = studies.learning().query("model == 'Mistral-7B' and exposures == 10").iloc[0]
-    assert row["share"] == pytest.approx((0.450667 - 0.308) / (1.0 - 0.308), rel=1e-3)
-    assert row["needed"] == pytest.approx(10.0 / -np.log(1.0 - row["share"]))
-    assert 40.0 < row["needed"] < 45.0
-    # Where tuning did harm, no number of exposures would do.
-    plain = studies.learning().query("model == 'Llama-2-7B' and exposures == 1").iloc[0]
-    assert plain["share"] == 0.0
-    assert np.isinf(plain["needed"])
+    """Of four choices, 0.481, 0.504 and 0.588 right are 0.308, 0.339 and 0.451 known."""
+    row = studies.learning().set_index("model").loc["Mistral-7B"]
+    for exposures, known in ((1.0, 0.338667), (10.0, 0.450667)):
+        taught = (known - 0.308) / (1.0 - 0.308)
+        law = row["ceiling"] * -np.expm1(-exposures / row["exposures"])
+        assert law == pytest.approx(taught, rel=1e-3)
+    assert 0.2 < row["ceiling"] < 0.25
+
+
+def test_one_measured_share_stands_for_the_ceiling() -> None:
+    found = studies.learning().set_index("model")
+    # Where one exposure did harm nothing tells how fast it goes.
+    assert np.isnan(found.loc["Llama-2-7B", "exposures"])
+    entigraph = found.loc["Llama-3-8B"]
+    before, after = ((right - 0.25) / 0.75 for right in (0.3949, 0.5622))
+    assert entigraph["ceiling"] == pytest.approx((after - before) / (1.0 - before))
+
+
+def test_forgetting_and_its_relief_by_hand() -> None:
+    """0.3677 fell to 0.2728 over five tasks; a loss of 0.27 nats to 0.06 with 5% replayed."""
+    lost = studies.forgetting()
+    assert lost["luo-bloomz-1.1b-reading"] == pytest.approx(1.0 - (0.2728 / 0.3677) ** 0.2)
+    relief = studies.relief()
+    assert relief["ibrahim-weak-5-old"] == pytest.approx(0.05 / np.log(0.27 / 0.06))
+    assert "ibrahim-weak-50-old" not in relief.index  # nothing was forgotten there
+
+
+def test_refusing_and_adapting_by_hand() -> None:
+    assert studies.misreading()["ChatGPT (gpt-3.5-turbo)"] == pytest.approx(0.55)
+    learnt = studies.adapters()
+    assert learnt["biderman-code-pretraining"] == pytest.approx(0.224 / 0.263)
+    assert learnt.max() == 1.0
+
+
+def test_a_search_differs_between_sets_of_questions() -> None:
+    shifts = studies.transfer()
+    assert set(shifts.index) == {"bm25", "dkrr", "dpr", "gar-dkrr", "hybrid"}
+    assert shifts["bm25"] == shifts.max()
 
 
 def test_studies_disagree_about_doing_both() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import html
 import importlib.metadata
+import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -54,6 +55,7 @@ _SOURCES = re.compile(r'<details class="llmecon-sources">.*?</details>', re.DOTA
 _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
 # Names, punctuation and blanks, which have the colour of plain text.
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
+_GLUED = re.compile(r"^\d+[a-z_]{4,}|^\d{6,}|sourcesrow|.{25}")
 _ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"\}")
 _ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
 _ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
@@ -239,9 +241,30 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
             used.update(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8")))
     _keep_icons(site / "_static", used)
 
+    _lighten_search(site / "searchindex.js")
     shutil.rmtree(site / "_static" / "locales", ignore_errors=True)
     for needless in {*site.rglob("*.map"), *site.rglob("fontawesome.js")}:
         needless.unlink()
+
+
+def _lighten_search(index: Path) -> None:
+    """Drop from the search what it holds twice, and what nobody types.
+
+    The library's names are there as objects already; words glued together come from charts' axes.
+    """
+    call, _, content = index.read_text(encoding="utf-8").partition("(")
+    found = json.loads(content[: content.rindex(")")])
+    documents = found["docnames"]
+    found["indexentries"] = {
+        text: places
+        for text, places in found["indexentries"].items()
+        if not all(documents[place[0]].startswith("api/") for place in places)
+    }
+    found["terms"] = {
+        word: places for word, places in found["terms"].items() if not _GLUED.search(word)
+    }
+    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    index.write_text(f"{call}({text})", encoding="utf-8")
 
 
 def _keep_icons(static: Path, used: set[str]) -> None:

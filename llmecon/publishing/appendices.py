@@ -52,6 +52,7 @@ _LAYERS = {
         "laboratory.retrieval",
         "laboratory.study",
         "laboratory.smollm2",
+        "constants",
     ),
     "Measurements, calibration, validation": (
         "measurements",

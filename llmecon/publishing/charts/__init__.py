@@ -7,6 +7,7 @@ from llmecon.publishing.charts.comparison import agreement
 from llmecon.publishing.charts.curves import frontier, lines, timeline
 from llmecon.publishing.charts.fans import fan
 from llmecon.publishing.charts.flow import flow
+from llmecon.publishing.charts.intervals import intervals
 from llmecon.publishing.charts.maps import winners
 from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
 from llmecon.publishing.charts.strips import strip
@@ -21,6 +22,7 @@ __all__ = [
     "flow",
     "frontier",
     "heatmap",
+    "intervals",
     "lines",
     "show",
     "stacked",

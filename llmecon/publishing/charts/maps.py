@@ -35,6 +35,7 @@ def winners(
     log_x: bool = False,
     log_y: bool = False,
     here: tuple[float, float, str] | None = None,
+    boundary: pd.DataFrame | None = None,
     height: int = 340,
 ) -> Chart:
     """A map of what is best where, with every region's name on it.
@@ -54,6 +55,8 @@ def winners(
         log_y: Whether the ordinate is logarithmic.
         here: A point to mark, such as the chapter's parameters, and what to call it; a note says
             so where it lies outside the map.
+        boundary: Lines on which two are equally good, found exactly: columns x, y and line,
+            in the order drawn, instead of the edges between cells.
         height: Height of the plot [px], about.
 
     Returns:
@@ -102,7 +105,11 @@ def winners(
         )
     ]
     # Tints alone are hard to tell apart for the colour-blind.
-    if borders := list(_borders(won)):
+    if boundary is not None:
+        exact = alt.Chart(boundary[["x", "y", "line"]].assign(along=range(len(boundary))))
+        drawn = exact.mark_line(color=INK, opacity=0.7, strokeWidth=1.5, clip=True)
+        layers.append(drawn.encode(x="x:Q", y="y:Q", detail="line:N", order="along:Q"))
+    elif borders := list(_borders(won)):
         line = alt.Chart(_between(x_ends, y_ends, borders)).mark_rule(color=INK, opacity=0.7)
         layers.append(line.encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q"))
 
