@@ -153,7 +153,8 @@ def best_passages(retriever: Retriever, reading: Reading, tokens: Scalar) -> Sca
 
     Returns:
         Passages, relaxed, at least 1: where (1 - m k**-g) k**-d is largest,
-        k = (m (g + d) / d)**(1 / g).
+        k = (m (g + d) / d)**(1 / g). Nearly exact from three passages on, below which reading
+        declines less.
     """
     missed = 1.0 - retriever.first ** ((tokens / PASSAGE) ** retriever.dilution)
     gain, loss = retriever.decline, reading.distraction

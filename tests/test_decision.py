@@ -76,7 +76,7 @@ def test_passages_are_those_of_the_closed_form_where_they_cost_nothing() -> None
     offers = with_base_price(free)
     case = changed(NEWS, known=0.0, wrong=1.0)
     known = adaptation.Knowledge(
-        knowledge.Retriever(first=0.5, decline=0.3),
+        knowledge.Retriever(first=0.3, decline=0.3),
         KNOWLEDGE.reading,
         KNOWLEDGE.learning,
         KNOWLEDGE.adapter,

@@ -250,6 +250,19 @@ def test_a_name_stands_at_the_middle_of_a_plain_region():
     assert (row["x"], row["y"]) == (3.0, 3.0)
 
 
+def test_an_exact_boundary_takes_the_place_of_the_cells_edges():
+    line = pd.DataFrame({"x": [20.0, 10.0, 30.0], "y": [1.0, 2.0, 3.0], "line": "own, rent"})
+    chart = charts.winners(
+        MAP, "load", "years", "best", title="t", x_title="x", y_title="y", names=NAMES,
+        log_x=True, boundary=line,
+    )  # fmt: skip
+    drawn = rows(chart, "along")
+    assert [row["x"] for row in sorted(drawn, key=lambda row: row["along"])] == [20.0, 10.0, 30.0]
+    assert len(chart.layer) == len(charts.winners(
+        MAP, "load", "years", "best", title="t", x_title="x", y_title="y", names=NAMES, log_x=True,
+    ).layer)  # fmt: skip
+
+
 def test_borders_lie_where_winners_change():
     won = np.array([[0, 0, 1], [0, 1, 1]])
     assert set(maps._borders(won)) == {(2, 2, 0, 1), (1, 1, 1, 2), (1, 2, 1, 1)}
