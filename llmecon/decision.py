@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
 from jaxtyping import Array, Float
+from scipy import stats
 
 from llmecon.adaptation import METHODS, Case, Knobs, Knowledge, Offers, Outcome, outcome
 from llmecon.numerics import solve_increasing
@@ -39,6 +40,8 @@ FREE: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The knobs that each way to answer has."""
 
+# Of the curve that a cost is, along an unknown.
+DEGREE = 3
 STARTS = 8
 STEPS = 256
 # Where the search begins within the limits: even steps by powers of the plastic number and its
@@ -230,26 +233,26 @@ class Information(NamedTuple):
 
 
 def worth_of_knowing(
-    costs: Float[np.ndarray, "draws ways"], unknown: Float[np.ndarray, " draws"], bins: int = 20
+    costs: Float[np.ndarray, "draws ways"], unknown: Float[np.ndarray, " draws"]
 ) -> Information:
     """The expected value of perfect information about one of several unknowns.
 
-    Draws are sorted by the unknown into bins; whoever knows the bin chooses what is cheapest there
-    on average, whoever does not chooses what is cheapest over all [Raiffa1961].
+    What each way costs on average for a value of the unknown is a curve through the draws; whoever
+    knows the value chooses what is cheapest there, whoever does not chooses what is cheapest over
+    all [Raiffa1961]. The curve is a cubic in the unknown's rank, fitted by least squares, which
+    takes far fewer draws than means over bins do [Strong2014].
 
     Args:
         costs: of each way to choose, in each draw.
         unknown: its value in each draw.
-        bins: how many.
 
     Returns:
-        What knowing the bin saves, and how often it changes the choice.
+        What knowing it saves, and how often that changes the choice.
     """
+    place = 2.0 * (stats.rankdata(unknown) - 0.5) / len(unknown) - 1.0
+    powers = np.polynomial.legendre.legvander(place, DEGREE)
+    fitted = powers @ np.linalg.lstsq(powers, costs, rcond=None)[0]
     usual = int(np.argmin(costs.mean(axis=0)))
-    saving = flips = 0.0
-    for members in np.array_split(np.argsort(unknown, kind="stable"), bins):
-        means = costs[members].mean(axis=0)
-        share = len(members) / len(unknown)
-        saving += share * float(means[usual] - means.min())
-        flips += share * float(np.argmin(means) != usual)
-    return Information(saving, flips)
+    chosen = np.argmin(fitted, axis=1)
+    saving = fitted[:, usual] - fitted.min(axis=1)
+    return Information(float(saving.mean()), float((chosen != usual).mean()))
