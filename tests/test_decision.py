@@ -88,6 +88,22 @@ def test_passages_are_those_of_the_closed_form_where_they_cost_nothing() -> None
     assert float(found.knobs.passage_tokens) == 133.0
 
 
+def test_the_best_length_of_passages_beats_a_fine_grid() -> None:
+    """Long ones are harder to find and distract, short ones are cut: there is a best between."""
+    found = solver("rag")(NEWS, OFFERS, KNOWLEDGE, adaptation.Knobs(*(np.nan,) * 5))
+    lengths = jnp.geomspace(32.0, 2048.0, 4001)
+
+    def total(length: Any) -> Any:
+        knobs = changed_batch(found.knobs, "passage_tokens", length)
+        return adaptation.outcome("rag", NEWS, OFFERS, KNOWLEDGE, knobs).bill.total
+
+    costs = jax.jit(jax.vmap(total))(lengths)
+    assert float(found.outcome.bill.total) <= float(costs.min()) * (1.0 + 1e-9)
+    best_length = float(lengths[int(jnp.argmin(costs))])
+    assert float(found.knobs.passage_tokens) == pytest.approx(best_length, rel=2e-3)
+    assert 50.0 < best_length < 1000.0
+
+
 def with_base_price(price: Any) -> Any:
 
     return eqx.tree_at(lambda of: (of.base.price, of.base.least_price), OFFERS, (price, 0.0))
