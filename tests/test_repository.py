@@ -98,6 +98,7 @@ FLOORS = (
     "schemas",
     "pooling",
     "catalog",
+    "mixtures",
     "numerics",
     "drafting",
     "routing",

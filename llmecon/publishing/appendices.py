@@ -42,6 +42,7 @@ _LAYERS = {
         "regions",
         "scenarios",
     ),
+    "Choosing": ("mixtures",),
     "Retrieval, fine-tuning, long context": (
         "knowledge",
         "studies",
