@@ -1072,6 +1072,7 @@ CASES: dict[str, Case] = {
         ((READING, *floats(900.0, 1.0)),),
         ((changed(READING, alone=1.0), *floats(133.0, 0.0)), (READING, *floats(0.0, 0.0))),
     ),
+    "knowledge.crowding": Case(knowledge.crowding, (floats(500.0),), (floats(0.0), floats(133.0))),
     "knowledge.right_with_passages": Case(
         knowledge.right_with_passages, (floats(0.8, 0.9, 0.3, 0.4, 0.95),)
     ),

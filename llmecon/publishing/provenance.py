@@ -58,11 +58,13 @@ class Provenance:
         rows: Rows of the data tables.
         sizes: Number of rows of each table.
         parameters: Whether it follows the chapter's parameters.
+        experiment: Module that measured it while the chapter was built; empty where none did.
     """
 
     rows: tuple[Row, ...]
     sizes: tuple[tuple[str, int], ...]
     parameters: bool = True
+    experiment: str = ""
 
     def __or__(self, other: "Provenance") -> "Provenance":
         """Both together, what they share named once."""
@@ -70,14 +72,16 @@ class Provenance:
             tuple(dict.fromkeys(self.rows + other.rows)),
             tuple(dict.fromkeys(self.sizes + other.sizes)),
             self.parameters or other.parameters,
+            self.experiment or other.experiment,
         )
 
 
-def of(*, parameters: bool = True, **tables: Wanted) -> Provenance:
+def of(*, parameters: bool = True, experiment: str = "", **tables: Wanted) -> Provenance:
     """What numbers rest on, by table.
 
     Args:
         parameters: Whether the numbers follow the chapter's parameters.
+        experiment: Module that measured them while the chapter was built.
         **tables: What was used of each table, by the table's name: an identifier or several, rows
             of the table that carry its index, a mapping from columns to a value or several, or
             `all`. Rows of tables without ids are identified by their parameter, quantity,
@@ -97,7 +101,7 @@ def of(*, parameters: bool = True, **tables: Wanted) -> Provenance:
         if len(found):
             sizes.append((name, len(frame)))
             rows += [_row(name, line, row) for line, row in found.iterrows()]
-    return Provenance(tuple(rows), tuple(sizes), parameters)
+    return Provenance(tuple(rows), tuple(sizes), parameters, experiment)
 
 
 def _found(name: str, frame: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
@@ -150,9 +154,13 @@ def markup(of: Provenance) -> str:
         parameters = f'<p>This chapter\'s parameters:</p><ul class="llmecon-given">{values}</ul>'
     computed = f"<p>Computed by llmecon {importlib.metadata.version('llmecon')}.</p>"
     tables = f"<p>Rows of the data tables:</p><ul>{items}</ul>" if items else ""
+    measured = ""
+    if of.experiment:
+        module = f'<code class="llmecon-measured">{html.escape(of.experiment)}</code>'
+        measured = f"<p>Measured while this chapter was built, by {module}.</p>"
     return (
         '<details class="llmecon-sources"><summary>Sources</summary>'
-        f"{tables}{parameters}{computed}</details>"
+        f"{measured}{tables}{parameters}{computed}</details>"
     )
 
 

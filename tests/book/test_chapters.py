@@ -102,7 +102,7 @@ def test_every_figure_and_table_says_where_its_numbers_come_from(
     shown = [of for of in shown if "llmecon-figure" in of or "<table" in of]
     assert len(shown) >= 5
     for of in shown:
-        assert re.search(r'class="llmecon-sources".*class="llmecon-rows"', of), of[:300]
+        assert re.search(r'class="llmecon-sources".*class="llmecon-(rows|measured)"', of), of[:300]
         assert "Computed by llmecon" in of
         assert "llmecon-figure" in of or 'class="llmecon-csv" download=' in of
 
