@@ -1220,6 +1220,119 @@ class FactChange(Sourced):
         return (low <= frame["share"]) & (frame["share"] <= high)
 
 
+class Silicon(Sourced):
+    """What making and running accelerators costs, by process and kind of memory."""
+
+    quantity: str = _text(str_matches=r"^[a-z_]+$")
+    variant: str = _remark(isin=["7nm", "5nm", "3nm", "hbm2e", "hbm3", "hbm3e", "hbm4"])
+    value: float = _number(gt=0)
+    low: float = _number(gt=0)
+    high: float = _number(gt=0)
+    unit: str = _text()
+
+    @pa.dataframe_check(name="low <= value <= high, and low < high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        inside = (frame["low"] <= frame["value"]) & (frame["value"] <= frame["high"])
+        return inside & (frame["low"] < frame["high"])
+
+    @pa.dataframe_check(name="one row a quantity and variant")
+    @classmethod
+    def _once(cls, frame: pd.DataFrame) -> pd.Series:
+        return ~frame.duplicated(["quantity", "variant"], keep=False)
+
+
+class SiliconEstimates(Sourced):
+    """Published areas, powers and costs of accelerators, to check the cost model against."""
+
+    xpu: str = _reference()
+    node: str = _text(isin=["7nm", "5nm", "3nm"])
+    memory: str = _text(isin=["hbm2e", "hbm3", "hbm3e", "hbm4"])
+    quantity: str = _text(
+        isin=["die", "power", "stacks", "making", "logic", "memory", "package"]
+    )
+    unit: str = _text(isin=["mm2", "W", "1", "USD"])
+    value: float = _number(gt=0)
+    low: float = _published(gt=0)
+    high: float = _published(gt=0)
+
+    @pa.dataframe_check(name="low <= value <= high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        value = frame["value"]
+        low, high = frame["low"].fillna(value), frame["high"].fillna(value)
+        return (low <= value) & (value <= high)
+
+
+class EngineEras(Sourced):
+    """What serving engines of some time attained, and what limited them."""
+
+    id: str = _key()
+    engine: str = _remark(str_matches=SLUG)
+    version: str = _remark()
+    quantity: str = _text(
+        isin=[
+            "offline-rate",
+            "online-rate",
+            "server-share",
+            "scheduling-share",
+            "execution-share",
+            "maximum-sequences",
+            "visible-memory",
+        ]
+    )
+    model: str = _remark(str_matches=SLUG)
+    xpu: str = _remark(str_matches=SLUG)
+    prompt_tokens: float = _published(ge=1, le=10_000_000)
+    output_tokens: float = _published(ge=1, le=10_000_000)
+    value: float = _number(gt=0)
+    unit: str = _text()
+
+
+class PublishedChoices(Sourced):
+    """What studies found of choosing between accelerators, mixing them and splitting phases."""
+
+    id: str = _key()
+    study: str = _reference()
+    quantity: str = _text(
+        isin=[
+            "price",
+            "mean-prompt",
+            "mean-output",
+            "share-short",
+            "tokens-per-usd-ratio",
+            "fleet-saving",
+            "fleet-cost-ratio",
+            "goodput-mixed",
+            "goodput-prefill",
+            "goodput-decode",
+            "goodput-ratio",
+            "throughput-ratio",
+            "pays-from",
+        ]
+    )
+    statistic: str = _remark(isin=["smallest", "largest", "range"])
+    model: str = _remark(str_matches=SLUG)
+    xpu: str = _remark(str_matches=SLUG)
+    rival: str = _remark(str_matches=SLUG)
+    workload: str = _remark(isin=["short", "long", "mixed", "chat", "code", "summarisation"])
+    prompt_tokens: float = _published(ge=1, le=10_000_000)
+    output_tokens: float = _published(ge=1, le=10_000_000)
+    ttft_s: float = _published(gt=0, le=60)
+    tpot_s: float = _published(gt=0, le=10)
+    rate_low: float = _published(gt=0)
+    rate_high: float = _published(gt=0)
+    low: float = _published(ge=0)
+    high: float = _published(ge=0)
+    unit: str = _text()
+
+    @pa.dataframe_check(name="low at most high, and at least one of them")
+    @classmethod
+    def _bounds(cls, frame: pd.DataFrame) -> pd.Series:
+        low, high = frame["low"], frame["high"]
+        return (low <= high) | (low.isna() ^ high.isna())
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "adaptation_studies": AdaptationStudies,
     "api_discounts": APIDiscounts,
@@ -1235,6 +1348,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "embodied_memory": EmbodiedMemory,
     "embodied_processes": EmbodiedProcesses,
     "embodied_products": EmbodiedProducts,
+    "engine_eras": EngineEras,
     "facilities": Facilities,
     "fact_change": FactChange,
     "failures": Failures,
@@ -1257,6 +1371,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "network_paths": NetworkPaths,
     "payloads": Payloads,
     "peers": Peers,
+    "published_choices": PublishedChoices,
     "quality": Quality,
     "reading": Reading,
     "reading_speeds": ReadingSpeeds,
@@ -1268,6 +1383,8 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "scenarios": Scenarios,
     "servers": Servers,
     "serving_days": ServingDays,
+    "silicon": Silicon,
+    "silicon_estimates": SiliconEstimates,
     "training_posterior": TrainingPosterior,
     "vector_store_prices": VectorStorePrices,
     "water": Water,
@@ -1281,6 +1398,8 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("electricity_prices", "grid"): ("grid", "id"),
     ("embodied_memory", "product"): ("embodied_products", "id"),
     ("embodied_products", "xpu"): ("xpus", "id"),
+    ("engine_eras", "model"): ("models", "id"),
+    ("engine_eras", "xpu"): ("xpus", "id"),
     ("failures", "xpu"): ("xpus", "id"),
     ("hourly_carbon", "grid"): ("grid", "id"),
     ("hourly_carbon", "zone"): ("grid", "id"),
@@ -1297,10 +1416,14 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("measured_training_runs", "xpu"): ("xpus", "id"),
     ("measured_training_steps", "model"): ("models", "id"),
     ("measured_training_steps", "xpu"): ("xpus", "id"),
+    ("published_choices", "model"): ("models", "id"),
+    ("published_choices", "rival"): ("xpus", "id"),
+    ("published_choices", "xpu"): ("xpus", "id"),
     ("rental_prices", "xpu"): ("xpus", "id"),
     ("routers", "pair"): ("router_pairs", "id"),
     ("scenarios", "region"): ("grid", "id"),
     ("servers", "xpu"): ("xpus", "id"),
+    ("silicon_estimates", "xpu"): ("xpus", "id"),
     ("water", "grid"): ("grid", "id"),
     ("xpu_prices", "xpu"): ("xpus", "id"),
 }

@@ -14,6 +14,7 @@ import pytest
 from llmecon import (
     adaptation,
     carbon,
+    design,
     drafting,
     economics,
     embodied,
@@ -28,10 +29,12 @@ from llmecon import (
     placement,
     planning,
     queueing,
+    regret,
     roofline,
     routing,
     scenarios,
     serving,
+    silicon,
     training,
 )
 from llmecon.specs import Materials, precision
@@ -88,6 +91,9 @@ MODULES: tuple[ModuleType, ...] = (
     hybrid,
     knowledge,
     adaptation,
+    silicon,
+    design,
+    regret,
 )
 
 # Public functions without a case of their own, and why.
@@ -109,6 +115,21 @@ EXCEPTIONS = {
     "scenarios.published": "looks a level up",
     "scenarios.start": "looks levels up; its slowing is slowing_of, tested",
     "scenarios.attribution": "estimates shares of a variance for tables and charts, with scipy",
+    "silicon.constants": "looks rows up",
+    "silicon.silicon": "looks values up",
+    "silicon.validation": "a table of what chip_cost gives, tested",
+    "design.best_chip": "a search; elasticities are compared with searching again there",
+    "design.across": "best_chip at several jobs",
+    "design.along": "puts values into a record",
+    "design.cheapest": "picks one of several",
+    "design.elasticities": "second derivatives, compared with searching again there",
+    "design.draws": "looks ranges up, and draws with scipy",
+    "design.over_draws": "best_chip at several constants",
+    "design.intervals": "quantiles of numbers computed before",
+    "design.deciding": "rank correlations of numbers computed before",
+    "regret.regret": "the least of several priced, tested, over a number",
+    "regret.widths": "puts values into a record",
+    "regret.market": "a table of what regret gives",
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
     "adaptation.own_trainer": "planning.plan_for_deadline by the token",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
@@ -292,6 +313,11 @@ RETRIEVER, READING, LEARNING = KNOWLEDGE.retriever, KNOWLEDGE.reading, KNOWLEDGE
 STILL = changed(NEWS, change=0.0, known=0.0)
 RARE = changed(NEWS, queries=1e-7)
 ALWAYS = changed(KNOBS, replay=0.0, exposures=0.0, interval=1e12)
+
+SILICON = silicon.silicon()
+CHIP = silicon.Chip(flops=1.1e15, bandwidth=5e12, memory=1.2e11, link=4e11, split=1.3)
+DECODING = design.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
+LIGHT = design.decode(DENSE, SINGLE, 3000.0, 0.05)
 
 CASES: dict[str, Case] = {
     "numerics.smooth_maximum": Case(
@@ -1141,6 +1167,53 @@ CASES: dict[str, Case] = {
         embodied.manufacture,
         ((MATERIALS, RECIPE),),
         ((changed(MATERIALS, die_area=0.0, memory=0.0, power=0.0), RECIPE),),
+    ),
+    "silicon.dies_per_wafer": Case(silicon.dies_per_wafer, (floats(700.0),), (floats(1.0),)),
+    "silicon.yield_of": Case(
+        silicon.yield_of, (floats(700.0, 0.001, 10.0),), (floats(0.0, 0.0, 10.0),)
+    ),
+    "silicon.floorplan": Case(
+        silicon.floorplan, ((CHIP, SILICON),), ((changed(CHIP, link=0.0, memory=0.0), SILICON),)
+    ),
+    "silicon.chip_cost": Case(
+        silicon.chip_cost, ((CHIP, SILICON),), ((changed(CHIP, link=0.0, memory=0.0), SILICON),)
+    ),
+    "silicon.running_cost": Case(
+        silicon.running_cost,
+        ((CHIP, SILICON, *floats(4e14, 2e12)),),
+        ((CHIP, changed(SILICON, utilisation=1.0, discount_rate=0.0), *floats(0.0, 0.0)),),
+    ),
+    "silicon.as_xpu": Case(
+        silicon.as_xpu, ((CHIP, SILICON),), ((changed(CHIP, link=0.0, memory=0.0), SILICON),)
+    ),
+    "silicon.chip_of": Case(silicon.chip_of, ((H100,),)),
+    "design.decode": Case(design.decode, ((EVERYTHING, SPREAD, *floats(3000.0, 0.05)),)),
+    "design.prefill": Case(design.prefill, ((EVERYTHING, SPREAD, *floats(3000.0, 2.0)),)),
+    "design.demand": Case(
+        design.demand,
+        ((DECODING, CHIP, SILICON, EFFICIENCY, *floats(300.0)),),
+        ((changed(DECODING, past_tokens=0.0), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+    ),
+    "design.demand of training": Case(
+        design.demand,
+        ((design.Training(EVERYTHING, RUN, LAYOUT), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+        ((design.Training(DENSE, RUN, ALONE), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+    ),
+    "design.stored_weights": Case(
+        design.stored_weights, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    ),
+    "design.cached_per_sequence": Case(
+        design.cached_per_sequence, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    ),
+    "design.usd_per_token": Case(
+        design.usd_per_token,
+        ((CHIP, SILICON, design.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
+    ),
+    "regret.priced": Case(
+        regret.priced,
+        ((LIGHT, CHIP, SILICON, EFFICIENCY),),
+        ((changed(LIGHT, limit=1e-3), CHIP, SILICON, EFFICIENCY),),
+        eager=False,
     ),
     "embodied.amortised": Case(
         embodied.amortised, (floats(460.0, 4e9, 2e8, 0.85),), (floats(0.0, 0.0, 2e8, 1.0),)

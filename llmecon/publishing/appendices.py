@@ -33,6 +33,7 @@ _LAYERS = {
         "fleet",
         "footprints",
     ),
+    "Designing accelerators": ("silicon", "design", "regret"),
     "Several models, tiers and futures": (
         "routing",
         "drafting",
@@ -42,7 +43,7 @@ _LAYERS = {
         "regions",
         "scenarios",
     ),
-    "Choosing": ("mixtures",),
+    "Choosing": ("mixtures", "published_choices"),
     "Retrieval, fine-tuning, long context": (
         "knowledge",
         "studies",

@@ -1,0 +1,537 @@
+"""Which accelerator would suit a job: the cheapest chip for decoding, prefill or training.
+
+FLOP/s, bandwidth, capacity, links and the batch are free, `silicon` says what they cost, and a
+search follows the gradient of the logarithm of the cost of a token. Capacity is what the batch
+needs: no byte is bought that no request fills. Limits on the time of a pass and on the batch are
+kept to within some hundredths, by a price on exceeding them that rises steeply, so that the optimum
+has a slope everywhere.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pandas as pd
+from jaxtyping import Array, Float
+from scipy import stats
+
+from llmecon.roofline import forward_pass, instance_memory, kv_cache_bytes
+from llmecon.silicon import (
+    MEMORY,
+    NODE,
+    Chip,
+    Silicon,
+    as_xpu,
+    constants,
+    running_cost,
+)
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
+from llmecon.training import (
+    TrainingLayout,
+    TrainingRun,
+    activation_bytes_per_token,
+    flops_per_token,
+    training_step,
+)
+from llmecon.uncertainty import Interval, bounds
+
+Scalar = Float[Array, "..."]
+
+# What is searched, from least to most: far beyond what anyone builds.
+LIMITS = {
+    "flops": (1e12, 1e18),
+    "bandwidth": (1e10, 1e16),
+    "link": (1e8, 1e15),
+    "batch": (1.0, 1e6),
+}
+# Where searches begin.
+BEGINNINGS = {
+    "flops": (1e14, 1e16),
+    "bandwidth": (5e11, 2e13),
+    "link": (1e10, 2e12),
+    "batch": (4.0, 1000.0),
+}
+STARTS = 4
+STEPS = 300
+# Even steps by powers of the generalised golden ratio fill a box evenly, as in `decision`.
+_ROOTS = {3: 1.22074408460575947536, 4: 1.16730397826141868426}
+# Exceeding a limit by a share x costs PRESSURE * x more, rounded over 1 / STEEPNESS.
+PRESSURE = 4.0
+STEEPNESS = 200.0
+# Nearer to a limit of the search than this, on the log scale, a variable counts as pinned.
+PINNED = 0.1
+SEED = 11
+# A device without memory: what an instance lacks on it is what its weights need.
+_NOTHING = XPU(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+class Serving(eqx.Module):
+    """Forward passes of an instance that does nothing else: decoding, or prefill.
+
+    Attributes:
+        llm: the model.
+        deployment: devices of an instance, and precision.
+        new_tokens: tokens computed per sequence and pass: 1 to decode, the prompt to prefill.
+        past_tokens: tokens cached per sequence: the context to decode, 0 to prefill.
+        limit: seconds that a pass may take: the time per output token, or to first token.
+        most: sequences in a pass at most, where no more requests come.
+    """
+
+    llm: LLM
+    deployment: Deployment
+    new_tokens: Number = number()
+    past_tokens: Number = number()
+    limit: Number = number()
+    most: Number = number(default=1e9)
+
+
+class Training(eqx.Module):
+    """Optimizer steps of a run.
+
+    Attributes:
+        llm: the model.
+        run: what is trained.
+        layout: how it is spread.
+    """
+
+    llm: LLM
+    run: TrainingRun
+    layout: TrainingLayout
+
+
+Job = Serving | Training
+
+
+class Demand(eqx.Module):
+    """What a pass or step takes of each device.
+
+    Attributes:
+        seconds: its duration.
+        tokens: that all devices together produce or read in it.
+        devices: that take part.
+        memory: bytes that have to be there.
+        flops: executed.
+        traffic: bytes of memory moved.
+    """
+
+    seconds: Scalar
+    tokens: Scalar
+    devices: Scalar
+    memory: Scalar
+    flops: Scalar
+    traffic: Scalar
+
+
+class Best(eqx.Module):
+    """The chip that does a job most cheaply.
+
+    Attributes:
+        chip: what it offers.
+        batch: sequences in a pass of the instance; 1 for training.
+        usd_per_token: cost of ownership.
+        demand: what a pass or step takes of a device.
+        devices: in an instance or run.
+    """
+
+    chip: Chip
+    batch: Scalar
+    usd_per_token: Scalar
+    demand: Demand
+
+    @property
+    def bytes_per_flop(self) -> Scalar:
+        """Memory bandwidth over FLOP/s."""
+        return self.chip.bandwidth / self.chip.flops
+
+    @property
+    def reading_time(self) -> Scalar:
+        """Capacity over bandwidth: seconds to read all memory once."""
+        return self.chip.memory / self.chip.bandwidth
+
+    @property
+    def link_share(self) -> Scalar:
+        """Bandwidth of links over that of memory."""
+        return self.chip.link / self.chip.bandwidth
+
+
+def decode(llm: LLM, deployment: Deployment, context: Scalar | float, tpot: Scalar | float) -> Job:
+    """Decoding at a context, with prompts computed elsewhere.
+
+    Args:
+        llm: the model.
+        deployment: devices of an instance, and precision.
+        context: tokens cached per sequence.
+        tpot: limit on the time per output token, s.
+    """
+    return Serving(llm, deployment, 1.0, context, tpot)
+
+
+def prefill(llm: LLM, deployment: Deployment, prompt: Scalar | float, ttft: Scalar | float) -> Job:
+    """Computing prompts, with decoding done elsewhere.
+
+    Args:
+        llm: the model.
+        deployment: devices of an instance, and precision.
+        prompt: tokens.
+        ttft: limit on the time of a pass over prompts, s.
+    """
+    return Serving(llm, deployment, prompt, 0.0, ttft)
+
+
+def demand(
+    job: Job, chip: Chip, silicon: Silicon, efficiency: Efficiency, batch: Scalar | float
+) -> Demand:
+    """What a job takes of each device of a kind.
+
+    Args:
+        job: the passes or steps.
+        chip: the device; its capacity is not read.
+        silicon: what products attain of the rate.
+        efficiency: attained shares and overheads.
+        batch: sequences in a pass of the instance, relaxed; not read for training.
+
+    Returns:
+        Time, tokens, capacity, arithmetic and traffic.
+    """
+    if isinstance(job, Training):
+        return _training_demand(job, chip, silicon, efficiency)
+    xpu = as_xpu(chip, silicon)
+    layout, count = job.deployment, jnp.asarray(batch, float)
+    cost = forward_pass(job.llm, xpu, layout, efficiency, count, job.new_tokens, job.past_tokens)
+    return Demand(
+        seconds=cost.seconds,
+        tokens=count * job.new_tokens,
+        devices=layout.xpus,
+        memory=stored_weights(job, efficiency) + count * cached_per_sequence(job, efficiency),
+        flops=cost.flops / layout.xpus,
+        traffic=cost.bytes / layout.xpus,
+    )
+
+
+def stored_weights(job: Serving, efficiency: Efficiency) -> Scalar:
+    """Capacity that the weights need on each device.
+
+    Args:
+        job: its model and layout.
+        efficiency: its usable memory.
+
+    Returns:
+        Bytes.
+    """
+    free = instance_memory(job.llm, _NOTHING, job.deployment, efficiency)
+    return -free / (job.deployment.xpus * efficiency.usable_memory)
+
+
+def cached_per_sequence(job: Serving, efficiency: Efficiency) -> Scalar:
+    """Capacity that one more sequence needs on each device.
+
+    Args:
+        job: its model, layout and tokens.
+        efficiency: its usable memory.
+
+    Returns:
+        Bytes.
+    """
+    layout = job.deployment
+    # Cached heads are replicated when a layer is split more ways than it has key/value heads.
+    shards = jnp.where(job.llm.kv_lora_rank > 0, 1.0, jnp.minimum(layout.tensor, job.llm.kv_heads))
+    cache = kv_cache_bytes(job.llm, layout.precision, job.past_tokens + job.new_tokens)
+    return layout.tensor / shards * cache / (layout.xpus * efficiency.usable_memory)
+
+
+def _training_demand(job: Training, chip: Chip, silicon: Silicon, efficiency: Efficiency) -> Demand:
+    step = training_step(job.llm, as_xpu(chip, silicon), job.run, job.layout, efficiency)
+    tokens, devices = job.run.global_batch, job.layout.devices
+    repeated = 1.0 + job.layout.recompute / 3.0
+    stored = job.llm.layers * activation_bytes_per_token(job.llm) * efficiency.training_traffic
+    return Demand(
+        seconds=step.seconds,
+        tokens=tokens,
+        devices=devices,
+        memory=step.memory / efficiency.usable_memory,
+        flops=flops_per_token(job.llm, job.run) * repeated * tokens / devices,
+        traffic=stored * repeated * tokens / devices,
+    )
+
+
+def usd_per_token(chip: Chip, silicon: Silicon, need: Demand) -> Scalar:
+    """Cost of ownership of a token.
+
+    Args:
+        chip: the device.
+        silicon: what it costs.
+        need: what a pass or step takes of it.
+
+    Returns:
+        USD: devices, times their cost per second, over tokens per second.
+    """
+    rate = running_cost(chip, silicon, need.flops / need.seconds, need.traffic / need.seconds)
+    return need.devices * rate.total * need.seconds / need.tokens
+
+
+def _names(job: Job) -> tuple[str, ...]:
+    return tuple(LIMITS)[:3] if isinstance(job, Training) else tuple(LIMITS)
+
+
+def _placed(
+    job: Job, silicon: Silicon, efficiency: Efficiency, logs: Float[Array, " variables"]
+) -> Best:
+    """A job on the chip with given logarithms of the variables."""
+    values = dict(zip(_names(job), jnp.exp(logs), strict=True))
+    batch = values.pop("batch", jnp.ones(()))
+    bare = Chip(memory=1.0, **values)
+    need = demand(job, bare, silicon, efficiency, batch)
+    chip = eqx.tree_at(lambda of: of.memory, bare, need.memory)
+    return Best(chip, batch, usd_per_token(chip, silicon, need), need)
+
+
+def _objective(
+    job: Job, silicon: Silicon, efficiency: Efficiency, logs: Float[Array, " variables"]
+) -> Scalar:
+    """Logarithm of the cost of a token, and what being late adds."""
+    at = _placed(job, silicon, efficiency, logs)
+    cost = jnp.log(at.usd_per_token)
+    if isinstance(job, Training):
+        return cost
+    beyond = jnp.stack([at.demand.seconds / job.limit, at.batch / job.most])
+    return cost + PRESSURE / STEEPNESS * jnp.sum(jax.nn.softplus(STEEPNESS * jnp.log(beyond)))
+
+
+def _box(names: tuple[str, ...], of: dict[str, tuple[float, float]]) -> tuple[Array, Array]:
+    low, high = np.log(np.array([of[name] for name in names])).T
+    return jnp.asarray(low), jnp.asarray(high)
+
+
+def best_chip(job: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
+    """The chip whose tokens are cheapest at a job.
+
+    Args:
+        job: the passes or steps.
+        silicon: what chips cost.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        The cheapest of several searches along the gradient (BFGS in logarithms). Gradients of it
+        are those at a fixed chip; how chip and cost move with the constants, `elasticities` says.
+    """
+    frozen = jax.lax.stop_gradient((job, silicon, efficiency))
+    names = _names(job)
+    low, high = _box(names, LIMITS)
+
+    def unbound(place: Float[Array, " variables"]) -> Float[Array, " variables"]:
+        return low + (high - low) * jax.nn.sigmoid(place)
+
+    def cost(place: Float[Array, " variables"], _: None) -> Scalar:
+        return _objective(*frozen, unbound(place))
+
+    def search(start: Float[Array, " variables"]) -> tuple[Array, Scalar]:
+        found: Any = optx.minimise(
+            cost, optx.BFGS(rtol=1e-10, atol=1e-12), start, max_steps=STEPS, throw=False
+        )
+        value = cost(found.value, None)
+        return found.value, jnp.where(jnp.isnan(value), jnp.inf, value)
+
+    first, last = _box(names, BEGINNINGS)
+    step = _ROOTS[len(names)] ** -np.arange(1.0, len(names) + 1.0)
+    shares = (0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0
+    starts = (first + (last - first) * shares - low) / (high - low)
+    places, costs = jax.vmap(search)(jnp.log(starts / (1.0 - starts)))
+    return _placed(job, silicon, efficiency, unbound(places[jnp.argmin(costs)]))
+
+
+def along(job: Job, where: Callable[[Any], Any], values: Float[Array, " values"]) -> Job:
+    """A job with other values in one place.
+
+    Args:
+        job: the passes or steps.
+        where: the place, such as `lambda of: of.past_tokens`, or `of.llm.experts_per_token` for
+            models of equal size that use more or fewer of their experts.
+        values: to put there.
+
+    Returns:
+        With a leading dimension in every leaf.
+    """
+
+    def placed(value: Scalar) -> Job:
+        changed: Job = eqx.tree_at(where, job, value)
+        return jax.tree.map(lambda leaf: leaf + 0.0 * value, changed)
+
+    return jax.vmap(placed)(values)
+
+
+def across(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
+    """The best chip for each of several jobs at once.
+
+    Args:
+        jobs: with a leading dimension in every leaf, as `along` returns them.
+        silicon: what chips cost.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        With the same leading dimension.
+    """
+    return jax.vmap(best_chip, in_axes=(0, None, None))(jobs, silicon, efficiency)
+
+
+def cheapest(bests: Best) -> Best:
+    """Of several, the one whose tokens are cheapest.
+
+    Args:
+        bests: with a leading dimension.
+    """
+    winner = jnp.argmin(bests.usd_per_token)
+    chosen: Best = jax.tree.map(lambda leaf: leaf[winner], bests)
+    return chosen
+
+
+def _outcomes(best: Best) -> dict[str, Scalar]:
+    chip = best.chip
+    return {
+        "flops": chip.flops,
+        "bandwidth": chip.bandwidth,
+        "memory": chip.memory,
+        "link": chip.link,
+        "batch": best.batch,
+        "usd_per_token": best.usd_per_token,
+        "bytes_per_flop": best.bytes_per_flop,
+        "reading_time": best.reading_time,
+        "link_share": best.link_share,
+    }
+
+
+def elasticities(
+    best: Best, job: Job, silicon: Silicon, efficiency: Efficiency
+) -> dict[str, Silicon]:
+    """By how many percent the best chip changes when a constant changes by one percent.
+
+    The search ends where the objective's slope g is 0; if a constant moves, the variables follow it
+    by -H**-1 dg/dconstant, with H the objective's second derivatives. A variable at a limit of the
+    search stays there.
+
+    Args:
+        best: as `best_chip` returns it.
+        job: the passes or steps.
+        silicon: the constants that it was searched with.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        For flops, bandwidth, memory, link, batch, usd_per_token, bytes_per_flop, reading_time and
+        link_share, the elasticity with respect to every constant.
+    """
+    names = _names(job)
+    low, high = _box(names, LIMITS)
+    leaves, structure = jax.tree.flatten(silicon)
+    prices = jnp.log(jnp.stack(leaves))
+    at = {"batch": best.batch} | {name: getattr(best.chip, name) for name in tuple(LIMITS)[:3]}
+    start = jnp.log(jnp.stack([at[name] for name in names]))
+    pinned = (start < low + PINNED) | (start > high - PINNED)
+    free = jnp.where(pinned, 0.0, 1.0)
+    size = len(names)
+
+    def rebuilt(of: Float[Array, " constants"]) -> Silicon:
+        record: Silicon = jax.tree.unflatten(structure, list(jnp.exp(of)))
+        return record
+
+    def slope(both: Array) -> tuple[Array, Array]:
+        found = free * jax.grad(lambda x: _objective(job, rebuilt(both[size:]), efficiency, x))(
+            both[:size]
+        )
+        return found, found
+
+    def bent(logs: Array) -> tuple[Array, Array, Array]:
+        """The slope, and how it changes with the variables and with the constants."""
+        change, value = jax.jacfwd(slope, has_aux=True)(jnp.concatenate([logs, prices]))
+        within = change[:, :size] * free[None, :] + jnp.diag(1.0 - free)
+        return value, within, change[:, size:]
+
+    def newton(_: Any, logs: Array) -> Array:
+        value, within, _mixed = bent(logs)
+        return logs - jnp.linalg.solve(within, value)
+
+    # The search stops near the optimum; Newton's steps go all the way.
+    logs = jax.lax.fori_loop(0, 2, newton, start)
+    _value, within, mixed = bent(logs)
+    moves = -jnp.linalg.solve(within, mixed)
+
+    def outcomes(both: Array) -> Array:
+        found = _outcomes(_placed(job, rebuilt(both[size:]), efficiency, both[:size]))
+        return jnp.log(jnp.stack(list(found.values())))
+
+    effects = jax.jacfwd(outcomes)(jnp.concatenate([logs, prices]))
+    total = effects[:, :size] @ moves + effects[:, size:]
+    return {
+        name: jax.tree.unflatten(structure, list(row))
+        for name, row in zip(_outcomes(best), total, strict=True)
+    }
+
+
+def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) -> Silicon:
+    """Constants that might be true, evenly on the log scale between low and high.
+
+    Args:
+        count: of draws, a power of two.
+        node: 7nm, 5nm or 3nm.
+        memory: hbm2e, hbm3, hbm3e or hbm4.
+        seed: the same seed gives the same draws.
+
+    Returns:
+        With a leading dimension, from a scrambled Sobol' sequence.
+
+    Raises:
+        InputError: no such process or memory.
+    """
+    of = constants(node, memory)
+    cube = stats.qmc.Sobol(len(of), rng=seed).random(count)
+    low, high = np.log(of["low"].to_numpy()), np.log(of["high"].to_numpy())
+    values = np.exp(low + (high - low) * cube)
+    return Silicon(**{str(name): values[:, i] for i, name in enumerate(of.index)})
+
+
+def over_draws(
+    job: Job, drawn: Silicon, efficiency: Efficiency
+) -> dict[str, Float[np.ndarray, " draws"]]:
+    """The best chip for each set of constants that might be true.
+
+    Args:
+        job: the passes or steps.
+        drawn: as `draws` returns them.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        The chip, its ratios and the cost of a token by name, one number a draw.
+    """
+    found = eqx.filter_jit(
+        lambda of: _outcomes(jax.vmap(lambda one: best_chip(job, one, efficiency))(of))
+    )(drawn)
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+def intervals(found: dict[str, Float[np.ndarray, " draws"]]) -> dict[str, Interval]:
+    """Where 90% of the draws lie, by name; takes what `over_draws` returns."""
+    return {name: bounds(values) for name, values in found.items()}
+
+
+def deciding(drawn: Silicon, found: dict[str, Float[np.ndarray, " draws"]]) -> pd.DataFrame:
+    """Which constants decide what the best chip is.
+
+    Args:
+        drawn: as `draws` returns them.
+        found: as `over_draws` returns it for these.
+
+    Returns:
+        Spearman's rank correlation of each outcome (columns) with each constant (rows).
+    """
+    names = list(Silicon.__dataclass_fields__)
+    ranked = {
+        outcome: [
+            float(stats.spearmanr(np.asarray(getattr(drawn, name)), values).statistic)
+            for name in names
+        ]
+        for outcome, values in found.items()
+        if np.ptp(values) > 0
+    }
+    return pd.DataFrame(ranked, index=pd.Index(names, name="quantity"))

@@ -1,0 +1,603 @@
+"""What a description lets one choose from, and what each choice takes of everything.
+
+An engine is an accelerator with a precision and a layout that serves whole requests, or only their
+prompts, or only their outputs. Instances of it, in some region, make a pool. A pool takes something
+of each resource as long as it stands, and more for every request; how much depends on how full it
+is kept: on the requests in flight or, for prompts, on the share of time at work.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from llmecon import catalog, inventory
+from llmecon.carbon import intensity
+from llmecon.disaggregation import Stage, decoding, mixed, prefilling
+from llmecon.economics import Ownership, hosting_rate, ownership_cost
+from llmecon.embodied import manufacture
+from llmecon.energy import device_power
+from llmecon.errors import InputError
+from llmecon.problem import RESOURCES, Bucket, Problem
+from llmecon.serving import MINIMUM_BATCH, largest_batch
+from llmecon.specs import (
+    LLM,
+    SECONDS_PER_HOUR,
+    SECONDS_PER_YEAR,
+    XPU,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Workload,
+    precision,
+)
+
+Scalar = Float[Array, "..."]
+Record = TypeVar("Record")
+Role = Literal["whole", "prefill", "decode"]
+
+ROLES: tuple[Role, ...] = ("whole", "prefill", "decode")
+"""What an instance does of a request."""
+
+# Fillings at which every engine is looked at, besides the fullest that its limits allow: a few of
+# an instance that mostly waits, and many of one that works.
+WAITING, WORKING = 5, 20
+SELDOM = 0.3
+# Steps of the search for that fullest one within its cell.
+NARROWED = 10
+# Prompts wait without end for an instance that is always at work.
+FULL_LOAD = 0.98
+# Share of the limit on TTFT that is left for the wait for a slot where outputs have instances of
+# their own; the prompt gets the rest.
+SLOT_SHARE = 0.1
+# Engines and buckets that are computed together: one shape, so one compilation.
+TOGETHER = 256
+
+
+class Engine(eqx.Module):
+    """An accelerator with a precision and a layout; one, or many with a leading dimension.
+
+    Attributes:
+        xpu: the accelerator.
+        deployment: precision and layout.
+        efficiency: what it attains.
+    """
+
+    xpu: XPU
+    deployment: Deployment
+    efficiency: Efficiency
+
+
+class Demand(eqx.Module):
+    """Requests of a size and their limits; one bucket, or many with a leading dimension.
+
+    Attributes:
+        workload: lengths and burstiness.
+        target: limits on latency.
+    """
+
+    workload: Workload
+    target: LatencyTarget
+
+
+class Flow(eqx.Module):
+    """What one request takes of an instance that is kept so full.
+
+    Attributes:
+        time: of the instance, s.
+        energy: of its servers beyond what they draw without work, J.
+        latency: of the request, on average, s; its phases add up.
+        ttft: the instance's part of the time to first token at the promised quantile, s.
+        tpot: mean time per output token, s; 0 where none are produced.
+    """
+
+    time: Scalar
+    energy: Scalar
+    latency: Scalar
+    ttft: Scalar
+    tpot: Scalar
+
+
+@dataclass(frozen=True)
+class EngineName:
+    """What an engine is known by.
+
+    Attributes:
+        xpu: id of the accelerator.
+        precision: of weights and arithmetic.
+        tensor: devices that a layer is split over.
+        expert: devices that experts are spread over whole.
+        pipeline: groups of layers one after another.
+        role: what it does of a request.
+    """
+
+    xpu: str
+    precision: str
+    tensor: int
+    expert: int
+    pipeline: int
+    role: Role = "whole"
+
+    @property
+    def devices(self) -> int:
+        """In one instance."""
+        return self.pipeline * max(self.tensor, self.expert)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that can be chosen, priced in resources.
+
+    Attributes:
+        names: of the engines.
+        engines: the engines, stacked.
+        demand: the buckets, stacked.
+        rates: requests per second of each bucket.
+        llm: the model.
+        capital: taken by one instance each second whether it draws power or not.
+        resting: power of an instance's servers without work, W.
+        per_joule: taken by a joule of its servers' energy.
+        quality: lost to the precision, by engine: a share of answers; 0 for prompts, whose loss
+            is counted with their outputs.
+        partners: of each engine: a number shared by those that can pass prompts on to each other,
+            as one vendor's devices in one precision; -1 for engines that serve whole requests.
+        fillings: at which engines were looked at, the fullest last; NaN where limits forbid them.
+        flows: what a request takes at these; infinite where limits forbid them.
+    """
+
+    names: tuple[EngineName, ...]
+    engines: Engine
+    demand: Demand
+    rates: Float[np.ndarray, " buckets"]
+    llm: LLM
+    capital: Float[np.ndarray, "engines regions resources"]
+    resting: Float[np.ndarray, " engines"]
+    per_joule: Float[np.ndarray, "regions resources"]
+    quality: Float[np.ndarray, " engines"]
+    partners: Int[np.ndarray, " engines"]
+    fillings: Float[np.ndarray, "engines buckets levels"]
+    flows: Flow
+
+    @property
+    def kinds(self) -> int:
+        """How many groups of partners there may be."""
+        return max(int(self.partners.max()) + 1, 1)
+
+    @property
+    def able(self) -> Bool[np.ndarray, "engines buckets"]:
+        """Where the model fits and an unhurried request meets the limits."""
+        able: np.ndarray = np.isfinite(self.fillings[..., -1])
+        return able
+
+
+def flow(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) -> Flow:
+    """What a request takes of an instance that is kept so full.
+
+    Args:
+        llm: the model.
+        engine: accelerator and layout.
+        demand: the request's size and limits.
+        filling: requests in flight on average, > 0; for prompts the share of time at work, < 1.
+        role: what the instance does of the request.
+
+    Returns:
+        Time, energy and latency of a request.
+    """
+    stage_of: Callable[..., Stage] = {
+        "whole": mixed, "prefill": prefilling, "decode": decoding,
+    }[role]  # fmt: skip
+    stage = stage_of(
+        llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency, filling,
+        demand.target.quantile,
+    )  # fmt: skip
+    working = (stage.power - idle_power(engine)) * engine.deployment.xpus
+    return Flow(
+        time=stage.time,
+        energy=working * stage.time,
+        latency=stage.ttft + demand.workload.output_tokens * stage.tpot,
+        ttft=stage.ttft_quantile,
+        tpot=stage.tpot,
+    )
+
+
+def excess(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) -> Scalar:
+    """Logarithm of how far an instance is beyond the nearer of its limits on latency.
+
+    Args:
+        llm: the model.
+        engine: accelerator and layout.
+        demand: the request's size and limits.
+        filling: as in `flow`.
+        role: what the instance does of the request.
+
+    Returns:
+        Positive where a limit is broken. Prompts and outputs on instances of their own share the
+        limit on TTFT, so that each can be chosen by itself.
+    """
+    taken = flow(llm, engine, demand, filling, role)
+    share = {"whole": 1.0, "prefill": 1.0 - SLOT_SHARE, "decode": SLOT_SHARE}[role]
+    target = demand.target
+    late = jnp.maximum(taken.ttft, 1e-12) / (share * target.ttft)
+    slow = jnp.maximum(taken.tpot, 1e-12) / target.tpot
+    return jnp.log(jnp.maximum(late, slow))
+
+
+def room(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
+    """The fullest that an instance may be kept for its memory.
+
+    Args:
+        llm: the model.
+        engine: accelerator and layout.
+        demand: the request's size.
+        role: what the instance does of the request.
+
+    Returns:
+        Requests in flight, below 1 where not even one fits; for prompts the largest share of time
+        at work, or 0.
+    """
+    held = largest_batch(
+        llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency
+    )
+    return jnp.where(held >= 1.0, FULL_LOAD, 0.0) if role == "prefill" else held
+
+
+def idle_power(engine: Engine) -> Scalar:
+    """Power of one device without work, W; its host's comes on top.
+
+    Args:
+        engine: accelerator and what it attains.
+    """
+    zero = jnp.zeros_like(jnp.asarray(engine.xpu.tdp))
+    return device_power(engine.xpu, engine.efficiency, zero, zero, zero)
+
+
+def resting_power(engine: Engine) -> Scalar:
+    """Power of an instance's servers without work, W.
+
+    Args:
+        engine: accelerator, layout and what it attains.
+    """
+    host = engine.efficiency.host_power * engine.xpu.tdp
+    return engine.deployment.xpus * (idle_power(engine) + host)
+
+
+def _fillings(most: Scalar, role: Role) -> Scalar:
+    """At which an engine is looked at, up to the fullest for its memory."""
+    most = jnp.maximum(most, SELDOM + 0.1)
+    few = jnp.geomspace(MINIMUM_BATCH, SELDOM, WAITING, endpoint=False)
+    many = (
+        jnp.linspace(SELDOM, most, WORKING)
+        if role == "prefill"
+        else jnp.geomspace(SELDOM, most, WORKING)
+    )
+    return jnp.concatenate([few, many])
+
+
+def _narrowed(
+    function: Callable[[Scalar], Scalar],
+    low: tuple[Scalar, Scalar],
+    high: tuple[Scalar, Scalar],
+) -> Scalar:
+    """The nearest place below zero to where a function crosses it, by the Illinois method."""
+
+    def step(_: int, ends: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+        below, at_below, above, at_above = ends
+        gap = at_above - at_below
+        share = jnp.where(gap > 0.0, -at_below / jnp.where(gap > 0.0, gap, 1.0), 0.5)
+        tried = below + jnp.clip(share, 0.02, 0.98) * (above - below)
+        found = function(tried)
+        over = found > 0.0
+        # The end that stays loses half its weight, so that it can't stay for ever.
+        return (
+            jnp.where(over, below, tried),
+            jnp.where(over, 0.5 * at_below, found),
+            jnp.where(over, tried, above),
+            jnp.where(over, found, 0.5 * at_above),
+        )
+
+    place: Scalar = jax.lax.fori_loop(0, NARROWED, step, (*low, *high))[0]
+    return place
+
+
+@eqx.filter_jit
+def _looked_at(llm: LLM, engines: Engine, demand: Demand, role: Role) -> tuple[Scalar, Flow]:
+    """Fillings of several engines, each for one bucket, and flows at these."""
+
+    def one(engine: Engine, demand: Demand) -> tuple[Scalar, Flow]:
+        most = room(llm, engine, demand, role)
+        fillings = _fillings(most, role)
+        beyond = partial(excess, llm, engine, demand, role=role)
+        over = jax.vmap(beyond)(fillings)
+        # The last one that keeps the limits, and the next, between which a limit binds.
+        last = len(fillings) - 1 - jnp.argmin((over > 0.0)[::-1])
+        next_one = jnp.minimum(last + 1, len(fillings) - 1)
+        fullest = jnp.exp(
+            _narrowed(
+                lambda log_filling: beyond(jnp.exp(log_filling)),
+                (jnp.log(fillings[last]), over[last]),
+                (jnp.log(fillings[next_one]), over[next_one]),
+            )
+        )
+        able = (over[last] <= 0.0) & (most >= (0.5 if role == "prefill" else 1.0))
+        kept = jnp.append(jnp.where(fillings < fullest, fillings, jnp.nan), fullest)
+        kept = jnp.where(able, kept, jnp.nan)
+        flows = jax.vmap(lambda filling: flow(llm, engine, demand, filling, role))(
+            jnp.where(jnp.isnan(kept), MINIMUM_BATCH, kept)
+        )
+        return kept, jax.tree.map(lambda leaf: jnp.where(jnp.isnan(kept), jnp.inf, leaf), flows)
+
+    found: tuple[Scalar, Flow] = jax.vmap(one)(engines, demand)
+    return found
+
+
+@eqx.filter_jit
+def _held(llm: LLM, engines: Engine, demand: Demand) -> Scalar:
+    """Requests of each bucket that each engine has room for."""
+    of = partial(room, llm, role="whole")
+    every = jax.vmap(jax.vmap(of, in_axes=(None, 0)), in_axes=(0, None))
+    held: Scalar = every(engines, demand)
+    return held
+
+
+def in_chunks(
+    function: Callable[..., Any], size: int, *arguments: Any
+) -> Any:
+    """A function of records with a leading dimension, computed in chunks of one shape.
+
+    Args:
+        function: returns arrays with the same leading dimension.
+        size: of a chunk; the last is filled up with copies.
+        arguments: the records.
+
+    Returns:
+        What the function returns, as NumPy arrays.
+    """
+    count = len(jax.tree.leaves(arguments)[0])
+    rows = [
+        np.minimum(np.arange(start, start + size), count - 1) for start in range(0, count, size)
+    ]
+
+    def computed(chosen: np.ndarray) -> Any:
+        found = function(*jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], arguments))
+        return jax.tree.map(np.asarray, found)
+
+    # The first compiles; the others share the processors.
+    first = [computed(rows[0])]
+    with ThreadPoolExecutor(2) as pool:
+        parts = first + list(pool.map(computed, rows[1:]))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
+
+
+def options(problem: Problem) -> Options:
+    """Everything that a description lets one choose from.
+
+    Args:
+        problem: the description.
+
+    Returns:
+        Engines, pools and flows. Layouts that fast links don't join are left out.
+
+    Raises:
+        InputError: no accelerator of the description has a known price, or none can be laid out.
+    """
+    llm = catalog.llm(problem.model)
+    names = _names(problem, has_experts=bool(llm.experts > 0))
+    engines = _engines(problem, names)
+    demand = _demand(problem.buckets)
+    buckets = len(problem.buckets)
+    fillings = np.full((len(names), buckets, WAITING + WORKING + 1), np.nan)
+    flows: Flow = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))  # type: ignore[arg-type]
+    held = np.asarray(_held(llm, engines, demand))
+    roles = np.array([of.role for of in names])
+    for role in ROLES:
+        engine, bucket = np.nonzero((held >= 1.0) & (roles == role)[:, None])
+        if not len(engine):
+            continue
+        kept, taken = in_chunks(
+            lambda engines, demand, role=role: _looked_at(llm, engines, demand, role),
+            TOGETHER,
+            jax.tree.map(lambda leaf: leaf[engine], engines),
+            jax.tree.map(lambda leaf: np.asarray(leaf)[bucket], demand),
+        )
+        fillings[engine, bucket] = kept
+        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
+            whole[engine, bucket] = part
+    vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
+    kinds = [(vendors[of.xpu], of.precision) for of in names]
+    known = list(dict.fromkeys(kinds))
+    return Options(
+        names=names,
+        engines=engines,
+        demand=demand,
+        rates=np.array([bucket.per_second for bucket in problem.buckets], float),
+        llm=llm,
+        capital=_capital(problem, names, engines),
+        resting=np.asarray(resting_power(engines)),
+        per_joule=_per_joule(problem),
+        quality=np.array(
+            [problem.quality_lost.get(of.precision, 0.0) * (of.role != "prefill") for of in names]
+        ),
+        partners=np.array(
+            [
+                -1 if of.role == "whole" else known.index(kind)
+                for of, kind in zip(names, kinds, strict=True)
+            ]
+        ),
+        fillings=fillings,
+        flows=flows,
+    )
+
+
+def offered(problem: Problem) -> tuple[str, ...]:
+    """Ids of the accelerators that a description chooses from: those whose price is known.
+
+    Args:
+        problem: the description.
+
+    Returns:
+        Ids, in the description's order or the catalogue's.
+
+    Raises:
+        InputError: an accelerator that it names has no known price, or none has.
+    """
+    named = problem.choices.xpus or catalog.ids("xpus")
+    priced = tuple(xpu for xpu in named if price(problem, xpu) is not None)
+    missing = [xpu for xpu in problem.choices.xpus if xpu not in priced]
+    if missing:
+        buying = problem.owned is not None
+        raise InputError(
+            f"no price is known for {'buying' if buying else 'renting'} {', '.join(missing)}; "
+            + ("leave it out" if buying else "give one under choices.usd_per_hour")
+        )
+    return priced
+
+
+def price(problem: Problem, xpu: str) -> float | None:
+    """What an accelerator costs, where that is known.
+
+    Args:
+        problem: the description.
+        xpu: id of the accelerator.
+
+    Returns:
+        USD per device: to buy if machines are owned, else per hour.
+    """
+    if problem.owned is not None:
+        bought = catalog.purchase_price(xpu)
+        return None if bought is None else bought.usd
+    if xpu in problem.choices.usd_per_hour:
+        return problem.choices.usd_per_hour[xpu]
+    rented = catalog.rental_price(xpu)
+    return None if rented is None else rented.usd
+
+
+def _names(problem: Problem, has_experts: bool) -> tuple[EngineName, ...]:
+    of = problem.choices
+    experts = of.expert if has_experts else (1,)
+    linked = {xpu: float(catalog.xpu(xpu).link_domain) for xpu in offered(problem)}
+    names = tuple(
+        EngineName(xpu, numbers, tensor, expert, pipeline, role)
+        for role in (ROLES if of.disaggregated else ROLES[:1])
+        for xpu, domain in linked.items()
+        for numbers in of.precisions
+        for tensor in of.tensor
+        for expert in experts
+        for pipeline in of.pipeline
+        if _possible(domain, tensor, expert, pipeline)
+    )
+    if not names:
+        raise InputError(
+            "choices: fast links join no layout of these widths; allow tensor 1 and pipeline 1"
+        )
+    return names
+
+
+def _possible(domain: float, tensor: int, expert: int, pipeline: int) -> bool:
+    """Whether links join the devices, and groups that share experts are whole."""
+    linked = domain > 1.0 or (pipeline == 1 and expert == 1)
+    return tensor <= domain and linked and (expert == 1 or expert % tensor == 0)
+
+
+def _engines(problem: Problem, names: Sequence[EngineName]) -> Engine:
+    def gathered(kinds: Sequence[Hashable], record: Callable[[Any], Record]) -> Record:
+        """A record of each name's kind; those that share a kind share one look-up."""
+        known = list(dict.fromkeys(kinds))
+        at = {kind: place for place, kind in enumerate(known)}
+        place = np.array([at[kind] for kind in kinds])
+        records = [record(kind) for kind in known]
+        found: Record = jax.tree.map(
+            lambda *leaves: np.array([float(leaf) for leaf in leaves])[place], *records
+        )
+        return found
+
+    layouts = [(of.tensor, of.expert, of.pipeline, of.precision) for of in names]
+    return Engine(
+        gathered([of.xpu for of in names], catalog.xpu),
+        gathered(layouts, lambda of: Deployment(*map(float, of[:3]), precision=precision(of[3]))),
+        gathered(
+            [(of.xpu, of.precision) for of in names],
+            lambda of: catalog.efficiency(catalog.system(problem.model, of[0], precision=of[1])),
+        ),
+    )
+
+
+def _demand(buckets: Sequence[Bucket]) -> Demand:
+    stacked: Demand = catalog.stack(
+        [
+            Demand(
+                Workload(
+                    prompt_tokens=of.prompt_tokens,
+                    output_tokens=of.output_tokens,
+                    cached_fraction=of.cached_fraction,
+                    prompt_cv=of.prompt_cv,
+                    output_cv=of.output_cv,
+                    interarrival_cv=of.interarrival_cv,
+                ),
+                LatencyTarget(ttft=of.ttft, tpot=of.tpot, quantile=of.quantile),
+            )
+            for of in buckets
+        ]
+    )
+    return stacked
+
+
+def _per_joule(problem: Problem) -> Float[np.ndarray, "regions resources"]:
+    """What a joule of servers' energy takes, by region."""
+    rows = []
+    for region in problem.choices.regions:
+        site = catalog.site(region.grid, pue=region.pue, usd_per_kwh=region.usd_per_kwh)
+        # Rent includes electricity.
+        paid = 0.0 if problem.owned is None else float(site.pue * site.electricity_price)
+        carbon = float(site.pue * intensity(site, problem.basis))
+        water = float(site.water_on_site + site.pue * site.water_off_site)
+        rows.append([paid, carbon, water, float(site.pue), 0.0, 0.0])
+    return np.array(rows)
+
+
+def _capital(
+    problem: Problem, names: Sequence[EngineName], engines: Engine
+) -> Float[np.ndarray, "engines regions resources"]:
+    """Money and manufacture of an instance, per second."""
+    kinds = {of.xpu for of in names}
+    made = {
+        xpu: float(manufacture(inventory.materials(xpu), inventory.recipe()).total) for xpu in kinds
+    }
+    life = problem.hardware_years * SECONDS_PER_YEAR
+    devices = np.array([of.devices for of in names], float)
+    capital = np.zeros((len(names), len(problem.choices.regions), len(RESOURCES)))
+    capital[..., RESOURCES.index("usd")] = (devices * _device_cost(problem, names, engines))[
+        :, None
+    ]
+    capital[..., RESOURCES.index("kg_co2e")] = (
+        devices * np.array([made[of.xpu] for of in names]) / life
+    )[:, None]
+    return capital
+
+
+def _device_cost(
+    problem: Problem, names: Sequence[EngineName], engines: Engine
+) -> Float[np.ndarray, " engines"]:
+    """USD per device and second, electricity of owned machines apart."""
+    known = {xpu: price(problem, xpu) for xpu in {of.xpu for of in names}}
+    prices = np.array([known[of.xpu] for of in names], float)
+    if problem.owned is None:
+        return prices / SECONDS_PER_HOUR
+    of = problem.owned
+    tdp = np.asarray(engines.xpu.tdp)
+    rated = tdp * (1.0 + np.asarray(engines.efficiency.host_power))
+    terms = Ownership(
+        price=prices * of.server,
+        lifetime=np.full_like(prices, of.years * SECONDS_PER_YEAR),
+        discount_rate=np.full_like(prices, of.discount_rate),
+        maintenance=np.full_like(prices, of.maintenance),
+        hosting=np.full_like(prices, float(hosting_rate(jnp.asarray(of.usd_per_kw_month)))),
+    )
+    nowhere = catalog.site(problem.choices.regions[0].grid)
+    return np.asarray(ownership_cost(terms, rated, 0.0 * rated, nowhere).total)
