@@ -1,8 +1,8 @@
 """Random choices of hardware, the same for everybody: problem k is that of seed k.
 
 A problem draws a model, one to three buckets of requests with limits from strict to loose, two to
-six accelerators, one or two precisions and regions, a few layouts, weights of money, carbon, waiting
-and quality, and up to two limits on the fleet. Every fifth one is nearly degenerate: two
+six accelerators, one or two precisions and regions, a few layouts, weights of money, carbon,
+waiting and quality, and up to two limits on the fleet. Every fifth one is nearly degenerate: two
 accelerators cost the same per device-hour. Limits are drawn around what an unlimited fleet would
 take, so that some bind, some don't, and some can't be kept.
 """

@@ -6,8 +6,8 @@ What is minimised is a sum over pools and requests,
 
 with n_o instances of pool o, x_oc requests a second of bucket c that it serves while it is filled
 to b_oc, a price f_o of its standing there and v_oc of serving a request. Each request takes some of
-an instance's time, every bucket is served, and whatever is limited for the fleet as a whole is a sum
-of the same form. Each filling stays within memory and limits on latency.
+an instance's time, every bucket is served, and whatever is limited for the fleet as a whole is a
+sum of the same form. Each filling stays within memory and limits on latency.
 
 Given prices of all that is limited, this falls apart into one small smooth problem for each pool
 and bucket: the filling at which a request is cheapest. All are searched at once from every level of
@@ -23,6 +23,7 @@ the fillings are then found again for these.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -42,8 +43,20 @@ from llmecon.columns import (
     pools_of,
     with_instances,
 )
-from llmecon.options import Demand, Engine, EngineName, Flow, Role, flow, in_chunks
+from llmecon.options import (
+    Demand,
+    Engine,
+    EngineName,
+    Flow,
+    Role,
+    excess,
+    flow,
+    in_chunks,
+    room,
+    rows_of,
+)
 from llmecon.problem import RESOURCES, Problem
+from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 from llmecon.terms import Case, Charges, case, charges
 
@@ -251,8 +264,8 @@ def _too_slow(of: Case) -> dict[int, float]:
 def _slowness(of: Case, bucket: int) -> float:
     """The least factor on a bucket's limits at which some engine serves whole requests in time."""
     whole = np.array([name.role == "whole" for name in of.of.names])
-    demand = jax.tree.map(lambda leaf: np.asarray(leaf)[[bucket]], of.of.demand)
-    engines = jax.tree.map(lambda leaf: leaf[whole], of.of.engines)
+    demand = rows_of(of.of.demand, np.array([bucket]))
+    engines = rows_of(of.of.engines, np.flatnonzero(whole))
     over = np.asarray(_emptiest(of.of.llm, engines, demand))
     return float(np.exp(over.min())) if np.isfinite(over.min()) else np.inf
 
@@ -260,13 +273,11 @@ def _slowness(of: Case, bucket: int) -> float:
 @eqx.filter_jit
 def _emptiest(llm: LLM, engines: Engine, demand: Demand) -> Scalar:
     """How far beyond its limits each engine is at its least load; infinite without room."""
-    from llmecon.options import excess, room  # noqa: PLC0415
-
     asked = jax.tree.map(lambda leaf: leaf[0], demand)
 
     def one(engine: Engine) -> Scalar:
         held = room(llm, engine, asked, "whole")
-        over = excess(llm, engine, asked, jnp.asarray(1e-3), "whole")
+        over = excess(llm, engine, asked, jnp.asarray(MINIMUM_BATCH), "whole")
         return jnp.where(held >= 1.0, over, jnp.inf)
 
     found: Scalar = jax.vmap(one)(engines)
@@ -314,11 +325,9 @@ def _hopeful(of: Case, columns: Columns, charged: Charges, solution: Solution) -
             least = theirs.min() if len(theirs) else np.inf
             with_partner[here & (roles == role)] += least
     worth = solution.worth[columns.bucket]
-    credit = np.where(
-        roles == "prefill", 0.0, worth
-    ) + np.where(partners >= 0, solution.passed[columns.bucket, partners], 0.0) * np.where(
-        roles == "prefill", 1.0, -1.0
-    )
+    credit = np.where(roles == "prefill", 0.0, worth) + np.where(
+        partners >= 0, solution.passed[columns.bucket, partners], 0.0
+    ) * np.where(roles == "prefill", 1.0, -1.0)
     hopeful: np.ndarray = np.minimum(with_partner - worth, cost - credit) < -NOTHING * np.abs(worth)
     return hopeful & np.isfinite(with_partner)
 
@@ -429,10 +438,10 @@ def refined(
     above = np.minimum(level + 1, last)
     high = np.where(np.isnan(fillings[rows, above]), fillings[:, last], fillings[rows, above])
     filling, taken = in_chunks(
-        lambda *records: _refined(of.of.llm, role, *records),
+        partial(_refined, of.of.llm, role),
         TOGETHER,
-        jax.tree.map(lambda leaf: leaf[engine], of.of.engines),
-        jax.tree.map(lambda leaf: np.asarray(leaf)[bucket], of.of.demand),
+        rows_of(of.of.engines, engine),
+        rows_of(of.of.demand, bucket),
         (fillings[rows, below], high, fillings[rows, level]),
         (
             charged.standing[engine, region],
@@ -581,9 +590,7 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
     inside, solution = found
     assert solution.instances is not None
     standing = solution.instances > 0.5
-    columns, settled = _settled(
-        of, columns, inside[standing], solution.instances[standing]
-    )
+    columns, settled = _settled(of, columns, inside[standing], solution.instances[standing])
     instances = {
         (int(e), int(r)): float(n)
         for (e, r), n in zip(inside[standing], solution.instances[standing], strict=True)
@@ -627,13 +634,12 @@ def _promising(
     """
     flows, charged = of.of.flows, start.charged
     credit = _credits(of, start.solution)
-    engines, regions = charged.standing.shape
-    gained = np.zeros((engines, regions))
-    rate = np.zeros((engines, regions))
+    gained = np.zeros_like(charged.standing)
+    rate: np.ndarray = np.zeros_like(gained)
     for bucket, asked in enumerate(of.of.rates):
         if asked <= 0.0:
             continue
-        allowed = np.isfinite(of.of.fillings[:, bucket])
+        allowed: np.ndarray = np.isfinite(of.of.fillings[:, bucket])
         time, energy, latency = (
             _least_of_cells(np.where(allowed, leaf[:, bucket], np.inf), allowed)
             for leaf in (flows.time, flows.energy, flows.latency)
@@ -650,7 +656,10 @@ def _promising(
     usable = of.of.able.any(axis=1)
     engine, region = np.nonzero(np.broadcast_to(usable[:, None], least.shape))
     value = np.maximum(least[engine, region], start.plan.bound)
-    inside = {(int(e), int(r)) for e, r in zip(start.plan.columns.engine, start.plan.columns.region, strict=True)}
+    inside = {
+        (int(e), int(r))
+        for e, r in zip(start.plan.columns.engine, start.plan.columns.region, strict=True)
+    }
     first = np.array([(int(e), int(r)) not in inside for e, r in zip(engine, region, strict=True)])
     value = np.where(first, value, -np.inf)
     order = np.argsort(value, kind="stable")
@@ -664,7 +673,7 @@ def _least_of_cells(leaf: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """
     before = np.where(allowed[:, :-1], leaf[:, :-1], 1e300)
     after = np.where(allowed[:, 1:], leaf[:, 1:], leaf[:, -1:])
-    least: np.ndarray = np.minimum(before, np.where(allowed[:, :-1], after, 1e300))
+    least = np.minimum(before, np.where(allowed[:, :-1], after, 1e300))
     return np.concatenate([least, np.where(allowed[:, -1:], leaf[:, -1:], 1e300)], axis=1)
 
 
@@ -677,12 +686,12 @@ def _spread(of: Case, pools: Int[np.ndarray, "pools 2"], start: Relaxed) -> Colu
     for bucket, asked in enumerate(of.of.rates):
         if asked <= 0.0:
             continue
-        allowed = np.isfinite(of.of.fillings[engine, bucket])
+        allowed: np.ndarray = np.isfinite(of.of.fillings[engine, bucket])
         if minds_latency:
             kept = allowed
         else:
             # Fuller is cheaper in all that counts, but for the last digits.
-            time, energy = flows.time[engine, bucket], flows.energy[engine, bucket]
+            time, energy = (np.asarray(leaf)[engine, bucket] for leaf in (flows.time, flows.energy))
             kept = allowed & ~_beaten(time, energy, allowed)
         row, level = np.nonzero(kept)
         e, r = engine[row], region[row]

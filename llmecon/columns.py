@@ -385,7 +385,9 @@ def with_instances(
     """
     rows, free = programme(of, columns), of.free
     at = {(int(e), int(r)): k for k, (e, r) in enumerate(pools)}
-    place = np.array([at[int(e), int(r)] for e, r in zip(columns.engine, columns.region, strict=True)])
+    place = np.array(
+        [at[int(e), int(r)] for e, r in zip(columns.engine, columns.region, strict=True)]
+    )
     size = len(columns)
     cost = cost_of(of, columns, free, standing=False) * rows.asked
     paid = float(instances @ free.standing[pools[:, 0], pools[:, 1]])

@@ -62,9 +62,7 @@ def mixed(
     """
     service = service_at(llm, xpu, deployment, workload, efficiency, batch, quantile)
     point = service.point
-    return Stage(
-        1.0 / point.rate, point.power, service.ttft, service.ttft_quantile, point.tpot
-    )
+    return Stage(1.0 / point.rate, point.power, service.ttft, service.ttft_quantile, point.tpot)
 
 
 def decoding(
@@ -104,7 +102,9 @@ def decoding(
         jnp.minimum(batch, room) / full.batch,
     )
     point = service.point
-    return Stage(1.0 / point.rate, point.power, slot.mean, slot.quantile(quantile), point.tpot)
+    return Stage(
+        1.0 / point.rate, point.power, slot.mean, slot.quantile(jnp.asarray(quantile)), point.tpot
+    )
 
 
 def prefilling(
@@ -139,9 +139,7 @@ def prefilling(
     cost = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
     own = efficiency.prefill_multiple * cost.seconds
     capacity = at_once / own
-    queue = wait(
-        load, capacity, at_once, workload.interarrival_cv, workload.prompt_cv, HORIZON
-    )
+    queue = wait(load, capacity, at_once, workload.interarrival_cv, workload.prompt_cv, HORIZON)
     ports = deployment.tensor * deployment.pipeline * xpu.network_bandwidth * efficiency.link
     moved = kv_cache_bytes(llm, deployment.precision, workload.prompt_tokens) / ports
     multiple, cv = efficiency.first_token_multiple, workload.prompt_cv

@@ -1,16 +1,17 @@
 """The same choice by enumeration: every pool at every filling of a fine grid, nothing left out.
 
 This is what `choice` is checked against. It shares the description and the model of an instance
-with it, but neither root searches nor gradients, nor its programmes: the fullest filling is found by
-looking at a grid again and again, and the best one by looking at all.
+with it, but neither root searches nor gradients, nor its programmes: the fullest filling is found
+by looking at a grid again and again, and the best one by looking at all.
 
-The grid is certified. Between two of its points what a request takes lies no further below the chord
-than half of the greater second difference next to it: four times what a parabola needs, and enough
-for a kink. With all that is taken lowered by so much, the same programme gives a bound from below
-for the grid and everything between its points.
+The grid is certified. Between two of its points what a request takes lies no further below the
+chord than half of the greater second difference next to it: four times what a parabola needs, and
+enough for a kink. With all that is taken lowered by so much, the same programme gives a bound from
+below for the grid and everything between its points.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -20,7 +21,7 @@ from jaxtyping import Array, Float
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import block_array, csr_array
 
-from llmecon.options import ROLES, Demand, Engine, Role, excess, flow, in_chunks, room
+from llmecon.options import ROLES, Demand, Engine, Role, excess, flow, in_chunks, room, rows_of
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 from llmecon.terms import Case, charges
@@ -90,10 +91,10 @@ def grid(of: Case, levels: int) -> Grid:
         if not len(engine):
             continue
         able, taken = in_chunks(
-            lambda engines, demand, role=role: _taken(options.llm, role, levels, engines, demand),
+            partial(_taken, options.llm, role, levels),
             TOGETHER,
-            jax.tree.map(lambda leaf: leaf[engine], options.engines),
-            jax.tree.map(lambda leaf: np.asarray(leaf)[bucket], options.demand),
+            rows_of(options.engines, engine),
+            rows_of(options.demand, bucket),
         )
         engine, bucket, taken = engine[able > 0.0], bucket[able > 0.0], taken[able > 0.0]
         bend = np.abs(np.diff(taken, 2, axis=1))
@@ -201,7 +202,7 @@ def _pools(at: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _least_with(of: Case, at: Grid, start: "_Found") -> np.ndarray:
-    """What a fleet with an instance of each pool costs at least, by the relaxed fleet's multipliers.
+    """What a fleet with an instance of each pool costs at least, by the relaxed multipliers.
 
     An instance is charged for standing, and earns what it serves requests for less than they are
     worth: in the time it has, and no more than there are.
@@ -260,7 +261,9 @@ def _programme(of: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
     columns = np.arange(size)
     prompt = np.array([name.role == "prefill" for name in options.names])[at.engine]
     asked = np.flatnonzero(options.rates > 0.0)
-    served = csr_array((~prompt * 1.0, (np.searchsorted(asked, at.bucket), columns)), (len(asked), size))
+    served = csr_array(
+        (~prompt * 1.0, (np.searchsorted(asked, at.bucket), columns)), (len(asked), size)
+    )
     partners = options.partners[at.engine]
     apart = np.flatnonzero(partners >= 0)
     key, row = np.unique(

@@ -51,7 +51,7 @@ ROLES: tuple[Role, ...] = ("whole", "prefill", "decode")
 WAITING, WORKING = 5, 20
 SELDOM = 0.3
 # Steps of the search for that fullest one within its cell.
-NARROWED = 10
+NARROWED = 16
 # Prompts wait without end for an instance that is always at work.
 FULL_LOAD = 0.98
 # Share of the limit on TTFT that is left for the wait for a slot where outputs have instances of
@@ -242,9 +242,7 @@ def room(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
         Requests in flight, below 1 where not even one fits; for prompts the largest share of time
         at work, or 0.
     """
-    held = largest_batch(
-        llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency
-    )
+    held = largest_batch(llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency)
     return jnp.where(held >= 1.0, FULL_LOAD, 0.0) if role == "prefill" else held
 
 
@@ -307,7 +305,7 @@ def _narrowed(
 
 
 @eqx.filter_jit
-def _looked_at(llm: LLM, engines: Engine, demand: Demand, role: Role) -> tuple[Scalar, Flow]:
+def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[Scalar, Flow]:
     """Fillings of several engines, each for one bucket, and flows at these."""
 
     def one(engine: Engine, demand: Demand) -> tuple[Scalar, Flow]:
@@ -346,9 +344,21 @@ def _held(llm: LLM, engines: Engine, demand: Demand) -> Scalar:
     return held
 
 
-def in_chunks(
-    function: Callable[..., Any], size: int, *arguments: Any
-) -> Any:
+def rows_of(records: Record, rows: Int[np.ndarray, " rows"]) -> Record:
+    """Some of the records that share a leading dimension.
+
+    Args:
+        records: stacked.
+        rows: which of them.
+
+    Returns:
+        Stacked in that order.
+    """
+    chosen: Record = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], records)
+    return chosen
+
+
+def in_chunks(function: Callable[..., Any], size: int, *arguments: Any) -> Any:
     """A function of records with a leading dimension, computed in chunks of one shape.
 
     Args:
@@ -365,7 +375,7 @@ def in_chunks(
     ]
 
     def computed(chosen: np.ndarray) -> Any:
-        found = function(*jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], arguments))
+        found = function(*rows_of(arguments, chosen))
         return jax.tree.map(np.asarray, found)
 
     # The first compiles; the others share the processors.
@@ -401,10 +411,10 @@ def options(problem: Problem) -> Options:
         if not len(engine):
             continue
         kept, taken = in_chunks(
-            lambda engines, demand, role=role: _looked_at(llm, engines, demand, role),
+            partial(_looked_at, llm, role),
             TOGETHER,
-            jax.tree.map(lambda leaf: leaf[engine], engines),
-            jax.tree.map(lambda leaf: np.asarray(leaf)[bucket], demand),
+            rows_of(engines, engine),
+            rows_of(demand, bucket),
         )
         fillings[engine, bucket] = kept
         for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
@@ -520,12 +530,17 @@ def _engines(problem: Problem, names: Sequence[EngineName]) -> Engine:
     layouts = [(of.tensor, of.expert, of.pipeline, of.precision) for of in names]
     return Engine(
         gathered([of.xpu for of in names], catalog.xpu),
-        gathered(layouts, lambda of: Deployment(*map(float, of[:3]), precision=precision(of[3]))),
+        gathered(layouts, _layout),
         gathered(
             [(of.xpu, of.precision) for of in names],
             lambda of: catalog.efficiency(catalog.system(problem.model, of[0], precision=of[1])),
         ),
     )
+
+
+def _layout(of: tuple[int, int, int, str]) -> Deployment:
+    tensor, expert, pipeline, numbers = of
+    return Deployment(float(tensor), float(expert), float(pipeline), precision(numbers))
 
 
 def _demand(buckets: Sequence[Bucket]) -> Demand:
@@ -600,4 +615,5 @@ def _device_cost(
         hosting=np.full_like(prices, float(hosting_rate(jnp.asarray(of.usd_per_kw_month)))),
     )
     nowhere = catalog.site(problem.choices.regions[0].grid)
-    return np.asarray(ownership_cost(terms, rated, 0.0 * rated, nowhere).total)
+    power = jnp.asarray(rated)
+    return np.asarray(ownership_cost(terms, power, 0.0 * power, nowhere).total)

@@ -1248,9 +1248,7 @@ class SiliconEstimates(Sourced):
     xpu: str = _reference()
     node: str = _text(isin=["7nm", "5nm", "3nm"])
     memory: str = _text(isin=["hbm2e", "hbm3", "hbm3e", "hbm4"])
-    quantity: str = _text(
-        isin=["die", "power", "stacks", "making", "logic", "memory", "package"]
-    )
+    quantity: str = _text(isin=["die", "power", "stacks", "making", "logic", "memory", "package"])
     unit: str = _text(isin=["mm2", "W", "1", "USD"])
     value: float = _number(gt=0)
     low: float = _published(gt=0)

@@ -43,7 +43,17 @@ _LAYERS = {
         "regions",
         "scenarios",
     ),
-    "Choosing": ("mixtures", "published_choices"),
+    "Choosing": (
+        "problem",
+        "disaggregation",
+        "options",
+        "terms",
+        "columns",
+        "choice",
+        "exact",
+        "mixtures",
+        "published_choices",
+    ),
     "Retrieval, fine-tuning, long context": (
         "knowledge",
         "studies",
