@@ -635,11 +635,11 @@ def _promising(
     flows, charged = of.of.flows, start.charged
     credit = _credits(of, start.solution)
     gained = np.zeros_like(charged.standing)
-    rate: np.ndarray = np.zeros_like(gained)
+    rate = np.zeros_like(gained)
     for bucket, asked in enumerate(of.of.rates):
         if asked <= 0.0:
             continue
-        allowed: np.ndarray = np.isfinite(of.of.fillings[:, bucket])
+        allowed = np.isfinite(of.of.fillings[:, bucket])
         time, energy, latency = (
             _least_of_cells(np.where(allowed, leaf[:, bucket], np.inf), allowed)
             for leaf in (flows.time, flows.energy, flows.latency)
@@ -650,10 +650,10 @@ def _promising(
             + (charged.quality * of.of.quality)[:, None, None]
         )
         gain = np.maximum(credit[:, bucket, None, None] - served, 0.0)
-        gained += asked * gain.max(axis=2)
-        rate = np.maximum(rate, (gain / time[:, None, :]).max(axis=2))
+        gained += asked * np.max(gain, axis=2)
+        rate = np.maximum(rate, np.max(gain / time[:, None, :], axis=2))
     least = start.plan.bound + charged.standing - np.minimum(rate, gained)
-    usable = of.of.able.any(axis=1)
+    usable: np.ndarray = np.any(of.of.able, axis=1)
     engine, region = np.nonzero(np.broadcast_to(usable[:, None], least.shape))
     value = np.maximum(least[engine, region], start.plan.bound)
     inside = {

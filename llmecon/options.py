@@ -8,7 +8,7 @@ is kept: on the requests in flight or, for prompts, on the share of time at work
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,7 @@ from llmecon.economics import Ownership, hosting_rate, ownership_cost
 from llmecon.embodied import manufacture
 from llmecon.energy import device_power
 from llmecon.errors import InputError
+from llmecon.numerics import solve_increasing
 from llmecon.problem import RESOURCES, Bucket, Problem
 from llmecon.serving import MINIMUM_BATCH, largest_batch
 from llmecon.specs import (
@@ -246,6 +247,23 @@ def room(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
     return jnp.where(held >= 1.0, FULL_LOAD, 0.0) if role == "prefill" else held
 
 
+def fullest(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
+    """The fullest that an instance may be kept within memory and limits on latency.
+
+    Args:
+        llm: the model.
+        engine: accelerator and layout, on which the model fits.
+        demand: the request's size and limits.
+        role: what the instance does of the request.
+
+    Returns:
+        As `flow` takes it, with the gradient of the implicit function.
+    """
+    most = room(llm, engine, demand, role)
+    beyond = partial(excess, llm, engine, demand, role=role)
+    return solve_increasing(beyond, MINIMUM_BATCH, most)
+
+
 def idle_power(engine: Engine) -> Scalar:
     """Power of one device without work, W; its host's comes on top.
 
@@ -401,24 +419,7 @@ def options(problem: Problem) -> Options:
     names = _names(problem, has_experts=bool(llm.experts > 0))
     engines = _engines(problem, names)
     demand = _demand(problem.buckets)
-    buckets = len(problem.buckets)
-    fillings = np.full((len(names), buckets, WAITING + WORKING + 1), np.nan)
-    flows: Flow = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))  # type: ignore[arg-type]
-    held = np.asarray(_held(llm, engines, demand))
-    roles = np.array([of.role for of in names])
-    for role in ROLES:
-        engine, bucket = np.nonzero((held >= 1.0) & (roles == role)[:, None])
-        if not len(engine):
-            continue
-        kept, taken = in_chunks(
-            partial(_looked_at, llm, role),
-            TOGETHER,
-            rows_of(engines, engine),
-            rows_of(demand, bucket),
-        )
-        fillings[engine, bucket] = kept
-        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
-            whole[engine, bucket] = part
+    fillings, flows = _everywhere(llm, names, engines, demand)
     vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
     kinds = [(vendors[of.xpu], of.precision) for of in names]
     known = list(dict.fromkeys(kinds))
@@ -443,6 +444,47 @@ def options(problem: Problem) -> Options:
         fillings=fillings,
         flows=flows,
     )
+
+
+def changed(of: Options, engines: Engine, demand: Demand) -> Options:
+    """The same choice from engines that are better or worse, for requests of other sizes.
+
+    Args:
+        of: the options.
+        engines: as many, in the same order.
+        demand: of as many buckets.
+
+    Returns:
+        Options with flows and resting power anew; what instances cost to own stays.
+    """
+    fillings, flows = _everywhere(of.llm, of.names, engines, demand)
+    resting = np.asarray(resting_power(engines))
+    return replace(
+        of, engines=engines, demand=demand, resting=resting, fillings=fillings, flows=flows
+    )
+
+
+def _everywhere(
+    llm: LLM, names: Sequence[EngineName], engines: Engine, demand: Demand
+) -> tuple[Float[np.ndarray, "engines buckets levels"], Flow]:
+    """Fillings of every engine for every bucket, and flows at these."""
+    held = np.asarray(_held(llm, engines, demand))
+    fillings = np.full((*held.shape, WAITING + WORKING + 1), np.nan)
+    flows: Flow = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))  # type: ignore[arg-type]
+    roles = np.array([of.role for of in names])
+    for role in ROLES:
+        engine, bucket = np.nonzero((held >= 1.0) & (roles == role)[:, None])
+        if not len(engine):
+            continue
+        fillings[engine, bucket], taken = in_chunks(
+            partial(_looked_at, llm, role),
+            TOGETHER,
+            rows_of(engines, engine),
+            rows_of(demand, bucket),
+        )
+        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
+            whole[engine, bucket] = part
+    return fillings, flows
 
 
 def offered(problem: Problem) -> tuple[str, ...]:
