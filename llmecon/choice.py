@@ -24,6 +24,7 @@ the fillings are then found again for these.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -40,6 +41,7 @@ from llmecon.columns import (
     in_wholes,
     least_excess,
     least_excess_in_wholes,
+    merged,
     pools_of,
     with_instances,
 )
@@ -74,7 +76,10 @@ TOGETHER = 64
 GAP = 1e-9
 WHOLE_GAP = 1e-5
 # Branch and bound stops after so long, s; the bound then says how good its fleet is.
-PATIENCE = 20.0
+PATIENCE = 10.0
+# Where waiting costs anything, pools that are looked at closely, and steps in a cell of theirs.
+IN_QUESTION = 16
+FINER = 4
 
 
 @dataclass(frozen=True)
@@ -243,8 +248,7 @@ def relaxed(of: Case) -> Relaxed | Clash:
             break
         further = columns.joined(more.kept(hopeful))
     assert solution is not None
-    used = solution.served > NOTHING * of.of.rates[columns.bucket]
-    plan = _plan(of, columns.kept(used), solution.served[used], None, solution, bound)
+    plan = _plan(of, *merged(columns, solution.served), None, solution, bound)
     return Relaxed(plan, columns, solution, charged)
 
 
@@ -587,6 +591,12 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
             break
     if found is None:
         return Clash(raised=_factors(of, least_excess_in_wholes(of, columns, PATIENCE)))
+    if _minds_latency(of):
+        # Between two coarse fillings waiting costs less than its chord says.
+        in_question = pools[least < found[1].cost][:IN_QUESTION]
+        chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
+        columns = _spread(of, chosen, start, finer=True)
+        found = in_wholes(of, columns, WHOLE_GAP, PATIENCE) or found
     inside, solution = found
     assert solution.instances is not None
     standing = solution.instances > 0.5
@@ -595,13 +605,18 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
         (int(e), int(r)): float(n)
         for (e, r), n in zip(inside[standing], solution.instances[standing], strict=True)
     }
-    used = settled.served > NOTHING * of.of.rates[columns.bucket]
     prices = Solution(
         settled.served, settled.instances, settled.cost, settled.bound,
         start.solution.worth, start.solution.passed, start.solution.prices, settled.hours,
     )  # fmt: skip
     bound = start.plan.bound
-    return _plan(of, columns.kept(used), settled.served[used], instances, prices, bound)
+    return _plan(of, *merged(columns, settled.served), instances, prices, bound)
+
+
+def _standing(pools: Int[np.ndarray, "pools 2"], solution: Solution) -> np.ndarray:
+    """The pools that have instances."""
+    assert solution.instances is not None
+    return pools[solution.instances > 0.5]
 
 
 def _more_and_more(count: int) -> Iterator[int]:
@@ -677,28 +692,31 @@ def _least_of_cells(leaf: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     return np.concatenate([least, np.where(allowed[:, -1:], leaf[:, -1:], 1e300)], axis=1)
 
 
-def _spread(of: Case, pools: Int[np.ndarray, "pools 2"], start: Relaxed) -> Columns:
-    """Coarse fillings of pools, those that another does not beat in everything, and finer ones."""
+def _minds_latency(of: Case) -> bool:
+    """Whether waiting costs anything or is limited for the fleet."""
+    return of.free.second > 0.0 or bool(np.any(of.limits.rest[0]))
+
+
+def _spread(
+    of: Case, pools: Int[np.ndarray, "pools 2"], start: Relaxed, finer: bool = False
+) -> Columns:
+    """Fillings of pools at their levels, or between these too, and those that are known exactly."""
     engine, region = pools.T
-    flows, limits = of.of.flows, of.limits
-    minds_latency = of.free.second > 0.0 or bool(np.any(limits.rest[0]))
     parts = []
     for bucket, asked in enumerate(of.of.rates):
         if asked <= 0.0:
             continue
-        allowed: np.ndarray = np.isfinite(of.of.fillings[engine, bucket])
-        if minds_latency:
-            kept = allowed
-        else:
+        fillings, flows = (_between if finer else _levels)(of, engine, bucket)
+        kept = np.isfinite(fillings)
+        if not _minds_latency(of):
             # Fuller is cheaper in all that counts, but for the last digits.
-            time, energy = (np.asarray(leaf)[engine, bucket] for leaf in (flows.time, flows.energy))
-            kept = allowed & ~_beaten(time, energy, allowed)
+            time, energy = np.asarray(flows.time), np.asarray(flows.energy)
+            kept = kept & ~_beaten(time, energy, kept)
         row, level = np.nonzero(kept)
-        e, r = engine[row], region[row]
         parts.append(
             Columns(
-                e, r, np.full_like(e, bucket), of.of.fillings[e, bucket, level],
-                *(getattr(flows, name)[e, bucket, level]
+                engine[row], region[row], np.full_like(row, bucket), fillings[row, level],
+                *(getattr(flows, name)[row, level]
                   for name in ("time", "energy", "latency", "ttft", "tpot")),
             )
         )  # fmt: skip
@@ -706,6 +724,54 @@ def _spread(of: Case, pools: Int[np.ndarray, "pools 2"], start: Relaxed) -> Colu
     pairs = zip(start.columns.engine, start.columns.region, strict=True)
     inside = np.array([(int(e), int(r)) in chosen for e, r in pairs], bool)
     return start.columns.kept(inside).joined(*parts)
+
+
+def _levels(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
+    """Fillings of some engines at their levels, and flows there."""
+    flows: Flow = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket], of.of.flows)
+    return of.of.fillings[engine, bucket], flows
+
+
+def _between(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
+    """Fillings of some engines at their levels and at steps between them, and flows there."""
+    levels = of.of.fillings[engine, bucket]
+    # Levels that limits forbid stand between the last one allowed and the fullest.
+    ends = np.log(np.where(np.isnan(levels), levels[:, -1:], levels))
+    shares = np.arange(FINER) / FINER
+    inside = ends[:, :-1, None] + shares * np.diff(ends, axis=1)[:, :, None]
+    distinct = np.diff(ends, axis=1, append=np.nan)[:, :, None] != 0.0
+    places = np.concatenate([inside.reshape(len(engine), -1), ends[:, -1:]], axis=1)
+    repeated = np.repeat(~distinct[:, :-1, 0], FINER, axis=1)
+    fillings = np.exp(places)
+    fillings[:, :-1][repeated] = np.nan
+    roles = np.array([of.of.names[e].role for e in engine])
+    flows: Any = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))
+    for role in dict.fromkeys(roles.tolist()):
+        here = np.flatnonzero((roles == role) & of.of.able[engine, bucket])
+        if not len(here):
+            continue
+        found = in_chunks(
+            partial(_flows, of.of.llm, role),
+            TOGETHER,
+            rows_of(of.of.engines, engine[here]),
+            rows_of(of.of.demand, np.full(len(here), bucket)),
+            np.where(np.isnan(fillings[here]), 1e-3, fillings[here]),
+        )
+        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(found), strict=True):
+            whole[here] = part
+    return fillings, flows
+
+
+@eqx.filter_jit
+def _flows(llm: LLM, role: Role, engines: Engine, demand: Demand, fillings: Scalar) -> Flow:
+    """What requests take of several engines at several fillings each."""
+
+    def one(engine: Engine, demand: Demand, fillings: Scalar) -> Flow:
+        found: Flow = jax.vmap(lambda at: flow(llm, engine, demand, at, role))(fillings)
+        return found
+
+    found: Flow = jax.vmap(one)(engines, demand, fillings)
+    return found
 
 
 def _beaten(time: np.ndarray, energy: np.ndarray, allowed: np.ndarray) -> np.ndarray:

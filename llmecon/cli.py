@@ -201,6 +201,22 @@ def compare_footprints(as_json: bool) -> None:
         )
 
 
+@cli.command("choose")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--parts", is_flag=True, help="Instances may be parts, as in a large fleet.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def choose_hardware(file: Path, parts: bool, as_json: bool) -> None:
+    """Choose the best hardware for the problem described in FILE.yaml."""
+    from llmecon import answers, choice, problem
+
+    described = problem.load(file)
+    found = choice.best_in_parts(described) if parts else choice.best(described)
+    if as_json:
+        click.echo(json.dumps(answers.as_json(described, found), indent=2))
+        return
+    click.echo("\n".join(answers.lines(described, found)))
+
+
 @cli.command("predict")
 @click.argument("kind", type=_KINDS)
 @click.argument("file", type=click.Path(path_type=Path))

@@ -17,6 +17,8 @@ from llmecon.terms import Case, Charges
 
 # A share of a whole below this is what solvers leave of nothing.
 NOTHING = 1e-9
+# Fillings of one pool for one bucket that are no further apart than this, on the log scale.
+ALIKE = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,33 @@ class Columns:
     def kept(self, which: np.ndarray) -> "Columns":
         """Some of them."""
         return Columns(*(part[which] for part in self.parts))
+
+
+def merged(
+    columns: Columns, served: Float[np.ndarray, " columns"]
+) -> tuple[Columns, Float[np.ndarray, " columns"]]:
+    """Columns in use, those that are nearly the same made one.
+
+    Two fillings on either side of the best one leave the programme as good as that one.
+
+    Args:
+        columns: all of them.
+        served: requests per second that each gets.
+
+    Returns:
+        Means over requests, which differ from what the mean filling takes by the square of how far
+        the fillings are apart; and their sums.
+    """
+    used = np.flatnonzero(served > NOTHING * served.max())
+    order = used[np.lexsort((columns.filling[used], *(of[used] for of in columns.parts[2::-1])))]
+    places = np.stack(columns.parts[:3])[:, order]
+    apart = np.any(np.diff(places, axis=1) != 0, axis=0)
+    far = np.diff(np.log(columns.filling[order])) > ALIKE
+    group = np.concatenate([[0], np.cumsum(apart | far)])
+    sums = np.bincount(group, served[order])
+    means = [np.bincount(group, served[order] * of[order]) / sums for of in columns.parts[3:]]
+    first = np.unique(group, return_index=True)[1]
+    return Columns(*places[:, first], *means), sums
 
 
 @dataclass(frozen=True)
@@ -227,7 +256,7 @@ def in_parts(of: Case, columns: Columns) -> Solution:
     """
     rows = programme(of, columns)
     cost = cost_of(of, columns, of.free) * rows.asked
-    scale = float(np.max(cost)) or 1.0
+    scale = _scale(cost, columns.bucket)
     taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
     limited = len(rows.unit) > 0
     found = _solved(linprog(
@@ -295,7 +324,7 @@ def in_wholes(
     rows, free = programme(of, columns), of.free
     each = cost_of(of, columns, free, standing=False) * rows.asked
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
-    scale = float(np.max(np.abs(cost)))
+    scale = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
     found = milp(
         cost / scale,
         constraints=constraints,
@@ -391,7 +420,7 @@ def with_instances(
     size = len(columns)
     cost = cost_of(of, columns, free, standing=False) * rows.asked
     paid = float(instances @ free.standing[pools[:, 0], pools[:, 1]])
-    scale = max(float(np.max(np.abs(cost))), NOTHING * paid)
+    scale = max(paid, _scale(cost, columns.bucket))
     work = csr_array((columns.time * rows.asked, (place, np.arange(size))), (len(pools), size))
     taken = taken_of(of, columns, standing=False) * rows.asked[:, None] / rows.unit
     left = (of.limits.most - instances @ standing_takes(of, pools)) / rows.unit
@@ -411,6 +440,13 @@ def with_instances(
         found.x * rows.asked, instances, total, total, worth, passed,
         multipliers[len(pools) :] / rows.unit, multipliers[: len(pools)],
     )  # fmt: skip
+
+
+def _scale(cost: np.ndarray, bucket: np.ndarray) -> float:
+    """About what everything costs, so that solvers see a total near 1."""
+    least = np.full(int(bucket.max()) + 1, np.inf)
+    np.minimum.at(least, bucket, cost)
+    return float(least[np.isfinite(least)].sum()) or 1.0
 
 
 def _worth(of: Case, rows: Programme, marginals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

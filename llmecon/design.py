@@ -2,9 +2,9 @@
 
 FLOP/s, bandwidth, capacity, links and the batch are free, `silicon` says what they cost, and a
 search follows the gradient of the logarithm of the cost of a token. Capacity is what the batch
-needs: no byte is bought that no request fills. Limits on the time of a pass and on the batch are
-kept to within some hundredths, by a price on exceeding them that rises steeply, so that the optimum
-has a slope everywhere.
+needs: no byte is bought that no request fills. Limits on the time of a pass, on the batch and on
+the package are kept to within some hundredths, by a price on exceeding them that rises steeply, so
+that the optimum has a slope everywhere.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
 import pandas as pd
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from scipy import stats
 
 from llmecon.roofline import forward_pass, instance_memory, kv_cache_bytes
@@ -27,6 +27,7 @@ from llmecon.silicon import (
     Silicon,
     as_xpu,
     constants,
+    floorplan,
     running_cost,
 )
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
@@ -64,6 +65,8 @@ PRESSURE = 4.0
 STEEPNESS = 200.0
 # Nearer to a limit of the search than this, on the log scale, a variable counts as pinned.
 PINNED = 0.1
+# A limit counts as binding from this share of it on; the price on exceeding it starts below 1.
+BINDING = 0.98
 SEED = 11
 # A device without memory: what an instance lacks on it is what its weights need.
 _NOTHING = XPU(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -292,13 +295,49 @@ def _placed(
 def _objective(
     job: Job, silicon: Silicon, efficiency: Efficiency, logs: Float[Array, " variables"]
 ) -> Scalar:
-    """Logarithm of the cost of a token, and what being late adds."""
+    """Logarithm of the cost of a token, and what exceeding limits adds."""
     at = _placed(job, silicon, efficiency, logs)
-    cost = jnp.log(at.usd_per_token)
+    beyond = jnp.stack(list(_used(job, at, silicon).values()))
+    over = jnp.sum(jax.nn.softplus(STEEPNESS * jnp.log(beyond)))
+    return jnp.log(at.usd_per_token) + PRESSURE / STEEPNESS * over
+
+
+def _used(job: Job, best: Best, silicon: Silicon) -> dict[str, Scalar]:
+    """How much of its limits a chip uses at a job."""
+    used = {"package": floorplan(best.chip, silicon).interposer / silicon.largest_interposer}
     if isinstance(job, Training):
-        return cost
-    beyond = jnp.stack([at.demand.seconds / job.limit, at.batch / job.most])
-    return cost + PRESSURE / STEEPNESS * jnp.sum(jax.nn.softplus(STEEPNESS * jnp.log(beyond)))
+        return used
+    return used | {"time": best.demand.seconds / job.limit, "requests": best.batch / job.most}
+
+
+def binding(job: Job, best: Best, silicon: Silicon) -> tuple[str, ...]:
+    """What keeps a chip from being cheaper still.
+
+    Args:
+        job: the passes or steps.
+        best: as `best_chip` returns it.
+        silicon: the constants that it was searched with.
+
+    Returns:
+        Of package (the largest interposer), time (of a pass) and requests (in a pass) those that
+        are used up, and the variables of the search that ended at its limits: link, where a device
+        has nobody to talk to.
+    """
+    used = [name for name, share in _used(job, best, silicon).items() if share >= BINDING]
+    names = _names(job)
+    pinned = _pinned(names, _logs(names, best))
+    return (*used, *(name for name, end in zip(names, pinned, strict=True) if end))
+
+
+def _logs(names: tuple[str, ...], best: Best) -> Float[Array, " variables"]:
+    at = {"batch": best.batch} | {name: getattr(best.chip, name) for name in tuple(LIMITS)[:3]}
+    return jnp.log(jnp.stack([at[name] for name in names]))
+
+
+def _pinned(names: tuple[str, ...], logs: Float[Array, " variables"]) -> Bool[Array, " variables"]:
+    """Which variables lie at a limit of the search."""
+    low, high = _box(names, LIMITS)
+    return (logs < low + PINNED) | (logs > high - PINNED)
 
 
 def _box(names: tuple[str, ...], of: dict[str, tuple[float, float]]) -> tuple[Array, Array]:
@@ -377,14 +416,18 @@ def across(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
     return jax.vmap(best_chip, in_axes=(0, None, None))(jobs, silicon, efficiency)
 
 
-def cheapest(bests: Best) -> Best:
-    """Of several, the one whose tokens are cheapest.
+def cheapest(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> tuple[Job, Best]:
+    """The layout of a job on which tokens are cheapest, with the best chip for it.
 
     Args:
-        bests: with a leading dimension.
+        jobs: the same job on several layouts, with a leading dimension, as `regret.widths` returns
+            them.
+        silicon: what chips cost.
+        efficiency: attained shares and overheads.
     """
+    bests = across(jobs, silicon, efficiency)
     winner = jnp.argmin(bests.usd_per_token)
-    chosen: Best = jax.tree.map(lambda leaf: leaf[winner], bests)
+    chosen: tuple[Job, Best] = jax.tree.map(lambda leaf: leaf[winner], (jobs, bests))
     return chosen
 
 
@@ -423,13 +466,10 @@ def elasticities(
         link_share, the elasticity with respect to every constant.
     """
     names = _names(job)
-    low, high = _box(names, LIMITS)
     leaves, structure = jax.tree.flatten(silicon)
     prices = jnp.log(jnp.stack(leaves))
-    at = {"batch": best.batch} | {name: getattr(best.chip, name) for name in tuple(LIMITS)[:3]}
-    start = jnp.log(jnp.stack([at[name] for name in names]))
-    pinned = (start < low + PINNED) | (start > high - PINNED)
-    free = jnp.where(pinned, 0.0, 1.0)
+    start = _logs(names, best)
+    free = jnp.where(_pinned(names, start), 0.0, 1.0)
     size = len(names)
 
     def rebuilt(of: Float[Array, " constants"]) -> Silicon:
@@ -491,22 +531,25 @@ def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) 
     return Silicon(**{str(name): values[:, i] for i, name in enumerate(of.index)})
 
 
+@eqx.filter_jit
+def _every(jobs: Job, drawn: Silicon, efficiency: Efficiency) -> dict[str, Scalar]:
+    return jax.vmap(lambda one: _outcomes(cheapest(jobs, one, efficiency)[1]))(drawn)
+
+
 def over_draws(
-    job: Job, drawn: Silicon, efficiency: Efficiency
+    jobs: Job, drawn: Silicon, efficiency: Efficiency
 ) -> dict[str, Float[np.ndarray, " draws"]]:
     """The best chip for each set of constants that might be true.
 
     Args:
-        job: the passes or steps.
+        jobs: the same job on several layouts, with a leading dimension; each set takes its best.
         drawn: as `draws` returns them.
         efficiency: attained shares and overheads.
 
     Returns:
         The chip, its ratios and the cost of a token by name, one number a draw.
     """
-    found = eqx.filter_jit(
-        lambda of: _outcomes(jax.vmap(lambda one: best_chip(job, one, efficiency))(of))
-    )(drawn)
+    found = _every(jobs, drawn, efficiency)
     return {name: np.asarray(values) for name, values in found.items()}
 
 

@@ -34,7 +34,9 @@ NARROWED = 6
 TOGETHER = 64
 # A cost above a bound by less than this share is taken for the best.
 GAP = 1e-6
-PATIENCE = 120.0
+PATIENCE = 60.0
+# SciPy's word for a programme without solution.
+INFEASIBLE = 2
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def in_wholes(of: Case, at: Grid) -> Enumerated:
             break
         count = min(len(pools), in_question if np.isfinite(cost) else 4 * count)
     bound = _programme(of, at.kept(kept), at.hopeful[kept], whole=True).bound
-    return Enumerated(cost, bound)
+    return Enumerated(cost, max(bound, start.cost))
 
 
 def _pools(at: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +256,7 @@ def _programme(of: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
     time, energy, latency = (taken * each[:, None]).T
     lost = options.quality[at.engine] * each
     standing = free.standing[engine, region]
-    scale = float(standing.max())
+    scale = float(standing.min())
     cost = np.concatenate(
         [standing, energy * free.joule[at.region] + latency * free.second + lost * free.quality]
     )
@@ -317,8 +319,9 @@ def _programme(of: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
         integrality=np.concatenate([np.ones(count), np.zeros(size)]),
         options={"mip_rel_gap": GAP, "time_limit": PATIENCE},
     )
-    # Out of time with no fleet yet, the bound stands all the same.
-    if found.mip_dual_bound is None:
-        return none
     best = np.inf if found.x is None else float(found.fun) * scale
-    return _Found(best, float(found.mip_dual_bound) * scale, *(none.worth, nothing, none.prices))
+    if found.status == INFEASIBLE:
+        return none
+    # Out of time, the bound stands all the same.
+    bound = -np.inf if found.mip_dual_bound is None else float(found.mip_dual_bound) * scale
+    return _Found(best, bound, *(none.worth, nothing, none.prices))

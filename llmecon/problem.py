@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from llmecon import catalog
 from llmecon.errors import InputError
+from llmecon.feasibility import require_context
 from llmecon.specs import JOULES_PER_KWH, PRECISIONS
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -212,10 +213,16 @@ class Problem(Described):
                 raise InputError(
                     f"precision {name!r} is not known; use one of {', '.join(PRECISIONS)}"
                 )
+        for bucket in self.buckets:
+            require_context(self.model, bucket.prompt_tokens, bucket.output_tokens)
         of = self.choices
-        for field in ("precisions", "regions", "tensor", "pipeline", "expert"):
-            if not getattr(of, field):
+        for field in ("xpus", "precisions", "regions", "tensor", "pipeline", "expert"):
+            named = getattr(of, field)
+            if not named and field != "xpus":
                 raise InputError(f"choices.{field} is empty; name at least one")
+            again = [one for at, one in enumerate(named) if one in named[:at]]
+            if again:
+                raise InputError(f"choices.{field} names {again[0]} twice; once is enough")
         for field in ("tensor", "pipeline", "expert"):
             if min(getattr(of, field)) < 1:
                 raise InputError(f"choices.{field}: {getattr(of, field)} must be at least 1")

@@ -17,7 +17,6 @@ from llmecon.design import (
     Best,
     Job,
     Training,
-    across,
     along,
     cached_per_sequence,
     cheapest,
@@ -136,8 +135,8 @@ def market(
     ids = [str(of) for of in table.loc[table["kind"] == kind, "id"]]
     chips = catalog.stack([chip_of(catalog.xpu(of)) for of in ids])
     sizes = {name: widths(job) for name, job in jobs.items()}
-    search, compare = eqx.filter_jit(across), eqx.filter_jit(regret)
-    found = {name: cheapest(search(job, silicon, efficiency)) for name, job in sizes.items()}
+    search, compare = eqx.filter_jit(cheapest), eqx.filter_jit(regret)
+    found = {name: search(job, silicon, efficiency)[1] for name, job in sizes.items()}
     real = {
         "bytes_per_flop": chips.bandwidth / chips.flops,
         "reading_time": chips.memory / chips.bandwidth,

@@ -37,6 +37,8 @@ RETICLE = 26.0 * 33.0
 WAFER = 300.0
 # Of the smooth maxima between dies and one, bandwidth and capacity, area and edge.
 SHARPNESS = 12.0
+# Past this, e**HOPELESS packages for a good one, the price of a chip would not be a number.
+HOPELESS = 500.0
 # Each halving of the operands' bits doubles the matrix rate, as in all recent designs.
 NARROWER = 2.0
 # Devices under one set of switches, and bytes/s that leave it by each device, as usually built.
@@ -93,6 +95,7 @@ class Silicon(eqx.Module):
         package_price: interposer, substrate and assembly, USD per mm2 of interposer.
         package_spread: interposer area over the area of what sits on it.
         interposer_defects: defects per mm2 of interposer that kill what they hit.
+        largest_interposer: that can be made, mm2; chips that exist are priced beyond it, too.
         bonding_yield: share of dies or stacks that survive their placement, each.
         module_price: board, connectors, test, USD.
         stage_price: voltage regulators and heat sink, USD per W.
@@ -134,6 +137,7 @@ class Silicon(eqx.Module):
     package_price: Number = number()
     package_spread: Number = number()
     interposer_defects: Number = number()
+    largest_interposer: Number = number()
     bonding_yield: Number = number()
     module_price: Number = number()
     stage_price: Number = number()
@@ -345,8 +349,10 @@ def chip_cost(chip: Chip, silicon: Silicon) -> ChipCost:
     logic = plan.dies * each
     memory = plan.bought_memory * silicon.memory_price + plan.stacks * silicon.stack_price
     package = plan.interposer * silicon.package_price / plan.interposer_yield
-    survives = jnp.exp((plan.dies + plan.stacks) * jnp.log(silicon.bonding_yield))
-    loss = (logic + memory + package) * (1.0 / survives - 1.0)
+    risk = -(plan.dies + plan.stacks) * jnp.log(silicon.bonding_yield)
+    # Packages scrapped for each good one, 1 / yield**parts - 1.
+    scrapped = jnp.expm1(jnp.minimum(risk, HOPELESS))
+    loss = (logic + memory + package) * scrapped
     module = silicon.module_price + silicon.stage_price * plan.power
     making = logic + memory + package + loss + module
     return ChipCost(

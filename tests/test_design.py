@@ -111,16 +111,28 @@ def test_limits_are_kept_to_within_some_hundredths() -> None:
     assert float(lonely.bytes_per_flop) > 2.0 * float(best("decode").bytes_per_flop)
 
 
+def test_what_binds_is_named() -> None:
+    hurried = changed(DECODE, limit=0.02)
+    assert design.binding(hurried, search(hurried, PRICES, EFFICIENCY), PRICES) == ("time",)
+    assert design.binding(TRAIN, best("train"), PRICES) == ()
+    # On a package for which the best chip is too large, it is as large as the package allows.
+    small = changed(PRICES, largest_interposer=1500.0)
+    held = search(TRAIN, small, EFFICIENCY)
+    assert design.binding(TRAIN, held, small) == ("package",)
+    size = float(silicon.floorplan(held.chip, small).interposer)
+    assert size == pytest.approx(1500.0, rel=0.03)
+
+
 def test_jobs_differ_as_expected() -> None:
     ratios = [float(best(name).bytes_per_flop) for name in ("decode", "prefill", "train")]
     assert ratios[0] > 2.0 * max(ratios[1:])
 
 
 def test_a_chip_on_its_own_needs_no_links() -> None:
-    alone = search(
-        design.decode(LLAMA, Deployment(precision=FP8), 8192.0, 0.05), PRICES, EFFICIENCY
-    )
+    job = design.decode(LLAMA, Deployment(precision=FP8), 8192.0, 0.05)
+    alone = search(job, PRICES, EFFICIENCY)
     assert float(alone.chip.link) < 1e9
+    assert "link" in design.binding(job, alone, PRICES)
 
 
 def test_along_contexts_memory_grows() -> None:
@@ -130,7 +142,9 @@ def test_along_contexts_memory_grows() -> None:
     close(found.usd_per_token[1], best("decode").usd_per_token, rtol=1e-6)
     assert np.all(np.diff(found.chip.memory) > 0)
     assert np.all(np.diff(found.bytes_per_flop) > 0)
-    close(design.cheapest(found).usd_per_token, found.usd_per_token.min())
+    job, least = jax.jit(design.cheapest, compiler_options=QUICK)(jobs, PRICES, EFFICIENCY)
+    close(least.usd_per_token, found.usd_per_token.min())
+    assert float(job.past_tokens) == 2048.0
 
 
 @cache
@@ -196,7 +210,8 @@ def test_draws_lie_evenly_between_low_and_high() -> None:
 
 def test_intervals_hold_the_best_and_prices_decide() -> None:
     drawn = design.draws(64)
-    found = design.over_draws(DECODE, drawn, EFFICIENCY)
+    one = jax.tree.map(lambda leaf: leaf[None], DECODE)
+    found = design.over_draws(one, drawn, EFFICIENCY)
     spans = design.intervals(found)
     ratio = spans["bytes_per_flop"]
     assert ratio.low < float(best("decode").bytes_per_flop) < ratio.high

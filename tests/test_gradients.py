@@ -121,6 +121,7 @@ EXCEPTIONS = {
     "design.best_chip": "a search; elasticities are compared with searching again there",
     "design.across": "best_chip at several jobs",
     "design.along": "puts values into a record",
+    "design.binding": "names what binds",
     "design.cheapest": "picks one of several",
     "design.elasticities": "second derivatives, compared with searching again there",
     "design.draws": "looks ranges up, and draws with scipy",

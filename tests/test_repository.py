@@ -145,6 +145,8 @@ FLOORS = (
     "terms",
     "columns",
     "choice",
+    "answers",
+    "sensitivity",
     "exact",
     "silicon",
     "design",

@@ -50,6 +50,8 @@ _LAYERS = {
         "terms",
         "columns",
         "choice",
+        "answers",
+        "sensitivity",
         "exact",
         "mixtures",
         "published_choices",

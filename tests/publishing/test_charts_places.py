@@ -1,4 +1,4 @@
-"""Flows, decision maps, fans and strips: what they draw where, and what they refuse."""
+"""Flows, decision maps, fans, strips and points: what they draw where, and what they refuse."""
 
 import itertools
 import re
@@ -54,6 +54,19 @@ PUBLISHED = pd.DataFrame({"x": [2026.0], "value": [2.2], "label": ["an agency"]}
 COUNTRIES = pd.DataFrame(
     {"country": [f"country {i}" for i in range(200)], "grams": np.linspace(20.0, 900.0, 200)}
 )
+_AT = np.random.default_rng(3).uniform(0.0, 1.0, (2, 30))
+CHIPS = pd.DataFrame(
+    {
+        "chip": ["best", "second", *(f"chip {i}" for i in range(28))],
+        "rate": 10.0 ** _AT[0],
+        "size": 100.0 ** _AT[1],
+        "low": 0.5 * 10.0 ** _AT[0],
+        "high": 2.0 * 10.0 ** _AT[0],
+        "least": 0.9 * 100.0 ** _AT[1],
+        "most": 1.1 * 100.0 ** _AT[1],
+        "told": "so much",
+    }
+)
 NAMED = [f"country {i}" for i in (0, 2, 3, 90, 92, 95, 197, 198, 199)]
 
 
@@ -90,6 +103,21 @@ def of_every_kind() -> dict[str, Chart]:
             unit="g/kWh",
             labelled=NAMED,
             highlight="country 50",
+        ),
+        "points": charts.points(
+            CHIPS,
+            "rate",
+            "size",
+            "chip",
+            title="t",
+            x_title="Rate [1/s]",
+            y_title="Size [GB]",
+            marked=["best", "second"],
+            labelled=[f"chip {i}" for i in range(28)],
+            reach=("low", "high", "least", "most"),
+            details={"extra": "told"},
+            log_x=True,
+            log_y=True,
         ),
     }
 
@@ -438,4 +466,31 @@ def test_a_strip_may_name_only_the_one_or_none():
     )
     assert list(written(picture(alone, 360))) == [rows(alone, "chosen")[0]["text"]]
     bare = charts.strip(COUNTRIES, "grams", "country", title="t", unit="g", labelled=[])
+    assert not written(picture(bare, 360))
+
+
+# Points
+
+
+@pytest.mark.parametrize("width", [360, 480, 760])
+def test_names_of_points_do_not_overlap_and_those_marked_are_all_there(kinds, width):
+    said = written(picture(kinds["points"], width))
+    assert {"best", "second"} <= set(said)
+    assert 8 < len(said) < len(CHIPS)
+    assert overlapping(said) == []
+    assert max(box.right for box in said.values()) <= width + 1.0
+
+
+def test_every_point_has_a_tooltip_and_only_those_marked_a_reach(kinds):
+    dots = picture(kinds["points"], 640).select('[aria-label*="extra: so much"]')
+    assert len(dots) == len(CHIPS)
+    lines = picture(kinds["points"], 640).select('g.mark-rule line[stroke-width="2"]')
+    assert len(lines) == 4
+
+
+def test_points_that_cannot_be_named_are_refused():
+    marks = {"title": "t", "x_title": "x", "y_title": "y"}
+    with pytest.raises(ValueError, match="no row is named 'Atlantis' in column 'chip'"):
+        charts.points(CHIPS, "rate", "size", "chip", marked=["Atlantis"], labelled=[], **marks)
+    bare = charts.points(CHIPS, "rate", "size", "chip", marked=[], labelled=[], **marks)
     assert not written(picture(bare, 360))

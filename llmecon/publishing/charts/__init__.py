@@ -10,6 +10,7 @@ from llmecon.publishing.charts.flow import flow
 from llmecon.publishing.charts.intervals import intervals
 from llmecon.publishing.charts.maps import winners
 from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
+from llmecon.publishing.charts.points import points
 from llmecon.publishing.charts.strips import strip
 from llmecon.publishing.charts.tiles import heatmap
 from llmecon.publishing.figure import show
@@ -24,6 +25,7 @@ __all__ = [
     "heatmap",
     "intervals",
     "lines",
+    "points",
     "show",
     "stacked",
     "strip",

@@ -1,0 +1,101 @@
+"""Descriptions of a choice: what they hold, and what they refuse in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmecon import paths, problem
+from llmecon.errors import InputError
+from llmecon.problem import Problem
+
+BUCKET = {
+    "per_second": 2.0,
+    "prompt_tokens": 500.0,
+    "output_tokens": 200.0,
+    "ttft": 2.0,
+    "tpot": 0.05,
+}
+PLAIN: dict[str, Any] = {"model": "llama-3.1-8b", "buckets": [BUCKET]}
+
+
+def test_python_and_yaml_say_the_same(tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "model: llama-3.1-8b\n"
+        "buckets:\n"
+        "  - {per_second: 2, prompt_tokens: 500, output_tokens: 200, ttft: 2, tpot: 0.05}\n"
+        "caps: {kw: 20, devices: {h100-sxm: 8}}\n",
+        encoding="utf-8",
+    )
+    assert problem.load(file) == Problem(
+        model="llama-3.1-8b",
+        buckets=(problem.Bucket(**BUCKET),),
+        caps=problem.Caps(kw=20.0, devices={"h100-sxm": 8.0}),
+    )
+
+
+def test_a_description_survives_its_own_dump():
+    described = problem.load(paths.BOOK / "problems" / "two-sizes.yaml")
+    assert problem.problem(described.model_dump()) == described
+
+
+def test_weights_are_in_the_order_of_resources():
+    weights = problem.Weights(usd=1.0, kg_co2e=2.0, litre=3.0, kwh=3.6e6, second=5.0, quality=6.0)
+    by_name = dict(zip(problem.RESOURCES, weights.by_resource, strict=True))
+    assert by_name == {
+        "usd": 1.0, "kg_co2e": 2.0, "litre": 3.0, "joule": 1.0, "second": 5.0, "quality": 6.0,
+    }  # fmt: skip
+
+
+REFUSED = [
+    ({"model": "llama-3.1-8"}, "llama-3.1-8b"),
+    ({"buckets": []}, "buckets"),
+    ({"buckets": [BUCKET | {"ttft": 0.0}]}, "buckets.0.ttft: Input should be greater than 0"),
+    ({"buckets": [BUCKET | {"tpot": float("nan")}]}, "buckets.0.tpot"),
+    ({"buckets": [BUCKET | {"per_second": float("inf")}]}, "buckets.0.per_second"),
+    ({"buckets": [BUCKET | {"quantile": 1.0}]}, "buckets.0.quantile"),
+    ({"buckets": [BUCKET | {"per_second": 0.0}]}, "nothing is asked for"),
+    ({"buckets": [BUCKET | {"prompt_tokens": 1e6}]}, "handles at most"),
+    ({"buckets": [{k: v for k, v in BUCKET.items() if k != "tpot"}]}, "buckets.0.tpot: Field req"),
+    ({"weights": {"usd": 0.0}}, "weights: all are 0"),
+    ({"weights": {"usd": -1.0}}, "weights.usd"),
+    ({"weights": {"dollars": 1.0}}, "weights.dollars: Extra inputs"),
+    ({"caps": {"kw": -1.0}}, "caps.kw"),
+    ({"caps": {"devices": {"h100": 4}}}, "h100-sxm"),
+    ({"choices": {"xpus": ["h100-sxn"]}}, "h100-sxm"),
+    ({"choices": {"xpus": ["l4", "l4"]}}, "choices.xpus names l4 twice"),
+    ({"choices": {"precisions": ["fp6"]}}, "fp6"),
+    ({"choices": {"precisions": []}}, "choices.precisions is empty"),
+    ({"choices": {"tensor": [0]}}, "must be at least 1"),
+    ({"choices": {"regions": [{"grid": "atlantis"}]}}, "atlantis"),
+    ({"choices": {"usd_per_hour": {"l4": 0.0}}}, "choices.usd_per_hour.l4"),
+    ({"basis": "average"}, "basis"),
+    ({"quality_lost": {"fp8": 1.5}}, "quality_lost.fp8"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), REFUSED, ids=[said for _, said in REFUSED])
+def test_what_is_wrong_is_said_in_one_line(change: dict[str, Any], said: str):
+    with pytest.raises(InputError, match=said.replace(".", r"\.")) as refused:
+        problem.problem(PLAIN | change)
+    assert "\n" not in str(refused.value)
+
+
+def test_everything_wrong_is_said_at_once():
+    with pytest.raises(InputError, match=r"ttft.*tpot"):
+        problem.problem(PLAIN | {"buckets": [BUCKET | {"ttft": -1.0, "tpot": 0.0}]})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "can't be read"), ("model: [", "is not YAML"), ("- 1\n", "must hold the fields")],
+)
+def test_files_that_hold_no_problem(tmp_path: Path, content: str | None, said: str):
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=said) as refused:
+        problem.load(file)
+    assert "\n" not in str(refused.value)
+    assert "mine.yaml" in str(refused.value)
