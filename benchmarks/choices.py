@@ -5,11 +5,24 @@ six accelerators, one or two precisions and regions, a few layouts, weights of m
 waiting and quality, and up to two limits on the fleet. Every fifth one is nearly degenerate: two
 accelerators cost the same per device-hour. Limits are drawn around what an unlimited fleet would
 take, so that some bind, some don't, and some can't be kept.
+
+Run as a command, `python -m benchmarks.choices [FIRST LAST]`, it checks the solver's fleets of
+whole instances against exact enumeration, problem by problem, and appends each to the table
+`choice_checks`; problems that are there already are left out. Some take minutes to enumerate.
 """
 
-from typing import Any
+import csv
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+
+from llmecon import choice, exact, paths, problem, terms
+
+Result = TypeVar("Result")
 
 MODELS = ("llama-3.1-8b", "qwen2.5-32b", "llama-3.1-70b", "gpt-oss-120b")
 # Rented ones, and those of them whose purchase price is known.
@@ -18,6 +31,18 @@ XPUS = ("a10g", *BOUGHT, "tpu-v5e", "tpu-v6e", "gaudi2", "trainium2")
 GRIDS = ("usa", "us-wa", "fra", "pol", "swe", "deu")
 # Every how many problems two accelerators cost the same.
 DEGENERATE = 5
+# Problems that the table holds, and fillings of each pool that enumeration looks at.
+PROBLEMS = 200
+LEVELS = 192
+# A share of the cost by which a fleet may be worse than that of enumeration.
+AGREES = 1e-3
+CHECKS = paths.DATA / "choice_checks.csv"
+COLUMNS = (
+    *("seed", "kind", "engines", "buckets", "limits"),
+    *("parts_cost", "exact_parts_cost", "exact_parts_bound"),
+    *("cost", "exact_cost", "exact_bound", "difference"),
+    *("options_seconds", "relaxed_seconds", "rounded_seconds", "exact_seconds"),
+)
 
 
 def described(seed: int) -> dict[str, Any]:
@@ -93,3 +118,121 @@ def described(seed: int) -> dict[str, Any]:
     if caps:
         described["caps"] = caps
     return described
+
+
+def check(seed: int) -> dict[str, Any]:
+    """A random problem solved by gradients and by enumeration.
+
+    Args:
+        seed: its number.
+
+    Returns:
+        A row of the table `choice_checks`; costs are infinite where no fleet is found.
+    """
+    of, options_seconds = _timed(terms.case, problem.problem(described(seed)))
+    parts, relaxed_seconds = _timed(choice.relaxed, of)
+    whole, rounded_seconds = (
+        (parts, 0.0) if isinstance(parts, choice.Clash) else _timed(choice.rounded, of, parts)
+    )
+    (enumerated_parts, enumerated), exact_seconds = _timed(_enumerated, of)
+    cost = math.inf if isinstance(whole, choice.Clash) else whole.cost
+    possible = math.isfinite(enumerated.cost)
+    likeness = "degenerate" if seed % DEGENERATE == 0 else "feasible"
+    return {
+        "seed": seed,
+        "kind": likeness if possible else "infeasible",
+        "engines": len(of.of.names),
+        "buckets": len(of.of.rates),
+        "limits": len(of.limits.names),
+        "parts_cost": math.inf if isinstance(parts, choice.Clash) else parts.plan.cost,
+        "exact_parts_cost": enumerated_parts.cost,
+        "exact_parts_bound": enumerated_parts.bound,
+        "cost": cost,
+        "exact_cost": enumerated.cost,
+        "exact_bound": enumerated.bound,
+        "difference": cost / enumerated.cost - 1.0 if possible else math.nan,
+        "options_seconds": options_seconds,
+        "relaxed_seconds": relaxed_seconds,
+        "rounded_seconds": rounded_seconds,
+        "exact_seconds": exact_seconds,
+    }
+
+
+def _enumerated(of: terms.Case) -> tuple[exact.Enumerated, exact.Enumerated]:
+    grid = exact.grid(of, LEVELS)
+    return exact.in_parts(of, grid), exact.in_wholes(of, grid)
+
+
+def _timed(function: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:
+    started = time.perf_counter()
+    found = function(*arguments)
+    return found, time.perf_counter() - started
+
+
+def agrees(row: Mapping[str, Any]) -> bool:
+    """Whether the solver's fleet is as good as that of enumeration, or both find none.
+
+    Args:
+        row: of `check`.
+    """
+    if math.isinf(row["exact_cost"]):
+        return math.isinf(row["cost"])
+    return row["difference"] <= AGREES
+
+
+def append(row: Mapping[str, Any]) -> None:
+    """Add a row to the table; what is not finite stays empty.
+
+    Args:
+        row: of `check`.
+    """
+    new = not CHECKS.exists()
+    with CHECKS.open("a", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        if new:
+            table.writerow(COLUMNS)
+        table.writerow([_cell(name, row[name]) for name in COLUMNS])
+
+
+def _cell(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.{3 if name.endswith('seconds') else 9}g}" if math.isfinite(value) else ""
+
+
+def checked() -> set[int]:
+    """Seeds of the problems that are in the table."""
+    if not CHECKS.exists():
+        return set()
+    with CHECKS.open(encoding="utf-8", newline="") as file:
+        return {int(row["seed"]) for row in csv.DictReader(file)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Check problems against enumeration, and print how each compares.
+
+    Args:
+        arguments: the first and the last seed, or nothing for all.
+    """
+    first, last = map(int, arguments) if arguments else (0, PROBLEMS - 1)
+    done = checked()
+    print(
+        f"{'seed':>4} {'kind':<10} {'cost':>12} {'enumerated':>12} {'difference':>10}"
+        f" {'seconds':>6}  {'exact':>6}"
+    )
+    for seed in range(first, last + 1):
+        if seed in done:
+            continue
+        row = check(seed)
+        append(row)
+        seconds = row["options_seconds"] + row["relaxed_seconds"] + row["rounded_seconds"]
+        print(
+            f"{seed:>4} {row['kind']:<10} {row['cost']:>12.6g} {row['exact_cost']:>12.6g}"
+            f" {row['difference']:>10.2e} {seconds:>6.1f}, {row['exact_seconds']:>6.1f}"
+            f"{'' if agrees(row) else '  differs'}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -482,20 +482,17 @@ def elasticities(
         )
         return found, found
 
-    def bent(logs: Array) -> tuple[Array, Array, Array]:
-        """The slope, and how it changes with the variables and with the constants."""
+    def newton(_: Any, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        """A step, and how the variables follow the constants from where it began."""
+        logs, _moves = at
         change, value = jax.jacfwd(slope, has_aux=True)(jnp.concatenate([logs, prices]))
         within = change[:, :size] * free[None, :] + jnp.diag(1.0 - free)
-        return value, within, change[:, size:]
+        steps = jnp.linalg.solve(within, jnp.column_stack([value, change[:, size:]]))
+        return logs - steps[:, 0], -steps[:, 1:]
 
-    def newton(_: Any, logs: Array) -> Array:
-        value, within, _mixed = bent(logs)
-        return logs - jnp.linalg.solve(within, value)
-
-    # The search stops near the optimum; Newton's steps go all the way.
-    logs = jax.lax.fori_loop(0, 2, newton, start)
-    _value, within, mixed = bent(logs)
-    moves = -jnp.linalg.solve(within, mixed)
+    # The search stops near the optimum; Newton's steps go all the way, so that the last is nil.
+    begun = start, jnp.zeros((size, len(prices)))
+    logs, moves = jax.lax.fori_loop(0, 3, newton, begun)
 
     def outcomes(both: Array) -> Array:
         found = _outcomes(_placed(job, rebuilt(both[size:]), efficiency, both[:size]))
@@ -531,39 +528,49 @@ def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) 
     return Silicon(**{str(name): values[:, i] for i, name in enumerate(of.index)})
 
 
+class Searched(eqx.Module):
+    """The best chip, and how sure that is.
+
+    Attributes:
+        job: on the layout where tokens are cheapest.
+        best: with the constants of the table.
+        drawn: by name, the chip, its ratios and the cost of a token for each set of constants that
+            might be true.
+    """
+
+    job: Job
+    best: Best
+    drawn: dict[str, Float[Array, " draws"]]
+
+
 @eqx.filter_jit
-def _every(jobs: Job, drawn: Silicon, efficiency: Efficiency) -> dict[str, Scalar]:
-    return jax.vmap(lambda one: _outcomes(cheapest(jobs, one, efficiency)[1]))(drawn)
-
-
-def over_draws(
-    jobs: Job, drawn: Silicon, efficiency: Efficiency
-) -> dict[str, Float[np.ndarray, " draws"]]:
-    """The best chip for each set of constants that might be true.
+def searched(jobs: Job, silicon: Silicon, drawn: Silicon, efficiency: Efficiency) -> Searched:
+    """The best chip for a job, and for each set of constants that might be true.
 
     Args:
         jobs: the same job on several layouts, with a leading dimension; each set takes its best.
+        silicon: the constants thought likeliest.
         drawn: as `draws` returns them.
         efficiency: attained shares and overheads.
-
-    Returns:
-        The chip, its ratios and the cost of a token by name, one number a draw.
     """
-    found = _every(jobs, drawn, efficiency)
-    return {name: np.asarray(values) for name, values in found.items()}
+    every = jax.tree.map(lambda one, of: jnp.concatenate([one[None], of]), silicon, drawn)
+    found = jax.vmap(lambda one: cheapest(jobs, one, efficiency))(every)
+    job, best = jax.tree.map(lambda leaf: leaf[0], found)
+    rest = jax.tree.map(lambda leaf: leaf[1:], found[1])
+    return Searched(job, best, jax.vmap(_outcomes)(rest))
 
 
-def intervals(found: dict[str, Float[np.ndarray, " draws"]]) -> dict[str, Interval]:
-    """Where 90% of the draws lie, by name; takes what `over_draws` returns."""
-    return {name: bounds(values) for name, values in found.items()}
+def intervals(found: Searched) -> dict[str, Interval]:
+    """Where 90% of the draws lie, by name."""
+    return {name: bounds(np.asarray(values)) for name, values in found.drawn.items()}
 
 
-def deciding(drawn: Silicon, found: dict[str, Float[np.ndarray, " draws"]]) -> pd.DataFrame:
+def deciding(drawn: Silicon, found: Searched) -> pd.DataFrame:
     """Which constants decide what the best chip is.
 
     Args:
         drawn: as `draws` returns them.
-        found: as `over_draws` returns it for these.
+        found: as `searched` returns it for these.
 
     Returns:
         Spearman's rank correlation of each outcome (columns) with each constant (rows).
@@ -574,7 +581,7 @@ def deciding(drawn: Silicon, found: dict[str, Float[np.ndarray, " draws"]]) -> p
             float(stats.spearmanr(np.asarray(getattr(drawn, name)), values).statistic)
             for name in names
         ]
-        for outcome, values in found.items()
+        for outcome, values in ((of, np.asarray(each)) for of, each in found.drawn.items())
         if np.ptp(values) > 0
     }
     return pd.DataFrame(ranked, index=pd.Index(names, name="quantity"))

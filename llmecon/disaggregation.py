@@ -142,18 +142,18 @@ def prefilling(
     queue = wait(load, capacity, at_once, workload.interarrival_cv, workload.prompt_cv, HORIZON)
     ports = deployment.tensor * deployment.pipeline * xpu.network_bandwidth * efficiency.link
     moved = kv_cache_bytes(llm, deployment.precision, workload.prompt_tokens) / ports
-    multiple, cv = efficiency.first_token_multiple, workload.prompt_cv
-    # Long prompts take longer to compute and to move.
-    longest = lognormal_quantile(jnp.asarray(quantile), cv)
+    multiple, share = efficiency.first_token_multiple, jnp.asarray(quantile)
+    begun = multiple * (efficiency.request_time + own) + moved
+    # Long prompts take longer to compute and to move. Who waits long need not be long: deviations
+    # add up as squares do.
+    beyond = (multiple * own + moved) * (lognormal_quantile(share, workload.prompt_cv) - 1.0)
+    waited = queue.quantile(share)
+    apart, together = jnp.sqrt(waited**2 + beyond**2 + 1e-24), waited + beyond
     busy = load * efficiency.prefill_multiple / own
     return Stage(
         time=1.0 / (load * capacity),
         power=device_power(xpu, efficiency, load, busy * cost.compute, busy * cost.memory),
-        ttft=multiple * (efficiency.request_time + own) + queue.mean + moved,
-        ttft_quantile=(
-            multiple * (efficiency.request_time + own * longest)
-            + queue.quantile(jnp.asarray(quantile))
-            + moved * longest
-        ),
+        ttft=begun + queue.mean,
+        ttft_quantile=begun + jnp.where(beyond > 0.0, apart, together),
         tpot=jnp.zeros_like(load),
     )

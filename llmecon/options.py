@@ -57,7 +57,7 @@ NARROWED = 16
 FULL_LOAD = 0.98
 # Share of the limit on TTFT that is left for the wait for a slot where outputs have instances of
 # their own; the prompt gets the rest.
-SLOT_SHARE = 0.1
+SLOT_SHARE = 0.05
 # Engines and buckets that are computed together: one shape, so one compilation.
 TOGETHER = 256
 

@@ -19,7 +19,6 @@ from llmecon.design import (
     Training,
     along,
     cached_per_sequence,
-    cheapest,
     demand,
     stored_weights,
     usd_per_token,
@@ -117,12 +116,17 @@ def widths(job: Job, devices: tuple[float, ...] = SIZES) -> Job:
 
 
 def market(
-    jobs: dict[str, Job], silicon: Silicon, efficiency: Efficiency, kind: str = "datacenter"
+    jobs: dict[str, Job],
+    bests: dict[str, Best],
+    silicon: Silicon,
+    efficiency: Efficiency,
+    kind: str = "datacenter",
 ) -> pd.DataFrame:
     """Where the catalogue's chips lie: their proportions, and their regret at several jobs.
 
     Args:
-        jobs: by name; instances of all sizes are tried.
+        jobs: by name, each on several layouts, with a leading dimension, as `widths` returns them.
+        bests: the best chip for each of them.
         silicon: the process and memory that all are taken to be made in.
         efficiency: attained shares and overheads.
         kind: of accelerators in the table xpus.
@@ -134,23 +138,21 @@ def market(
     table = catalog.table("xpus")
     ids = [str(of) for of in table.loc[table["kind"] == kind, "id"]]
     chips = catalog.stack([chip_of(catalog.xpu(of)) for of in ids])
-    sizes = {name: widths(job) for name, job in jobs.items()}
-    search, compare = eqx.filter_jit(cheapest), eqx.filter_jit(regret)
-    found = {name: search(job, silicon, efficiency)[1] for name, job in sizes.items()}
+    compare = eqx.filter_jit(regret)
     real = {
         "bytes_per_flop": chips.bandwidth / chips.flops,
         "reading_time": chips.memory / chips.bandwidth,
         "link_share": chips.link / chips.bandwidth,
         **{
-            name: compare(chips, job, found[name], silicon, efficiency)
-            for name, job in sizes.items()
+            name: compare(chips, job, bests[name], silicon, efficiency)
+            for name, job in jobs.items()
         },
     }
     frame = pd.DataFrame({name: np.asarray(of) for name, of in real.items()}, index=ids)
     ideal = pd.DataFrame(
         {
             name: {ratio: float(getattr(best, ratio)) for ratio in tuple(real)[:3]} | {name: 0.0}
-            for name, best in found.items()
+            for name, best in bests.items()
         }
     ).T
     return pd.concat([ideal.rename(index=lambda name: f"best for {name}"), frame])

@@ -96,7 +96,7 @@ class Silicon(eqx.Module):
         package_spread: interposer area over the area of what sits on it.
         interposer_defects: defects per mm2 of interposer that kill what they hit.
         largest_interposer: that can be made, mm2; chips that exist are priced beyond it, too.
-        bonding_yield: share of dies or stacks that survive their placement, each.
+        bonding_loss: share of dies or stacks that do not survive their placement.
         module_price: board, connectors, test, USD.
         stage_price: voltage regulators and heat sink, USD per W.
         markup: price over cost of making.
@@ -138,7 +138,7 @@ class Silicon(eqx.Module):
     package_spread: Number = number()
     interposer_defects: Number = number()
     largest_interposer: Number = number()
-    bonding_yield: Number = number()
+    bonding_loss: Number = number()
     module_price: Number = number()
     stage_price: Number = number()
     markup: Number = number()
@@ -349,8 +349,8 @@ def chip_cost(chip: Chip, silicon: Silicon) -> ChipCost:
     logic = plan.dies * each
     memory = plan.bought_memory * silicon.memory_price + plan.stacks * silicon.stack_price
     package = plan.interposer * silicon.package_price / plan.interposer_yield
-    risk = -(plan.dies + plan.stacks) * jnp.log(silicon.bonding_yield)
-    # Packages scrapped for each good one, 1 / yield**parts - 1.
+    risk = -(plan.dies + plan.stacks) * jnp.log1p(-silicon.bonding_loss)
+    # Packages scrapped for each good one, 1 / (1 - loss)**parts - 1.
     scrapped = jnp.expm1(jnp.minimum(risk, HOPELESS))
     loss = (logic + memory + package) * scrapped
     module = silicon.module_price + silicon.stage_price * plan.power
@@ -490,7 +490,7 @@ def validation() -> pd.DataFrame:
 
     Returns:
         A row for each published figure: accelerator, quantity, unit, what was published with its
-        range, what the model gives with the constants of the chip's process and memory, and the
+        range and a note, what the model gives with the constants of the chip's process and memory, and the
         ratio of both.
     """
     rows = []
@@ -510,7 +510,7 @@ def validation() -> pd.DataFrame:
         }[of["quantity"]]
         rows.append(
             {
-                **{key: of[key] for key in ("xpu", "quantity", "unit", "value", "low", "high")},
+                **{key: of[key] for key in ("xpu", "quantity", "unit", "value", "low", "high", "note")},
                 "predicted": float(predicted),
                 "ratio": float(predicted) / of["value"],
                 "source": of["source"],

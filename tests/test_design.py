@@ -211,7 +211,9 @@ def test_draws_lie_evenly_between_low_and_high() -> None:
 def test_intervals_hold_the_best_and_prices_decide() -> None:
     drawn = design.draws(64)
     one = jax.tree.map(lambda leaf: leaf[None], DECODE)
-    found = design.over_draws(one, drawn, EFFICIENCY)
+    found = design.searched(one, PRICES, drawn, EFFICIENCY)
+    close(found.best.usd_per_token, best("decode").usd_per_token, rtol=1e-6)
+    close(found.job.past_tokens, DECODE.past_tokens)
     spans = design.intervals(found)
     ratio = spans["bytes_per_flop"]
     assert ratio.low < float(best("decode").bytes_per_flop) < ratio.high

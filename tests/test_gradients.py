@@ -125,7 +125,7 @@ EXCEPTIONS = {
     "design.cheapest": "picks one of several",
     "design.elasticities": "second derivatives, compared with searching again there",
     "design.draws": "looks ranges up, and draws with scipy",
-    "design.over_draws": "best_chip at several constants",
+    "design.searched": "best_chip at several constants",
     "design.intervals": "quantiles of numbers computed before",
     "design.deciding": "rank correlations of numbers computed before",
     "regret.regret": "the least of several priced, tested, over a number",

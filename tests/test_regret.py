@@ -63,7 +63,10 @@ def test_real_chips_cost_more_than_the_best() -> None:
 
 @pytest.mark.parametrize("kind", ["datacenter"])
 def test_the_market_has_a_row_for_every_accelerator(kind: str) -> None:
-    found = regret.market({"training": TRAIN}, PRICES, EFFICIENCY, kind)
+    alone = regret.widths(TRAIN, (8.0,))
+    found = regret.market(
+        {"training": alone}, {"training": best("train")}, PRICES, EFFICIENCY, kind
+    )
     table = catalog.table("xpus")
     assert list(found.index[1:]) == list(table.loc[table["kind"] == kind, "id"])
     assert found.index[0] == "best for training"

@@ -1,6 +1,7 @@
 """Named points on a plane, and a few that they are compared with."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -118,7 +119,7 @@ def points(
     }
     beside = _written([of for of in wanted if of in pixels], len(marked), pixels, height)
     text = rows.merge(beside, on="label")
-    look = {"align": alt.ExprRef("datum.align"), "dx": alt.ExprRef("datum.dx")}
+    look: dict[str, Any] = {"align": alt.ExprRef("datum.align"), "dx": alt.ExprRef("datum.dx")}
     look |= {"dy": alt.ExprRef("datum.dy"), "baseline": "middle", **draw.HALO}
     for part, bold in ((text[~text["marked"]], False), (text[text["marked"]], True)):
         if len(part):
