@@ -259,7 +259,7 @@ def space(of: terms.Case) -> Space:
             for name in names
         ]
     )
-    every = np.stack(np.indices(counts), axis=-1).reshape(-1, 5)
+    every = np.indices(counts).reshape(5, -1).T
     # Another accelerator or precision is farther than any layout.
     steps = np.abs(every[:, None] - at[None]) * np.array([1000, 1000, 1, 1, 1])
     nearest = steps.sum(axis=2).argmin(axis=1).reshape(counts)
@@ -338,9 +338,9 @@ def _best_pool(at: Space, bucket: int) -> float:
         every, whose = np.repeat(engine, FINE), np.full(share.size, bucket)
         taken = at.flows(every, whose, share.ravel())
         cost = at.cost(every, whose, taken).min(axis=1)
-        cost = np.where(at.beyond(whose, taken) <= 0.0, cost, np.inf).reshape(share.shape)
-        lowest = min(lowest, float(cost.min()))
-        place, step = share[np.arange(len(near)), cost.argmin(axis=1)], (high - low) / (FINE - 1)
+        table = np.where(at.beyond(whose, taken) <= 0.0, cost, np.inf).reshape(-1, FINE)
+        lowest = min(lowest, float(table.min()))
+        place, step = share[np.arange(len(near)), table.argmin(axis=1)], (high - low) / (FINE - 1)
         low, high = np.maximum(place - step, 0.0), np.minimum(place + step, 1.0)
     return lowest
 
@@ -397,7 +397,7 @@ def evolved(at: Space, seed: int) -> Iterator[np.ndarray]:
         at: the space.
         seed: of the draws.
     """
-    from cmaes import CatCMAwM
+    from cmaes import CatCMAwM  # type: ignore[import-not-found]
 
     # Two values have no order, and one is no choice.
     ordered = [k for k in LAYOUT if at.counts[k] > 2]
@@ -639,7 +639,7 @@ def curves(seed: int, size: str, methods: Sequence[str] = tuple(SEARCHES)) -> pd
     least = optimum(at)
     rows = []
 
-    def note(method: str, work: int, regrets: Sequence[float], seconds: float) -> None:
+    def note(method: str, work: int, regrets: Sequence[float] | np.ndarray, seconds: float) -> None:
         low, middle, high = np.quantile(regrets, (0.1, 0.5, 0.9), method="inverted_cdf")
         rows.append((size, seed, method, work, low, middle, high, seconds))
 

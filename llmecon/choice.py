@@ -75,6 +75,8 @@ TOGETHER = 64
 # Shares of the cost by which fleets may exceed their bound: of parts, and of whole instances.
 GAP = 1e-9
 WHOLE_GAP = 1e-5
+# The latter where fillings are yet to be looked at closely.
+COARSE_GAP = 1e-3
 # Branch and bound stops after so long, s; the bound then says how good its fleet is.
 PATIENCE = 10.0
 # Where waiting costs anything, pools that are looked at closely, and steps in a cell of theirs.
@@ -580,10 +582,10 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
         The fleet, or which limits whole instances can't keep.
     """
     pools, least = _promising(of, start)
-    found, columns = None, start.columns
+    found, columns, hasty = None, start.columns, _minds_latency(of)
     for count in _more_and_more(len(pools)):
         columns = _spread(of, pools[:count], start)
-        found = in_wholes(of, columns, WHOLE_GAP, PATIENCE)
+        found = in_wholes(of, columns, COARSE_GAP if hasty else WHOLE_GAP, PATIENCE)
         if found is None:
             continue
         # No fleet with a pool whose bound exceeds the cost of this one can be better.
@@ -591,7 +593,7 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
             break
     if found is None:
         return Clash(raised=_factors(of, least_excess_in_wholes(of, columns, PATIENCE)))
-    if _minds_latency(of):
+    if hasty:
         # Between two coarse fillings waiting costs less than its chord says.
         in_question = pools[least < found[1].cost][:IN_QUESTION]
         chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)

@@ -17,6 +17,10 @@ from llmecon.terms import Case, Charges
 
 # A share of a whole below this is what solvers leave of nothing.
 NOTHING = 1e-9
+# How many times as long branch and bound goes on where it has found no fleet at all.
+LAST_RESORT = 10
+# SciPy's word for a programme without solution.
+INFEASIBLE = 2
 # Fillings of one pool for one bucket that are no further apart than this, on the log scale.
 ALIKE = 0.02
 
@@ -315,25 +319,33 @@ def in_wholes(
         of: the problem.
         columns: those that may be used.
         gap: share by which the cost may exceed the bound.
-        seconds: after which the best found so far is taken.
+        seconds: after which the best found so far is taken, if there is any.
 
     Returns:
         Pools and solution; None where limits can't be kept.
+
+    Raises:
+        ArithmeticError: time is up and no fleet was found.
     """
     pools, constraints, integral = _of_wholes(of, columns, 0)
     rows, free = programme(of, columns), of.free
     each = cost_of(of, columns, free, standing=False) * rows.asked
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
     scale = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
-    found = milp(
-        cost / scale,
-        constraints=constraints,
-        bounds=Bounds(0.0, np.inf),
-        integrality=integral,
-        options={"mip_rel_gap": gap, "time_limit": seconds},
-    )
-    if found.x is None:
-        return None
+    for patience in (seconds, LAST_RESORT * seconds):
+        found = milp(
+            cost / scale,
+            constraints=constraints,
+            bounds=Bounds(0.0, np.inf),
+            integrality=integral,
+            options={"mip_rel_gap": gap, "time_limit": patience},
+        )
+        if found.x is not None:
+            break
+        if found.status == INFEASIBLE:
+            return None
+    else:
+        raise ArithmeticError(f"no fleet of whole instances was found in {patience:.3g} s")
     nothing = np.zeros((len(of.of.rates), of.of.kinds))
     return pools, Solution(
         found.x[len(pools) :] * rows.asked,
@@ -367,6 +379,8 @@ def least_excess_in_wholes(of: Case, columns: Columns, seconds: float) -> np.nda
         integrality=integral,
         options={"time_limit": seconds},
     )
+    if found.x is None:
+        raise ArithmeticError(f"no fleet of whole instances was found in {seconds:.3g} s")
     excess: np.ndarray = found.x[len(integral) - limits :]
     return excess
 

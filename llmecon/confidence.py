@@ -20,7 +20,6 @@ from scipy import stats
 
 from llmecon import catalog
 from llmecon.choice import Plan, coarse_cost
-from llmecon.columns import pools_of
 from llmecon.decision import Information, worth_of_knowing
 from llmecon.errors import InputError
 from llmecon.landscape import Alone, by_xpu, kept, leading, request_costs
@@ -32,6 +31,11 @@ SEED = 20
 # An accelerator dearer than the cheapest by more than this is in no draw the cheapest.
 CONTENDERS = 3.0
 MOST = 10
+# Sets of prices, and orders in which values say nothing.
+PRICES = 256
+SHUFFLED = 40
+# Of an instance, as solvers leave it: no reason for another.
+ROUNDED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -40,89 +44,122 @@ class Drawn:
 
     Attributes:
         engines: their places among the options.
-        money: what a request pays for the instance's standing; infinite where it can't be served.
-        rest: what else it is charged: energy, carbon, waiting, errors.
+        time: of an instance that a request takes, s; infinite where it can't be served.
+        rest: what it is charged besides the instance's standing: energy, waiting, errors.
+        standing: charge of an instance, per second.
+        money: the part of that which is its price.
     """
 
     engines: Int[np.ndarray, " engines"]
-    money: Float[np.ndarray, "draws engines buckets"]
+    time: Float[np.ndarray, "draws engines buckets"]
     rest: Float[np.ndarray, "draws engines buckets"]
+    standing: Float[np.ndarray, " engines"]
+    money: Float[np.ndarray, " engines"]
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The cost of serving everything on each accelerator, in every draw.
+    """The cost of serving everything on each accelerator alone, for all that is uncertain.
 
     Attributes:
         xpus: ids.
-        costs: per second; infinite where the accelerator can't keep the limits.
-        prices: factor on the price of each, by draw.
-        paces: cost of each at the catalogue's price, by draw: how fast it turns out to be.
+        costs: per second, for every set of efficiencies and every set of prices; infinite where
+            the accelerator can't keep the limits.
+        factors: on the price of each accelerator, by set.
+        paces: cost of each at the catalogue's price, by set of efficiencies: how fast it turns out
+            to be.
     """
 
     xpus: tuple[str, ...]
-    costs: Float[np.ndarray, "draws xpus"]
-    prices: Float[np.ndarray, "draws xpus"]
+    costs: Float[np.ndarray, "draws prices xpus"]
+    factors: Float[np.ndarray, "prices xpus"]
     paces: Float[np.ndarray, "draws xpus"]
 
     @property
-    def settled(self) -> Float[np.ndarray, "draws xpus"]:
-        """Costs in which whoever can't keep the limits pays as much as the dearest in that draw."""
-        finite = np.where(np.isfinite(self.costs), self.costs, -np.inf)
-        dearest = np.maximum(finite.max(axis=1), np.nanmax(np.where(finite > 0, finite, np.nan)))
-        return np.where(np.isfinite(self.costs), self.costs, dearest[:, None])
+    def settled(self) -> Float[np.ndarray, "draws prices xpus"]:
+        """Costs in which whoever can't keep the limits pays what the dearest does that can."""
+        there = np.isfinite(self.costs)
+        dearest = np.where(there, self.costs, 0.0).max(axis=2, keepdims=True)
+        return np.where(there, self.costs, np.where(dearest > 0.0, dearest, dearest.max()))
 
     @property
     def usual(self) -> int:
         """The accelerator that is cheapest on average."""
-        return int(np.argmin(self.settled.mean(axis=0)))
+        return int(np.argmin(self.settled.mean(axis=(0, 1))))
 
     def table(self) -> pd.DataFrame:
         """How each accelerator fares.
 
         Returns:
-            A row an accelerator, the cheapest on average first: `best`, the share of draws in which
-            it is; `mean`, `low` and `high`, its cost with the middle nine tenths; `regret`, what it
-            costs on average above the cheapest of the draw; `misses`, the share of draws in which
-            it can't keep the limits.
+            A row an accelerator, the likeliest winner first: `best`, the share of cases in which
+            it is the cheapest; `mean`, `low` and `high`, its cost with the middle nine tenths;
+            `regret`, what it costs on average above the cheapest of each case; `misses`, the share
+            of cases in which it can't keep the limits.
         """
         settled = self.settled
-        winner = settled.argmin(axis=1)
-        low, high = np.quantile(settled, [0.05, 0.95], axis=0)
+        able = np.isfinite(self.costs).any(axis=2)
+        winner = np.where(able, settled.argmin(axis=2), -1)
+        low, high = np.quantile(settled, [0.05, 0.95], axis=(0, 1))
+        above = settled - settled.min(axis=2, keepdims=True)
         frame = pd.DataFrame(
             {
                 "best": [float((winner == at).mean()) for at in range(len(self.xpus))],
-                "mean": settled.mean(axis=0),
+                "mean": settled.mean(axis=(0, 1)),
                 "low": low,
                 "high": high,
-                "regret": (settled - settled.min(axis=1, keepdims=True)).mean(axis=0),
-                "misses": (~np.isfinite(self.costs)).mean(axis=0),
+                "regret": above.mean(axis=(0, 1)),
+                "misses": (~np.isfinite(self.costs)).mean(axis=(0, 1)),
             },
             index=pd.Index(self.xpus, name="xpu"),
         )
-        return frame.sort_values("mean")
+        return frame.sort_values("best", ascending=False, kind="stable")
 
     @property
     def perfect(self) -> float:
         """What knowing everything beforehand would save on average, per second."""
         settled = self.settled
-        return float(settled.mean(axis=0).min() - settled.min(axis=1).mean())
+        return float(settled.mean(axis=(0, 1)).min() - settled.min(axis=2).mean())
 
-    def worth(self) -> dict[str, Information]:
+    @property
+    def all_speeds(self) -> float:
+        """What knowing how fast every accelerator is would save on average, per second."""
+        by_draw = self.settled.mean(axis=1)
+        return float(by_draw.mean(axis=0).min() - by_draw.min(axis=1).mean())
+
+    @property
+    def all_prices(self) -> float:
+        """What knowing every price would save on average, per second."""
+        by_set = self.settled.mean(axis=0)
+        return float(by_set.mean(axis=0).min() - by_set.min(axis=1).mean())
+
+    def worth(self) -> dict[tuple[str, str], Information]:
         """What knowing one thing beforehand would save, per second.
 
         Returns:
-            By unknown: "price of" and "speed of" each accelerator.
+            By "speed" or "price" and the id of an accelerator. What the same number of draws makes
+            of an unknown that says nothing is taken off.
         """
         settled = self.settled
-        finite = np.where(np.isfinite(self.paces), self.paces, np.nanmax(self.settled))
-        known = {f"price of {xpu}": self.prices[:, at] for at, xpu in enumerate(self.xpus)}
-        known |= {f"speed of {xpu}": finite[:, at] for at, xpu in enumerate(self.xpus)}
-        return {
-            name: worth_of_knowing(settled, values)
-            for name, values in known.items()
-            if np.ptp(values) > 0.0
-        }
+        by_draw, by_set = settled.mean(axis=1), settled.mean(axis=0)
+        slowest = np.max(self.paces, where=np.isfinite(self.paces), initial=0.0)
+        paces = np.where(np.isfinite(self.paces), self.paces, slowest)
+        found = {}
+        for at, xpu in enumerate(self.xpus):
+            found["speed", xpu] = _beyond_chance(by_draw, paces[:, at], self.all_speeds)
+            found["price", xpu] = _beyond_chance(by_set, self.factors[:, at], self.all_prices)
+        return found
+
+
+def _beyond_chance(
+    costs: Float[np.ndarray, "draws ways"], unknown: Float[np.ndarray, " draws"], most: float
+) -> Information:
+    """The worth of knowing, less what shuffled values seem to be worth, and no more than all is."""
+    seen = worth_of_knowing(costs, unknown)
+    shuffled = np.random.default_rng(SEED)
+    chance = [worth_of_knowing(costs, shuffled.permutation(unknown)) for _ in range(SHUFFLED)]
+    saving = seen.saving - float(np.mean([of.saving for of in chance]))
+    kept_in = min(max(saving, 0.0), most)
+    return Information(kept_in, seen.flips if kept_in > 0.0 else 0.0)
 
 
 def drawn(
@@ -157,44 +194,56 @@ def drawn(
     limits = np.array([given.get(name, 0.0) for name in of.limits.names])
     charged = charges(case, of.weights, limits)
     usd = RESOURCES.index("usd")
-    weight = of.weights[usd] + given.get("usd", 0.0)
-    standing = case.of.capital[:, :, usd] * weight
-    money, rest = [], []
+    # Where prices of energy or carbon tell regions apart, the cheapest to stand in is taken.
+    region = charged.standing.argmin(axis=1)
+    rows = np.arange(len(region))
+    flows = jax.tree.map(np.asarray, case.of.flows)
+    time, rest = [], []
     for bucket in range(len(of.of.rates)):
-        cost = coarse_cost(case, charged, bucket)
-        flat = cost.reshape(len(cost), -1)
-        best = flat.argmin(axis=1)
-        region, level = np.unravel_index(best, cost.shape[1:])
-        rows = np.arange(len(cost))
-        able = np.isfinite(flat[rows, best])
-        time = np.where(able, np.asarray(case.of.flows.time)[rows, bucket, level], np.inf)
-        paid = np.where(able, standing[rows, region] * np.where(able, time, 0.0), np.inf)
-        money.append(paid)
-        rest.append(np.where(able, flat[rows, best] - np.where(able, paid, 0.0), np.inf))
-    shape = (len(engines), count, len(money))
-    by_draw = [np.moveaxis(np.stack(part, axis=1).reshape(shape), 1, 0) for part in (money, rest)]
-    return Drawn(np.asarray(engines), *by_draw)
+        cost = coarse_cost(case, charged, bucket)[rows, region]
+        level = cost.argmin(axis=1)
+        able = np.isfinite(cost[rows, level])
+        took = np.where(able, flows.time[rows, bucket, level], np.inf)
+        stood = np.where(able, took, 0.0) * charged.standing[rows, region]
+        time.append(took)
+        rest.append(np.where(able, cost[rows, level] - stood, np.inf))
+    shape = (len(engines), count, len(time))
+    by_draw = [np.moveaxis(np.stack(part, axis=1).reshape(shape), 1, 0) for part in (time, rest)]
+    weight = of.weights[usd] + given.get("usd", 0.0)
+    first = rows[::count]
+    return Drawn(
+        np.asarray(engines),
+        *by_draw,
+        charged.standing[first, region[first]],
+        case.of.capital[first, region[first], usd] * weight,
+    )
 
 
-def fleet_costs(of: Case, problem: Problem, plan: Plan) -> Float[np.ndarray, " draws"]:
-    """What a fleet's pools cost for every set of efficiencies, instances in parts.
+def fleet_costs(
+    of: Case, problem: Problem, plan: Plan, whole: bool = True
+) -> Float[np.ndarray, " draws"]:
+    """What a fleet's pools cost for every set of efficiencies.
 
     Args:
         of: the problem.
         problem: its description.
         plan: the fleet: which engine serves how much of each bucket.
+        whole: whether instances must be whole.
 
     Returns:
-        Cost per second without what its limits are worth: pools are filled anew and as large as
-        they must be; infinite where one of them can't keep the limits.
+        Cost per second, without what its limits are worth: each pool is filled anew and as large
+        as it must be; infinite where one of them can't keep the limits.
     """
     columns = plan.columns
-    pools, _ = pools_of(columns)
-    engines = np.unique(pools[:, 0])
+    engines = np.unique(columns.engine)
     found = drawn(of, problem, engines)
     place = np.searchsorted(engines, columns.engine)
-    each = (found.money + found.rest)[:, place, columns.bucket]
-    costs: Float[np.ndarray, " draws"] = each @ plan.served
+    work = found.time[:, place, columns.bucket] * plan.served
+    need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(engines))], axis=1)
+    instances = np.ceil(need - ROUNDED) if whole else need
+    costs: Float[np.ndarray, " draws"] = (
+        instances @ found.standing + found.rest[:, place, columns.bucket] @ plan.served
+    )
     return costs
 
 
@@ -233,18 +282,20 @@ def contest(
     first = first[[of.of.names[at].xpu in xpus for at in first]]
     found = drawn(of, problem, first, given)
     some = kept(of, first)
-    factors = price_factors(problem, xpus, len(found.money))
+    factors = price_factors(problem, xpus, PRICES)
+    at = np.array([xpus.index(name.xpu) for name in some.of.names])
 
-    def totals(by_price: Float[np.ndarray, "draws xpus"]) -> Float[np.ndarray, "draws xpus"]:
-        at = np.array([xpus.index(name.xpu) for name in some.of.names])
-        rows = []
-        for draw, factor in enumerate(by_price):
-            each: Alone = by_xpu(some, found.money[draw] * factor[at, None] + found.rest[draw])
-            order = [each.xpus.index(xpu) for xpu in xpus]
-            rows.append(each.least[order] @ of.of.rates)
-        return np.stack(rows)
+    def totals(
+        by_price: Float[np.ndarray, "prices xpus"],
+    ) -> Float[np.ndarray, "draws prices xpus"]:
+        standing = found.standing + found.money * (by_price[:, at] - 1.0)
+        priced = found.time[:, None] * standing[None, :, :, None] + found.rest[:, None]
+        each: Alone = by_xpu(some, priced)
+        total: np.ndarray = each.least @ of.of.rates
+        return total[..., [each.xpus.index(xpu) for xpu in xpus]]
 
-    return Contest(tuple(xpus), totals(factors), factors, totals(np.ones_like(factors)))
+    usual = totals(np.ones((1, len(xpus))))[:, 0]
+    return Contest(tuple(xpus), totals(factors), factors, usual)
 
 
 def price_range(problem: Problem, xpu: str) -> tuple[float, float]:

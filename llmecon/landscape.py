@@ -8,29 +8,27 @@ that come first at a few places spread over the map are looked at everywhere els
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from types import MappingProxyType
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from llmecon.choice import coarse_cost
+from llmecon.choice import Plan, coarse_cost
 from llmecon.options import (
+    SLOT_SHARE,
     Demand,
     Engine,
     Role,
     changed,
-    excess,
     flow,
-    fullest,
     room,
     rows_of,
 )
-from llmecon.serving import MINIMUM_BATCH
-from llmecon.specs import LLM, LatencyTarget
+from llmecon.specs import LLM
 from llmecon.terms import Case, Charges
 
 Scalar = Float[Array, "..."]
@@ -40,6 +38,12 @@ FEW = 2
 POINTS = 160
 # Places between which the map is filled in, along each of its sides.
 ANCHORS = 4
+# Of the limit on TTFT that each role may take.
+SHARES: Mapping[Role, float] = MappingProxyType(
+    {"whole": 1.0, "prefill": 1.0 - SLOT_SHARE, "decode": SLOT_SHARE}
+)
+# A filling this near to what limits allow is held there.
+HELD = 2e-3
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,11 @@ class Alone:
     """
 
     xpus: tuple[str, ...]
-    whole: Float[np.ndarray, "xpus buckets"]
-    apart: Float[np.ndarray, "xpus buckets"]
+    whole: Float[np.ndarray, "*more xpus buckets"]
+    apart: Float[np.ndarray, "*more xpus buckets"]
 
     @property
-    def least(self) -> Float[np.ndarray, "xpus buckets"]:
+    def least(self) -> Float[np.ndarray, "*more xpus buckets"]:
         """The cheaper of both."""
         return np.minimum(self.whole, self.apart)
 
@@ -136,12 +140,12 @@ def alone(of: Case, charged: Charges) -> Alone:
     return by_xpu(of, request_costs(of, charged))
 
 
-def by_xpu(of: Case, costs: Float[np.ndarray, "engines buckets"]) -> Alone:
+def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines buckets"]) -> Alone:
     """The least cost of a request on each accelerator.
 
     Args:
         of: the problem.
-        costs: of a request, or its phase, on each engine.
+        costs: of a request, or its phase, on each engine; more dimensions may come before.
 
     Returns:
         The least over engines of the accelerator, in one role or in two.
@@ -149,20 +153,23 @@ def by_xpu(of: Case, costs: Float[np.ndarray, "engines buckets"]) -> Alone:
     ids = np.array([name.xpu for name in of.of.names])
     roles = np.array([name.role for name in of.of.names])
     xpus = tuple(dict.fromkeys(ids.tolist()))
-    nothing = np.full(costs.shape[1], np.inf)
+    nothing = np.full((*costs.shape[:-2], costs.shape[-1]), np.inf)
+
+    def cheapest(which: Bool[np.ndarray, " engines"]) -> np.ndarray:
+        found: np.ndarray = costs[..., which, :].min(axis=-2, initial=np.inf)
+        return found
+
     whole, apart = [], []
     for xpu in xpus:
         here = ids == xpu
-        whole.append(costs[here & (roles == "whole")].min(axis=0, initial=np.inf))
-        ways = [nothing]
+        whole.append(cheapest(here & (roles == "whole")))
+        both = nothing
         for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
-            phases = [
-                costs[here & (of.of.partners == kind) & (roles == role)].min(axis=0, initial=np.inf)
-                for role in ("prefill", "decode")
-            ]
-            ways.append(phases[0] + phases[1])
-        apart.append(np.min(ways, axis=0))
-    return Alone(xpus, np.stack(whole), np.stack(apart))
+            among = here & (of.of.partners == kind)
+            phases = [cheapest(among & (roles == role)) for role in ("prefill", "decode")]
+            both = np.minimum(both, phases[0] + phases[1])
+        apart.append(both)
+    return Alone(xpus, np.stack(whole, axis=-2), np.stack(apart, axis=-2))
 
 
 def leading(
@@ -253,6 +260,38 @@ def _filled_in(
     return there, alone(there, standing)
 
 
+def held_by(of: Case, plan: Plan) -> tuple[str, ...]:
+    """What keeps each filling in use from being fuller.
+
+    Args:
+        of: the problem.
+        plan: its fleet.
+
+    Returns:
+        For each of its columns: "ttft", "tpot", "memory" (or, of prompts, the time there is), or
+        "slope" where fuller would be no cheaper.
+    """
+    columns, found = plan.columns, []
+    for at in range(len(columns)):
+        role = of.of.names[columns.engine[at]].role
+        engine, demand = (
+            jax.tree.map(lambda leaf, row=row: jnp.asarray(np.asarray(leaf)[row]), records)
+            for records, row in (
+                (of.of.engines, columns.engine[at]),
+                (of.of.demand, columns.bucket[at]),
+            )
+        )
+        target, share = demand.target, SHARES[role]
+        near = {
+            "ttft": float(columns.ttft[at] / (share * target.ttft)),
+            "tpot": float(columns.tpot[at] / target.tpot),
+            "memory": float(columns.filling[at] / room(of.of.llm, engine, demand, role)),
+        }
+        nearest = max(near, key=lambda name: near[name])
+        found.append(nearest if near[nearest] >= 1.0 - HELD else "slope")
+    return tuple(found)
+
+
 def course(
     of: Case, charged: Charges, engine: int, bucket: int, region: int = 0
 ) -> tuple[pd.DataFrame, Mapping[str, float]]:
@@ -267,69 +306,80 @@ def course(
 
     Returns:
         Columns `filling`, `cost` of a request and its `slope` by the filling's logarithm, `tpot_s`
-        and `ttft_s` at the promised quantile; and the fillings beyond which something does not
-        hold: `ttft`, `tpot`, `memory`, and `fullest` for the first of these.
+        and `ttft_s` at the promised quantile; and the fillings at which something ends: `ttft` and
+        `tpot`, if the limit is reached within memory, `memory`, `flat`, where the slope vanishes if
+        it does, and `best`, where the cost is least within the limits.
     """
     role = of.of.names[engine].role
     one, demand = (
         jax.tree.map(lambda leaf, at=at: jnp.asarray(np.asarray(leaf)[at]), records)
         for records, at in ((of.of.engines, engine), (of.of.demand, bucket))
     )
-    prices = (
-        jnp.asarray(charged.standing[engine, region]),
-        jnp.asarray(charged.joule[region]),
-        jnp.asarray(charged.second),
-        jnp.asarray(charged.quality * of.of.quality[engine]),
+    prices = tuple(
+        jnp.asarray(value)
+        for value in (
+            charged.standing[engine, region],
+            charged.joule[region],
+            charged.second,
+            charged.quality * of.of.quality[engine],
+        )
     )
-    found, ends = _course(of.of.llm, role, one, demand, prices)
-    return (
-        pd.DataFrame({name: np.asarray(values) for name, values in found.items()}),
-        {name: float(end) for name, end in ends.items()},
+    found = pd.DataFrame(
+        {
+            name: np.asarray(values)
+            for name, values in _course(of.of.llm, role, one, demand, prices).items()
+        }
     )
+    place = np.log(found["filling"].to_numpy())
+    limits = {
+        "ttft": np.log(found["ttft_s"] / (SHARES[role] * float(demand.target.ttft))),
+        "tpot": np.log(np.maximum(found["tpot_s"], 1e-12) / float(demand.target.tpot)),
+        "flat": found["slope"] / found["cost"],
+    }
+    ends = {
+        name: end
+        for name, over in limits.items()
+        if np.isfinite(end := _crossing(place, over.to_numpy()))
+    }
+    ends["memory"] = float(found["filling"].iloc[-1])
+    ends["best"] = min(ends.values())
+    return found, ends
+
+
+def _crossing(place: np.ndarray, over: np.ndarray) -> float:
+    """Where a function that was negative is so no longer; infinite if it never is."""
+    if over[0] >= 0.0:
+        return float(np.exp(place[0]))
+    beyond = np.flatnonzero(over >= 0.0)
+    if not len(beyond):
+        return float(np.inf)
+    at = slice(beyond[0] - 1, beyond[0] + 1)
+    return float(np.exp(np.interp(0.0, over[at], place[at])))
 
 
 @eqx.filter_jit
 def _course(
-    llm: LLM,
-    role: Role,
-    engine: Engine,
-    demand: Demand,
-    prices: tuple[Scalar, Scalar, Scalar, Scalar],
-) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    llm: LLM, role: Role, engine: Engine, demand: Demand, prices: tuple[Scalar, ...]
+) -> dict[str, Scalar]:
     standing, joule, second, lost = prices
     most = room(llm, engine, demand, role)
     least = 0.05 if role == "prefill" else 0.5
 
-    def cost(log_filling: Scalar) -> Scalar:
+    def cost(log_filling: Scalar) -> tuple[Scalar, tuple[Scalar, Scalar]]:
         taken = flow(llm, engine, demand, jnp.exp(log_filling), role)
-        return standing * taken.time + joule * taken.energy + second * taken.latency + lost
+        total = standing * taken.time + joule * taken.energy + second * taken.latency + lost
+        return total, (taken.tpot, taken.ttft)
 
     def at(log_filling: Scalar) -> dict[str, Scalar]:
-        taken = flow(llm, engine, demand, jnp.exp(log_filling), role)
-        value, slope = jax.value_and_grad(cost)(log_filling)
+        (value, (tpot, ttft)), slope = jax.value_and_grad(cost, has_aux=True)(log_filling)
         return {
             "filling": jnp.exp(log_filling),
             "cost": value,
             "slope": slope,
-            "tpot_s": taken.tpot,
-            "ttft_s": taken.ttft,
+            "tpot_s": tpot,
+            "ttft_s": ttft,
         }
 
     logs = jnp.linspace(jnp.log(least), jnp.log(jnp.maximum(most, 2.0 * least)), POINTS)
-    within = partial(fullest, llm, engine, role=role)
-    never = jnp.asarray(1e9)
-    ends = {
-        "ttft": within(demand=_only(demand, demand.target.ttft, never)),
-        "tpot": within(demand=_only(demand, never, demand.target.tpot)),
-        "memory": most,
-        "fullest": within(demand=demand),
-    }
-    able = excess(llm, engine, demand, jnp.asarray(MINIMUM_BATCH), role) <= 0.0
-    ends["fullest"] = jnp.where(able, ends["fullest"], 0.0)
-    return jax.vmap(at)(logs), ends
-
-
-def _only(demand: Demand, ttft: Scalar, tpot: Scalar) -> Demand:
-    """A demand with other limits."""
-    target = LatencyTarget(ttft=ttft, tpot=tpot, quantile=demand.target.quantile)
-    return Demand(demand.workload, target)
+    found: dict[str, Scalar] = jax.vmap(at)(logs)
+    return found

@@ -1331,11 +1331,64 @@ class PublishedChoices(Sourced):
         return (low <= high) | (low.isna() ^ high.isna())
 
 
+class ChoiceChecks(pa.DataFrameModel):
+    """Random choices of hardware, solved by gradients and by enumeration."""
+
+    seed: int = _number(ge=0, unique=True)
+    kind: str = _text(isin=["feasible", "degenerate", "infeasible"])
+    engines: int = _number(ge=1)
+    buckets: int = _number(ge=1)
+    limits: int = _number(ge=0)
+    parts_cost: float = _published(gt=0)
+    exact_parts_cost: float = _published(gt=0)
+    exact_parts_bound: float = _published(gt=0)
+    cost: float = _published(gt=0)
+    exact_cost: float = _published(gt=0)
+    exact_bound: float = _published(gt=0)
+    difference: float = _published(ge=-1)
+    options_seconds: float = _number(ge=0)
+    relaxed_seconds: float = _number(ge=0)
+    rounded_seconds: float = _number(ge=0)
+    exact_seconds: float = _number(ge=0)
+
+    class Config:
+        """No column beyond those declared."""
+
+        strict = True
+
+    @pa.dataframe_check(name="a cost by enumeration if and only if the problem is feasible")
+    @classmethod
+    def _found(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["exact_cost"].isna() == (frame["kind"] == "infeasible")
+
+
+class SearchCurves(pa.DataFrameModel):
+    """How good the best fleet is that a search has found after so much work."""
+
+    size: str = _text(isin=["small", "medium", "large", "fleet"])
+    problem: int = _number(ge=0)
+    method: str = _text(
+        isin=["enumeration", "gradient", "gradient-any", "random", "cma-es", "bayesian"]
+    )
+    evaluations: int = _number(ge=1)
+    regret_low: float = _published(ge=-1)
+    regret: float = _published(ge=-1)
+    regret_high: float = _published(ge=-1)
+    seconds: float = _number(ge=0)
+
+    class Config:
+        """No column beyond those declared; one row a point of a curve."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["size", "problem", "method", "evaluations"]
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "adaptation_studies": AdaptationStudies,
     "api_discounts": APIDiscounts,
     "api_prices": APIPrices,
     "carbon_splits": CarbonSplits,
+    "choice_checks": ChoiceChecks,
     "drafting": Drafting,
     "edge_devices": EdgeDevices,
     "efficiencies": Efficiencies,
@@ -1380,6 +1433,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "scenario_levels": ScenarioLevels,
     "scenarios": Scenarios,
     "servers": Servers,
+    "search_curves": SearchCurves,
     "serving_days": ServingDays,
     "silicon": Silicon,
     "silicon_estimates": SiliconEstimates,

@@ -490,9 +490,10 @@ def validation() -> pd.DataFrame:
 
     Returns:
         A row for each published figure: accelerator, quantity, unit, what was published with its
-        range and a note, what the model gives with the constants of the chip's process and memory, and the
-        ratio of both.
+        range and a note, what the model gives with the constants of the chip's process and memory,
+        and the ratio of both.
     """
+    published = ("xpu", "quantity", "unit", "value", "low", "high", "note")
     rows = []
     for of in catalog.table("silicon_estimates").to_dict("records"):
         prices = silicon(of["node"], of["memory"])
@@ -510,7 +511,7 @@ def validation() -> pd.DataFrame:
         }[of["quantity"]]
         rows.append(
             {
-                **{key: of[key] for key in ("xpu", "quantity", "unit", "value", "low", "high", "note")},
+                **{key: of[key] for key in published},
                 "predicted": float(predicted),
                 "ratio": float(predicted) / of["value"],
                 "source": of["source"],
