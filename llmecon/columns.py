@@ -6,7 +6,12 @@ of requests that columns get are weights on a simplex; their multipliers are wha
 passed on, limits and the time of an instance are worth.
 """
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -333,7 +338,7 @@ def in_wholes(
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
     scale = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
     for patience in (seconds, LAST_RESORT * seconds):
-        found = milp(
+        found = _milp(
             cost / scale,
             constraints=constraints,
             bounds=Bounds(0.0, np.inf),
@@ -372,7 +377,7 @@ def least_excess_in_wholes(of: Case, columns: Columns, seconds: float) -> np.nda
     """
     limits = len(of.limits.most)
     _, constraints, integral = _of_wholes(of, columns, limits)
-    found = milp(
+    found = _milp(
         np.concatenate([np.zeros(len(integral) - limits), np.ones(limits)]),
         constraints=constraints,
         bounds=Bounds(0.0, np.inf),
@@ -471,6 +476,26 @@ def _worth(of: Case, rows: Programme, marginals: np.ndarray) -> tuple[np.ndarray
     bucket, partners = rows.keys.T
     passed[bucket, partners] = marginals[len(rates) :] / asked[bucket]
     return marginals[: len(rates)] / asked, passed
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep off the standard output what HiGHS prints there, whatever it is told."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _milp(*arguments: Any, **named: Any) -> OptimizeResult:
+    with _silent():
+        return milp(*arguments, **named)
 
 
 def _solved(found: OptimizeResult) -> OptimizeResult:

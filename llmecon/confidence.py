@@ -208,12 +208,16 @@ def drawn(
         time.append(took)
         rest.append(np.where(able, cost[rows, level] - stood, np.inf))
     shape = (len(engines), count, len(time))
-    by_draw = [np.moveaxis(np.stack(part, axis=1).reshape(shape), 1, 0) for part in (time, rest)]
+
+    def by_draw(parts: list[np.ndarray]) -> Float[np.ndarray, "draws engines buckets"]:
+        return np.moveaxis(np.stack(parts, axis=1).reshape(shape), 1, 0)
+
     weight = of.weights[usd] + given.get("usd", 0.0)
     first = rows[::count]
     return Drawn(
         np.asarray(engines),
-        *by_draw,
+        by_draw(time),
+        by_draw(rest),
         charged.standing[first, region[first]],
         case.of.capital[first, region[first], usd] * weight,
     )

@@ -185,12 +185,10 @@ def leading(
     Returns:
         Their places, ascending.
     """
-    kinds = pd.DataFrame(
-        [(name.xpu, name.role, name.precision) for name in of.of.names],
-        columns=["xpu", "role", "precision"],
-    )
+    kinds = pd.DataFrame([(name.xpu, name.role) for name in of.of.names], columns=["xpu", "role"])
     first: set[int] = set()
-    for places in kinds.groupby(["xpu", "role"]).indices.values():
+    for _, rows in kinds.groupby(["xpu", "role"]):
+        places = rows.index.to_numpy()
         for bucket in range(costs.shape[1]):
             order = places[np.argsort(costs[places, bucket], kind="stable")[:few]]
             first |= {int(at) for at in order if np.isfinite(costs[at, bucket])}

@@ -147,6 +147,8 @@ FLOORS = (
     "choice",
     "answers",
     "sensitivity",
+    "landscape",
+    "confidence",
     "exact",
     "silicon",
     "design",

@@ -52,6 +52,8 @@ _LAYERS = {
         "choice",
         "answers",
         "sensitivity",
+        "landscape",
+        "confidence",
         "exact",
         "mixtures",
         "published_choices",
