@@ -33,7 +33,8 @@ CONTENDERS = 3.0
 MOST = 10
 # Sets of prices, and orders in which values say nothing.
 PRICES = 256
-SHUFFLED = 40
+SHUFFLED = 100
+BY_CHANCE = 0.95
 # Of an instance, as solvers leave it: no reason for another.
 ROUNDED = 1e-6
 
@@ -153,12 +154,20 @@ class Contest:
 def _beyond_chance(
     costs: Float[np.ndarray, "draws ways"], unknown: Float[np.ndarray, " draws"], most: float
 ) -> Information:
-    """The worth of knowing, less what shuffled values seem to be worth, and no more than all is."""
-    seen = worth_of_knowing(costs, unknown)
+    """The worth of knowing, less what shuffled values seem to be worth, and no more than all is.
+
+    It is nothing where one in twenty shuffles seems to be worth as much.
+    """
+    seen = worth_of_knowing(costs, unknown, logarithm=True)
     shuffled = np.random.default_rng(SEED)
-    chance = [worth_of_knowing(costs, shuffled.permutation(unknown)) for _ in range(SHUFFLED)]
-    saving = seen.saving - float(np.mean([of.saving for of in chance]))
-    kept_in = min(max(saving, 0.0), most)
+    chance = np.array(
+        [
+            worth_of_knowing(costs, shuffled.permutation(unknown), logarithm=True).saving
+            for _ in range(SHUFFLED)
+        ]
+    )
+    sure = seen.saving > np.quantile(chance, BY_CHANCE)
+    kept_in = min(max(seen.saving - float(chance.mean()), 0.0), most) if sure else 0.0
     return Information(kept_in, seen.flips if kept_in > 0.0 else 0.0)
 
 

@@ -233,7 +233,9 @@ class Information(NamedTuple):
 
 
 def worth_of_knowing(
-    costs: Float[np.ndarray, "draws ways"], unknown: Float[np.ndarray, " draws"]
+    costs: Float[np.ndarray, "draws ways"],
+    unknown: Float[np.ndarray, " draws"],
+    logarithm: bool = False,
 ) -> Information:
     """The expected value of perfect information about one of several unknowns.
 
@@ -245,13 +247,18 @@ def worth_of_knowing(
     Args:
         costs: of each way to choose, in each draw.
         unknown: its value in each draw.
+        logarithm: whether the curve is that of the costs' logarithms, all > 0, times what their
+            mean is above it; for long tails, which bend a curve below zero elsewhere.
 
     Returns:
         What knowing it saves, and how often that changes the choice.
     """
     place = 2.0 * (stats.rankdata(unknown) - 0.5) / len(unknown) - 1.0
     powers = np.polynomial.legendre.legvander(place, DEGREE)
-    fitted = powers @ np.linalg.lstsq(powers, costs, rcond=None)[0]
+    outcome = np.log(costs) if logarithm else costs
+    fitted = powers @ np.linalg.lstsq(powers, outcome, rcond=None)[0]
+    if logarithm:
+        fitted = np.exp(fitted) * np.exp(outcome - fitted).mean(axis=0)
     usual = int(np.argmin(costs.mean(axis=0)))
     chosen = np.argmin(fitted, axis=1)
     saving = fitted[:, usual] - fitted.min(axis=1)

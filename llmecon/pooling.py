@@ -6,11 +6,13 @@ an offset on the parameter's scale that is pulled towards zero the less was meas
 A system outside all measured groups has its parents' values, and wider intervals.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import norm
 
 from llmecon.specs import Efficiency
 
@@ -46,6 +48,13 @@ class System:
         """The system's group of a kind, such as "vllm:fp8" of the kind "engine-precision"."""
         parts = [getattr(self, part, "") for part in kind.split("-")]
         return ":".join(parts) if all(parts) else UNSEEN
+
+    def label(self, kind: str) -> str:
+        """What tells the system from others of its kind, whether or not any was measured."""
+        parts = kind.split("-")
+        known = [of.name for of in fields(self)]
+        # What differs from one measurement to the next is a system's own.
+        return ":".join(getattr(self, of) for of in (parts if set(parts) <= set(known) else known))
 
 
 @dataclass(frozen=True)
@@ -120,19 +129,19 @@ class Attainment:
         """Draws of a system's efficiencies, multiples left at their most probable values.
 
         Returns:
-            A record with a leading dimension of draws.
+            A record with a leading dimension of draws. What two systems have in common is the same
+            in both of their draws, and the rest independent, so that they can be compared.
         """
         count = len(next(iter(self.draws.values())))
         centre = self.efficiency(system)
         drawn = {
             of.name: np.full(count, float(getattr(centre, of.name))) for of in fields(Efficiency)
         }
-        generator = np.random.default_rng(1)
         for parameter in [name for name in self.values if name in self.draws]:
             base = self.draws[parameter]
             for effect in self.effects_on(system, parameter):
                 column = self.draws.get(effect.column)
-                offset = generator.normal(0.0, effect.sd, count) if column is None else column
+                offset = _offsets(system, effect, count) if column is None else column
                 base = np.asarray(shifted(self.scales[parameter], base, offset))
             drawn[parameter] = base
         return Efficiency(**drawn)
@@ -145,13 +154,13 @@ class Attainment:
         """Draws of all that is uncertain about a system, multiples included.
 
         Returns:
-            A record with a leading dimension of draws.
+            A record with a leading dimension of draws, as of `parameter_draws`.
         """
         drawn = self.parameter_draws(system)
         count = len(drawn.memory)
-        generator = np.random.default_rng(2)
         for quantity, carriers in MULTIPLES.items():
-            factor = np.exp(generator.normal(0.0, self.sd(system, quantity), count))
+            effects = self.effects_on(system, quantity)
+            factor = np.exp(sum(_offsets(system, effect, count) for effect in effects))
             # One factor for all that a quantity is made of: decode and prompts slow down together.
             for carrier in carriers:
                 drawn = _multiplied(drawn, carrier, factor)
@@ -163,6 +172,13 @@ def shifted(scale: str, value: np.ndarray | float, offset: np.ndarray | float) -
     if scale == "log":
         return np.asarray(value * np.exp(offset))
     return np.asarray(1.0 / (1.0 + (1.0 / np.asarray(value) - 1.0) * np.exp(-np.asarray(offset))))
+
+
+def _offsets(system: System, effect: Effect, count: int) -> np.ndarray:
+    """Draws of an effect, spread evenly: the same for all systems that are alike in its kind."""
+    name = f"{effect.parameter}|{effect.kind}|{system.label(effect.kind)}"
+    order = np.random.default_rng(zlib.crc32(name.encode())).permutation(count)
+    return np.asarray(effect.sd * norm.ppf((order + 0.5) / count))
 
 
 def _multiplied(record: Efficiency, name: str, factor: np.ndarray) -> Efficiency:

@@ -105,7 +105,7 @@ class Switch:
 
 
 def per_million_tokens(of: Case, per_second: float) -> float:
-    """A cost per second as a cost per million output tokens.
+    """A cost per second as a cost per million tokens, prompts and answers together.
 
     Args:
         of: the problem.
@@ -114,8 +114,9 @@ def per_million_tokens(of: Case, per_second: float) -> float:
     Returns:
         In that unit.
     """
-    outputs = np.asarray(of.of.demand.workload.output_tokens)
-    return 1e6 * per_second / float(of.of.rates @ outputs)
+    asked = of.of.demand.workload
+    tokens = np.asarray(asked.prompt_tokens) + np.asarray(asked.output_tokens)
+    return 1e6 * per_second / float(of.of.rates @ tokens)
 
 
 def scaled(engine: Engine, demand: Demand, by: Float[Array, " inputs"]) -> tuple[Engine, Demand]:

@@ -67,6 +67,24 @@ def test_draws_are_joint_where_fitted_and_wider_where_unseen() -> None:
     assert of.sd(UNKNOWN, "pace") == pytest.approx(0.1)
 
 
+def test_what_systems_share_is_drawn_once_and_the_rest_apart() -> None:
+    stored = catalog.attainment()
+    systems = [
+        catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8"),
+        catalog.system("llama-3.1-70b", "tpu-v6e", None, "fp8"),
+        catalog.system("qwen2.5-32b", "gaudi2", None, "bf16"),
+    ]
+    logs = [np.log(stored.efficiency_draws(of).decode_multiple) for of in systems]
+    alike, unlike = (np.corrcoef(logs[0], other)[0, 1] for other in logs[1:])
+    of_model = [e.sd for e in stored.effects_on(systems[0], "pace") if e.kind == "model"][0]
+    shared = of_model**2 / (stored.sd(systems[0], "pace") * stored.sd(systems[1], "pace"))
+    assert alike == pytest.approx(shared, abs=0.2)
+    assert abs(unlike) < 0.2
+    np.testing.assert_array_equal(
+        logs[0], np.log(stored.efficiency_draws(systems[0]).decode_multiple)
+    )
+
+
 def test_decode_and_prompts_slow_down_together() -> None:
     drawn = attainment().efficiency_draws(UNKNOWN)
     np.testing.assert_allclose(drawn.decode_multiple, drawn.prefill_multiple)

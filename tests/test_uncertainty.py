@@ -90,7 +90,9 @@ def test_what_was_measured_is_surer_than_what_was_not():
     measured = width(known | {"engine": "vllm"}, "llama-3.1-70b", "h100-sxm")
     partly = width(known, "llama-3.1-70b", "h100-sxm")
     unknown = width({}, "llama-3.1-70b", "h100-sxm")
-    assert measured < partly <= unknown
+    # Of the accelerator without its engine little is known; widths are those of some draws.
+    assert measured < 0.9 * partly
+    assert partly <= 1.05 * unknown
 
 
 def test_evidence_counts_what_was_measured():
