@@ -3,7 +3,7 @@
 All look for the cheapest fleet of one pool a bucket: an accelerator, a precision, a region, a
 layout and how full its instances are kept, with as many of these as serve all requests. What is
 counted is how often a request is worked out on an instance: once for each bucket of a fleet that is
-looked at, three times where a gradient is taken. Random search, CMA-ES [cmaes] and Bayesian
+looked at, three times where a gradient is taken. Random search, CMA-ES [Hansen2016] and Bayesian
 optimisation (a Gaussian process and its expected improvement) see a box of factors and a number;
 enumeration and the solver know that buckets don't meddle with each other and that a region changes
 no speed. Regret is the cost over that of the best such fleet, less 1.

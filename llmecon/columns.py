@@ -3,7 +3,8 @@
 A column serves requests of a bucket with a pool that is kept so full. Requests are served whole, or
 by a prefill column and a decode column whose engines can pass prompts on to each other. The shares
 of requests that columns get are weights on a simplex; their multipliers are what requests, prompts
-passed on, limits and the time of an instance are worth.
+passed on, limits and the time of an instance are worth. All programmes are solved by HiGHS
+[Huangfu2018].
 """
 
 import os

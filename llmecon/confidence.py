@@ -284,7 +284,7 @@ def contest(
     charged = charges(of, of.weights, np.array([given.get(name, 0.0) for name in of.limits.names]))
     costs = request_costs(of, charged)
     single = by_xpu(of, costs)
-    total = single.least @ of.of.rates
+    total = single.serving(of.of.rates)
     if not np.isfinite(total).any():
         raise InputError("no accelerator serves all requests alone within these limits")
     order = [at for at in np.argsort(total) if np.isfinite(total[at])]
@@ -304,7 +304,7 @@ def contest(
         standing = found.standing + found.money * (by_price[:, at] - 1.0)
         priced = found.time[:, None] * standing[None, :, :, None] + found.rest[:, None]
         each: Alone = by_xpu(some, priced)
-        total: np.ndarray = each.least @ of.of.rates
+        total = each.serving(of.of.rates)
         return total[..., [each.xpus.index(xpu) for xpu in xpus]]
 
     usual = totals(np.ones((1, len(xpus))))[:, 0]

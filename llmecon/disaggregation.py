@@ -1,6 +1,6 @@
 """Prefill and decode on instances of their own, each priced apart.
 
-Under disaggregation [Zhong2024; Patel2024] one pool of instances computes prompts, and another
+Under disaggregation [Zhong2024; Patel2023] one pool of instances computes prompts, and another
 produces tokens that no prompt delays. The two meet in the KV cache that crosses the network, and in
 the user's time to first token: the prompt's wait, its computation, the transfer, and the wait for a
 slot among those that decode.

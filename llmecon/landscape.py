@@ -65,6 +65,19 @@ class Alone:
         """The cheaper of both."""
         return np.minimum(self.whole, self.apart)
 
+    def serving(self, rates: Float[np.ndarray, " buckets"]) -> Float[np.ndarray, "*more xpus"]:
+        """What it costs to serve everything on each accelerator.
+
+        Args:
+            rates: requests per second of each bucket.
+
+        Returns:
+            Per second; infinite where a bucket that is asked for can't be served.
+        """
+        asked = rates > 0.0
+        total: np.ndarray = self.least[..., asked] @ rates[asked]
+        return total
+
 
 def kept(of: Case, engines: Int[np.ndarray, " engines"]) -> Case:
     """The same problem with some of its engines only.

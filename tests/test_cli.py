@@ -217,3 +217,52 @@ def _assert_one_line(capsys, said):
     assert lines[0].startswith("llmecon: ")
     for part in said:
         assert part in lines[0], lines[0]
+
+
+CHOICE = """
+model: llama-3.1-8b
+buckets:
+  - {per_second: 2, prompt_tokens: 500, output_tokens: 200, ttft: 5, tpot: 0.1}
+choices: {xpus: [l4, h100-sxm], precisions: [fp8], tensor: [1], pipeline: [1], disaggregated: false}
+"""
+
+
+def test_choose_prints_the_best_fleet(tmp_path, capfd):
+    file = tmp_path / "choice.yaml"
+    file.write_text(CHOICE)
+    assert call("choose", str(file)) == 0
+    printed = capfd.readouterr().out
+    assert printed.startswith("cost ")
+    assert "bucket 0: 2/s" in printed
+    assert call("choose", str(file), "--parts", "--json") == 0
+    # Nothing but JSON, whatever solvers print.
+    found = json.loads(capfd.readouterr().out)
+    assert found["feasible"]
+    assert found["cost"] == pytest.approx(found["bound"])
+
+
+def test_choose_says_what_clashes(tmp_path, capfd):
+    file = tmp_path / "choice.yaml"
+    file.write_text(CHOICE + "caps: {usd_per_hour: 0.01}\n")
+    assert call("choose", str(file), "--parts") == 0
+    assert "money: times" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("model: [", "is not YAML"),
+        ("- a\n- b\n", "must hold the fields of a problem"),
+        (CHOICE.replace("per_second: 2", "per_second: -2"), "buckets.0.per_second"),
+        (CHOICE.replace("h100-sxm", "h100"), "h100-sxm"),
+        (CHOICE + "spare: 1\n", "spare"),
+    ],
+)
+def test_choose_refuses_a_bad_description(tmp_path, capfd, content, said):
+    file = tmp_path / "choice.yaml"
+    file.write_text(content)
+    assert call("choose", str(file)) == 2
+    printed = capfd.readouterr()
+    assert said in printed.err
+    assert printed.err.strip().count("\n") == 0
+    assert printed.out == ""

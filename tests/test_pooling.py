@@ -76,7 +76,7 @@ def test_what_systems_share_is_drawn_once_and_the_rest_apart() -> None:
     ]
     logs = [np.log(stored.efficiency_draws(of).decode_multiple) for of in systems]
     alike, unlike = (np.corrcoef(logs[0], other)[0, 1] for other in logs[1:])
-    of_model = [e.sd for e in stored.effects_on(systems[0], "pace") if e.kind == "model"][0]
+    of_model = next(e.sd for e in stored.effects_on(systems[0], "pace") if e.kind == "model")
     shared = of_model**2 / (stored.sd(systems[0], "pace") * stored.sd(systems[1], "pace"))
     assert alike == pytest.approx(shared, abs=0.2)
     assert abs(unlike) < 0.2
