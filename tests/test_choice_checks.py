@@ -46,7 +46,7 @@ def test_nothing_is_cheaper_than_its_bound(feasible: pd.DataFrame):
     assert (feasible["cost"] >= feasible["exact_bound"] * (1.0 - 1e-8)).all()
     parts = feasible.dropna(subset=["parts_cost", "exact_parts_bound"])
     assert (parts["parts_cost"] >= parts["exact_parts_bound"] * (1.0 - 1e-8)).all()
-    assert (parts["parts_cost"] <= parts["exact_parts_cost"] * (1.0 + 1e-8)).all()
+    assert (parts["parts_cost"] <= parts["exact_parts_cost"] * (1.0 + 1e-5)).all()
     assert (parts["cost"] >= parts["parts_cost"] * (1.0 - 1e-8)).all()
 
 
