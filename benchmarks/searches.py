@@ -32,9 +32,10 @@ from jaxtyping import Array, Float, Int
 from scipy.stats import norm
 
 from benchmarks.choices import described
-from llmecon import choice, exact, options, problem, terms
+from llmecon import choice, exact, filling, options, pricing, problem, terms
 from llmecon.calibration import write_table
-from llmecon.options import Demand, Engine, Flow, in_chunks, rows_of
+from llmecon.filling import Demand, Engine, Flow
+from llmecon.options import in_chunks, rows_of
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 
@@ -64,7 +65,7 @@ NEAR, POOLS = 0.05, 48
 BROKEN, FARTHEST = 100.0, 8.0
 # How often a request is worked out: where an engine is looked at, and where a filling is refined.
 LOOKED_AT = 2 * (options.WAITING + options.WORKING) + options.NARROWED + 1
-REFINED = 3 * choice.HALVED + 3
+REFINED = 3 * pricing.HALVED + 3
 # Bayesian optimisation: fleets drawn before it learns, candidates, and how often scales are fitted.
 DRAWN, CANDIDATES, FITTED = 16, 1024, 8
 
@@ -195,7 +196,7 @@ def pool_cost(
 @eqx.filter_jit
 def _flows(llm: LLM, engines: Engine, demand: Demand, fillings: Float[Array, " rows"]) -> Flow:
     def one(engine: Engine, demand: Demand, filling: Float[Array, ""]) -> Flow:
-        return options.flow(llm, engine, demand, filling, "whole")
+        return filling.flow(llm, engine, demand, filling, "whole")
 
     found: Flow = jax.vmap(one)(engines, demand, fillings)
     return found
@@ -204,7 +205,7 @@ def _flows(llm: LLM, engines: Engine, demand: Demand, fillings: Float[Array, " r
 @eqx.filter_jit
 def _room(llm: LLM, engines: Engine, demand: Demand) -> Float[Array, " rows"]:
     held: Float[Array, " rows"] = jax.vmap(
-        lambda engine, demand: options.room(llm, engine, demand, "whole")
+        lambda engine, demand: filling.room(llm, engine, demand, "whole")
     )(engines, demand)
     return held
 
@@ -576,11 +577,11 @@ def one_pool_each(of: terms.Case) -> tuple[float, float]:
         each = np.full(int(allowed.sum()), rate)
         cost[allowed] = pool_cost(of, engine[allowed], each, taken.reshape(-1, 3)[allowed])
         lowest = cost.reshape(names, levels, -1).min(axis=1)
-        order = np.argsort(lowest, axis=None)[: choice.REFINED]
+        order = np.argsort(lowest, axis=None)[: pricing.REFINED]
         best = coarse = float(lowest.min())
         for at in order:
             e, r = np.unravel_index(at, lowest.shape)
-            if lowest[e, r] > (1.0 + choice.COARSE) * coarse:
+            if lowest[e, r] > (1.0 + pricing.COARSE) * coarse:
                 break
             found = choice.whole(only(of, np.array([e]), np.array([r]), bucket))
             if isinstance(found, choice.Plan):

@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from llmecon.choice import Clash, Plan, Pool
-from llmecon.options import EngineName
+from llmecon.filling import EngineName
+from llmecon.plans import Clash, Plan, Pool
 from llmecon.problem import RESOURCES, Problem
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR
 

@@ -39,7 +39,7 @@ class Columns:
         engine: place among the options.
         region: place in the description.
         bucket: place in the description.
-        filling: as in `options.flow`.
+        filling: as in `filling.flow`.
         time: of an instance that a request takes, s.
         energy: that it takes, J.
         latency: of its phase or phases, s.

@@ -19,11 +19,12 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from llmecon import catalog
-from llmecon.choice import Plan, coarse_cost
 from llmecon.decision import Information, worth_of_knowing
 from llmecon.errors import InputError
 from llmecon.landscape import Alone, by_xpu, kept, leading, request_costs
 from llmecon.options import changed
+from llmecon.plans import Plan
+from llmecon.pricing import coarse_cost
 from llmecon.problem import RESOURCES, Problem
 from llmecon.terms import Case, charges
 

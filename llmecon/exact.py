@@ -21,7 +21,8 @@ from jaxtyping import Array, Float
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import block_array, csr_array
 
-from llmecon.options import ROLES, Demand, Engine, Role, excess, flow, in_chunks, room, rows_of
+from llmecon.filling import ROLES, Demand, Engine, Role, excess, flow, room
+from llmecon.options import in_chunks, rows_of
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 from llmecon.terms import Case, charges

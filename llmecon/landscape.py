@@ -17,17 +17,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
-from llmecon.choice import Plan, coarse_cost
-from llmecon.options import (
-    SLOT_SHARE,
-    Demand,
-    Engine,
-    Role,
-    changed,
-    flow,
-    room,
-    rows_of,
-)
+from llmecon.filling import SLOT_SHARE, Demand, Engine, Role, flow, room
+from llmecon.options import changed, rows_of
+from llmecon.plans import Plan
+from llmecon.pricing import coarse_cost
 from llmecon.specs import LLM
 from llmecon.terms import Case, Charges
 

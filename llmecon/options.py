@@ -1,16 +1,14 @@
 """What a description lets one choose from, and what each choice takes of everything.
 
-An engine is an accelerator with a precision and a layout that serves whole requests, or only their
-prompts, or only their outputs. Instances of it, in some region, make a pool. A pool takes something
-of each resource as long as it stands, and more for every request; how much depends on how full it
-is kept: on the requests in flight or, for prompts, on the share of time at work.
+Instances of an engine, in some region, make a pool. A pool takes something of each resource as long
+as it stands, and more for every request; how much depends on how full it is kept.
 """
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -18,23 +16,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from llmecon import catalog, inventory
-from llmecon.carbon import intensity
-from llmecon.disaggregation import Stage, decoding, mixed, prefilling
-from llmecon.economics import Ownership, hosting_rate, ownership_cost
-from llmecon.embodied import manufacture
-from llmecon.energy import device_power
+from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.numerics import solve_increasing
-from llmecon.problem import RESOURCES, Bucket, Problem
-from llmecon.serving import MINIMUM_BATCH, largest_batch
+from llmecon.filling import (
+    ROLES,
+    Demand,
+    Engine,
+    EngineName,
+    Flow,
+    Role,
+    excess,
+    flow,
+    resting_power,
+    room,
+)
+from llmecon.problem import Bucket, Problem
+from llmecon.resources import capital, offered, per_joule
+from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import (
     LLM,
-    SECONDS_PER_HOUR,
-    SECONDS_PER_YEAR,
-    XPU,
     Deployment,
-    Efficiency,
     LatencyTarget,
     Workload,
     precision,
@@ -42,10 +43,7 @@ from llmecon.specs import (
 
 Scalar = Float[Array, "..."]
 Record = TypeVar("Record")
-Role = Literal["whole", "prefill", "decode"]
 
-ROLES: tuple[Role, ...] = ("whole", "prefill", "decode")
-"""What an instance does of a request."""
 
 # Fillings at which every engine is looked at, besides the fullest that its limits allow: a few of
 # an instance that mostly waits, and many of one that works.
@@ -53,83 +51,8 @@ WAITING, WORKING = 5, 20
 SELDOM = 0.3
 # Steps of the search for that fullest one within its cell.
 NARROWED = 16
-# Prompts wait without end for an instance that is always at work.
-FULL_LOAD = 0.98
-# Share of the limit on TTFT that is left for the wait for a slot where outputs have instances of
-# their own; the prompt gets the rest.
-SLOT_SHARE = 0.05
 # Engines and buckets that are computed together: one shape, so one compilation.
 TOGETHER = 256
-
-
-class Engine(eqx.Module):
-    """An accelerator with a precision and a layout; one, or many with a leading dimension.
-
-    Attributes:
-        xpu: the accelerator.
-        deployment: precision and layout.
-        efficiency: what it attains.
-    """
-
-    xpu: XPU
-    deployment: Deployment
-    efficiency: Efficiency
-
-
-class Demand(eqx.Module):
-    """Requests of a size and their limits; one bucket, or many with a leading dimension.
-
-    Attributes:
-        workload: lengths and burstiness.
-        target: limits on latency.
-    """
-
-    workload: Workload
-    target: LatencyTarget
-
-
-class Flow(eqx.Module):
-    """What one request takes of an instance that is kept so full.
-
-    Attributes:
-        time: of the instance, s.
-        energy: of its servers beyond what they draw without work, J.
-        latency: of the request, on average, s; its phases add up.
-        ttft: the instance's part of the time to first token at the promised quantile, s.
-        tpot: mean time per output token, s; 0 where none are produced.
-    """
-
-    time: Scalar
-    energy: Scalar
-    latency: Scalar
-    ttft: Scalar
-    tpot: Scalar
-
-
-@dataclass(frozen=True)
-class EngineName:
-    """What an engine is known by.
-
-    Attributes:
-        xpu: id of the accelerator.
-        precision: of weights and arithmetic.
-        tensor: devices that a layer is split over.
-        expert: devices that experts are spread over whole.
-        pipeline: groups of layers one after another.
-        role: what it does of a request.
-    """
-
-    xpu: str
-    precision: str
-    tensor: int
-    expert: int
-    pipeline: int
-    role: Role = "whole"
-
-    @property
-    def devices(self) -> int:
-        """In one instance."""
-        return self.pipeline * max(self.tensor, self.expert)
 
 
 @dataclass(frozen=True)
@@ -176,112 +99,6 @@ class Options:
         """Where the model fits and an unhurried request meets the limits."""
         able: np.ndarray = np.isfinite(self.fillings[..., -1])
         return able
-
-
-def flow(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) -> Flow:
-    """What a request takes of an instance that is kept so full.
-
-    Args:
-        llm: the model.
-        engine: accelerator and layout.
-        demand: the request's size and limits.
-        filling: requests in flight on average, > 0; for prompts the share of time at work, < 1.
-        role: what the instance does of the request.
-
-    Returns:
-        Time, energy and latency of a request.
-    """
-    stage_of: Callable[..., Stage] = {
-        "whole": mixed, "prefill": prefilling, "decode": decoding,
-    }[role]  # fmt: skip
-    stage = stage_of(
-        llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency, filling,
-        demand.target.quantile,
-    )  # fmt: skip
-    working = (stage.power - idle_power(engine)) * engine.deployment.xpus
-    return Flow(
-        time=stage.time,
-        energy=working * stage.time,
-        latency=stage.ttft + demand.workload.output_tokens * stage.tpot,
-        ttft=stage.ttft_quantile,
-        tpot=stage.tpot,
-    )
-
-
-def excess(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) -> Scalar:
-    """Logarithm of how far an instance is beyond the nearer of its limits on latency.
-
-    Args:
-        llm: the model.
-        engine: accelerator and layout.
-        demand: the request's size and limits.
-        filling: as in `flow`.
-        role: what the instance does of the request.
-
-    Returns:
-        Positive where a limit is broken. Prompts and outputs on instances of their own share the
-        limit on TTFT, so that each can be chosen by itself.
-    """
-    taken = flow(llm, engine, demand, filling, role)
-    share = {"whole": 1.0, "prefill": 1.0 - SLOT_SHARE, "decode": SLOT_SHARE}[role]
-    target = demand.target
-    late = jnp.maximum(taken.ttft, 1e-12) / (share * target.ttft)
-    slow = jnp.maximum(taken.tpot, 1e-12) / target.tpot
-    return jnp.log(jnp.maximum(late, slow))
-
-
-def room(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
-    """The fullest that an instance may be kept for its memory.
-
-    Args:
-        llm: the model.
-        engine: accelerator and layout.
-        demand: the request's size.
-        role: what the instance does of the request.
-
-    Returns:
-        Requests in flight, below 1 where not even one fits; for prompts the largest share of time
-        at work, or 0.
-    """
-    held = largest_batch(llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency)
-    return jnp.where(held >= 1.0, FULL_LOAD, 0.0) if role == "prefill" else held
-
-
-def fullest(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
-    """The fullest that an instance may be kept within memory and limits on latency.
-
-    Args:
-        llm: the model.
-        engine: accelerator and layout, on which the model fits.
-        demand: the request's size and limits.
-        role: what the instance does of the request.
-
-    Returns:
-        As `flow` takes it, with the gradient of the implicit function.
-    """
-    most = room(llm, engine, demand, role)
-    beyond = partial(excess, llm, engine, demand, role=role)
-    return solve_increasing(beyond, MINIMUM_BATCH, most)
-
-
-def idle_power(engine: Engine) -> Scalar:
-    """Power of one device without work, W; its host's comes on top.
-
-    Args:
-        engine: accelerator and what it attains.
-    """
-    zero = jnp.zeros_like(jnp.asarray(engine.xpu.tdp))
-    return device_power(engine.xpu, engine.efficiency, zero, zero, zero)
-
-
-def resting_power(engine: Engine) -> Scalar:
-    """Power of an instance's servers without work, W.
-
-    Args:
-        engine: accelerator, layout and what it attains.
-    """
-    host = engine.efficiency.host_power * engine.xpu.tdp
-    return engine.deployment.xpus * (idle_power(engine) + host)
 
 
 def _fillings(most: Scalar, role: Role) -> Scalar:
@@ -429,9 +246,9 @@ def options(problem: Problem) -> Options:
         demand=demand,
         rates=np.array([bucket.per_second for bucket in problem.buckets], float),
         llm=llm,
-        capital=_capital(problem, names, engines),
+        capital=capital(problem, names, engines),
         resting=np.asarray(resting_power(engines)),
-        per_joule=_per_joule(problem),
+        per_joule=per_joule(problem),
         quality=np.array(
             [problem.quality_lost.get(of.precision, 0.0) * (of.role != "prefill") for of in names]
         ),
@@ -485,49 +302,6 @@ def _everywhere(
         for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
             whole[engine, bucket] = part
     return fillings, flows
-
-
-def offered(problem: Problem) -> tuple[str, ...]:
-    """Ids of the accelerators that a description chooses from: those whose price is known.
-
-    Args:
-        problem: the description.
-
-    Returns:
-        Ids, in the description's order or the catalogue's.
-
-    Raises:
-        InputError: an accelerator that it names has no known price, or none has.
-    """
-    named = problem.choices.xpus or catalog.ids("xpus")
-    priced = tuple(xpu for xpu in named if price(problem, xpu) is not None)
-    missing = [xpu for xpu in problem.choices.xpus if xpu not in priced]
-    if missing:
-        buying = problem.owned is not None
-        raise InputError(
-            f"no price is known for {'buying' if buying else 'renting'} {', '.join(missing)}; "
-            + ("leave it out" if buying else "give one under choices.usd_per_hour")
-        )
-    return priced
-
-
-def price(problem: Problem, xpu: str) -> float | None:
-    """What an accelerator costs, where that is known.
-
-    Args:
-        problem: the description.
-        xpu: id of the accelerator.
-
-    Returns:
-        USD per device: to buy if machines are owned, else per hour.
-    """
-    if problem.owned is not None:
-        bought = catalog.purchase_price(xpu)
-        return None if bought is None else bought.usd
-    if xpu in problem.choices.usd_per_hour:
-        return problem.choices.usd_per_hour[xpu]
-    rented = catalog.rental_price(xpu)
-    return None if rented is None else rented.usd
 
 
 def _names(problem: Problem, has_experts: bool) -> tuple[EngineName, ...]:
@@ -603,59 +377,3 @@ def _demand(buckets: Sequence[Bucket]) -> Demand:
         ]
     )
     return stacked
-
-
-def _per_joule(problem: Problem) -> Float[np.ndarray, "regions resources"]:
-    """What a joule of servers' energy takes, by region."""
-    rows = []
-    for region in problem.choices.regions:
-        site = catalog.site(region.grid, pue=region.pue, usd_per_kwh=region.usd_per_kwh)
-        # Rent includes electricity.
-        paid = 0.0 if problem.owned is None else float(site.pue * site.electricity_price)
-        carbon = float(site.pue * intensity(site, problem.basis))
-        water = float(site.water_on_site + site.pue * site.water_off_site)
-        rows.append([paid, carbon, water, float(site.pue), 0.0, 0.0])
-    return np.array(rows)
-
-
-def _capital(
-    problem: Problem, names: Sequence[EngineName], engines: Engine
-) -> Float[np.ndarray, "engines regions resources"]:
-    """Money and manufacture of an instance, per second."""
-    kinds = {of.xpu for of in names}
-    made = {
-        xpu: float(manufacture(inventory.materials(xpu), inventory.recipe()).total) for xpu in kinds
-    }
-    life = problem.hardware_years * SECONDS_PER_YEAR
-    devices = np.array([of.devices for of in names], float)
-    capital = np.zeros((len(names), len(problem.choices.regions), len(RESOURCES)))
-    capital[..., RESOURCES.index("usd")] = (devices * _device_cost(problem, names, engines))[
-        :, None
-    ]
-    capital[..., RESOURCES.index("kg_co2e")] = (
-        devices * np.array([made[of.xpu] for of in names]) / life
-    )[:, None]
-    return capital
-
-
-def _device_cost(
-    problem: Problem, names: Sequence[EngineName], engines: Engine
-) -> Float[np.ndarray, " engines"]:
-    """USD per device and second, electricity of owned machines apart."""
-    known = {xpu: price(problem, xpu) for xpu in {of.xpu for of in names}}
-    prices = np.array([known[of.xpu] for of in names], float)
-    if problem.owned is None:
-        return prices / SECONDS_PER_HOUR
-    of = problem.owned
-    tdp = np.asarray(engines.xpu.tdp)
-    rated = tdp * (1.0 + np.asarray(engines.efficiency.host_power))
-    terms = Ownership(
-        price=prices * of.server,
-        lifetime=np.full_like(prices, of.years * SECONDS_PER_YEAR),
-        discount_rate=np.full_like(prices, of.discount_rate),
-        maintenance=np.full_like(prices, of.maintenance),
-        hosting=np.full_like(prices, float(hosting_rate(jnp.asarray(of.usd_per_kw_month)))),
-    )
-    nowhere = catalog.site(problem.choices.regions[0].grid)
-    power = jnp.asarray(rated)
-    return np.asarray(ownership_cost(terms, power, 0.0 * power, nowhere).total)

@@ -27,16 +27,8 @@ from llmecon import choice
 from llmecon.choice import Clash, Plan
 from llmecon.columns import Columns, pools_of, taken_of
 from llmecon.errors import InputError
-from llmecon.options import (
-    Demand,
-    Engine,
-    EngineName,
-    Role,
-    flow,
-    fullest,
-    in_chunks,
-    rows_of,
-)
+from llmecon.filling import Demand, Engine, EngineName, Role, flow, fullest
+from llmecon.options import in_chunks, rows_of
 from llmecon.problem import RESOURCES, Problem, problem
 from llmecon.specs import LLM
 from llmecon.terms import Case, charges

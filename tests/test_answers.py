@@ -7,7 +7,7 @@ import pytest
 
 from llmecon import answers, choice
 from llmecon.choice import Clash, Plan
-from llmecon.options import EngineName
+from llmecon.filling import EngineName
 from llmecon.problem import Problem, problem
 from tests.test_sensitivity import PLAIN
 

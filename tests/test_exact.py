@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llmecon import exact, terms
-from llmecon.options import flow
+from llmecon.filling import flow
 from llmecon.problem import problem
 from llmecon.terms import Case
 

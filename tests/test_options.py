@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmecon import catalog, inventory, options, serving
+from llmecon import catalog, filling, inventory, options, resources, serving
 from llmecon.embodied import manufacture
 from llmecon.energy import device_power
 from llmecon.errors import InputError
-from llmecon.options import Demand, Engine, EngineName, excess, flow, fullest
+from llmecon.filling import Demand, Engine, EngineName, excess, flow, fullest
 from llmecon.problem import Problem, problem
 from llmecon.specs import Deployment, LatencyTarget, Workload, precision
 
@@ -74,7 +74,7 @@ def test_the_fullest_is_what_a_service_within_its_limits_reaches(of: options.Opt
 
 
 def test_every_level_keeps_the_limits(of: options.Options):
-    share = {"whole": 1.0, "prefill": 1.0 - options.SLOT_SHARE, "decode": options.SLOT_SHARE}
+    share = {"whole": 1.0, "prefill": 1.0 - filling.SLOT_SHARE, "decode": filling.SLOT_SHARE}
     kept = np.isfinite(of.fillings)
     assert kept.any()
     for at, name in enumerate(of.names):
@@ -106,8 +106,8 @@ def test_the_fullest_moves_with_its_limits(of: options.Options):
     assert float(excess(of.llm, engine, demand, by(one), "whole")) == pytest.approx(0.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("role", options.ROLES)
-def test_flows_have_the_slopes_of_their_differences(of: options.Options, role: options.Role):
+@pytest.mark.parametrize("role", filling.ROLES)
+def test_flows_have_the_slopes_of_their_differences(of: options.Options, role: filling.Role):
     at = of.names.index(EngineName("mi300x", "fp8", 2, 1, 1, role))
     engine, demand = record(of, at, 1)
     place = jnp.asarray(0.6 if role == "prefill" else 7.0)
@@ -152,7 +152,7 @@ def test_owners_pay_for_capital_space_and_electricity():
 def test_what_has_no_price_is_refused_by_name():
     with pytest.raises(InputError, match=r"renting a17-pro; give one under choices"):
         options.options(described(choices={"xpus": ["a17-pro"]}))
-    assert options.offered(
+    assert resources.offered(
         described(choices={"xpus": ["a17-pro"], "usd_per_hour": {"a17-pro": 0.1}})
     ) == ("a17-pro",)
 

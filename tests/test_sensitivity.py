@@ -128,8 +128,8 @@ def test_a_device_that_is_short_of_memory_would_pay_for_more():
 
 def test_a_price_per_million_tokens():
     of = terms.case(problem(PLAIN))
-    # 13 requests a second of 300 tokens.
-    assert sensitivity.per_million_tokens(of, 0.0039) == pytest.approx(1.0)
+    # 10 requests a second of 1,300 tokens and 3 of 6,300.
+    assert sensitivity.per_million_tokens(of, 0.0319) == pytest.approx(1.0)
 
 
 def test_at_a_switch_two_configurations_cost_the_same():
