@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from jax import Array
 
-from llmecon import catalog, mixtures
+from llmecon import catalog, engine_eras, mixtures
 from llmecon import published_choices as choices
+from llmecon.engine_eras import Engine
 from llmecon.errors import InputError
-from llmecon.published_choices import Engine
 from llmecon.specs import LatencyTarget
 
 A100, H100 = "a100-sxm-80gb", "h100-sxm"
@@ -20,7 +20,7 @@ LOOSE, TIGHT = choices.LIMITS
 
 @pytest.fixture(scope="module")
 def early() -> Engine:
-    return choices.engine_early()
+    return engine_eras.early()
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +39,18 @@ def along_the_diagonal(grid: pd.DataFrame, tpot: float) -> pd.DataFrame:
 
 
 def test_host_work_by_hand() -> None:
-    work = choices.host_work()
+    work = engine_eras.host_work()
     # 1/12.29 - 1/14.33 and 1/13.18 - 1/15.62, over 195 tokens.
     assert work.server == pytest.approx(0.5 * (0.011583 + 0.011852) / 195, rel=1e-3)
     assert work.high == pytest.approx(work.scheduling * (1 + 33 / 29), rel=1e-6)
     assert work.low < work.value < work.high
-    assert work.scheduling > float(choices.engine_today().efficiency.host_time_per_sequence)
+    assert work.scheduling > float(engine_eras.today().efficiency.host_time_per_sequence)
 
 
 def test_host_work_predicts_a_run_that_it_was_not_derived_from(early: Engine) -> None:
     """Llama 2 7B on an A10G, offline, by others: 3.84 requests per second."""
     of = catalog.table("engine_eras").set_index("id").loc["nm-vllm-a10g-offline"]
-    offline = choices.engine_early(choices.host_work().scheduling)
+    offline = engine_eras.early(engine_eras.host_work().scheduling)
     bought = choices.tokens_per_dollar(
         catalog.llm("llama-2-7b"),
         offline.xpu("a10g"),
@@ -80,7 +80,7 @@ def test_tokens_per_dollar_fall_with_the_price_and_the_limit(early: Engine) -> N
 
 def test_tokens_per_dollar_have_gradients(early: Engine) -> None:
     def bought(tpot: Array, host: Array) -> Array:
-        efficiency = choices.engine_early(0.0).efficiency
+        efficiency = engine_eras.early(0.0).efficiency
         changed = eqx.tree_at(lambda of: of.host_time_per_sequence, efficiency, host)
         llm, xpu = catalog.llm("llama-2-7b"), early.xpu("a10g")
         return choices.tokens_per_dollar(llm, xpu, changed, 100.0, 50.0, tpot, 1.0, 256.0)
@@ -116,16 +116,16 @@ def test_the_boundary_moves_towards_the_fast_gpu(early: Engine) -> None:
 
 
 def test_only_the_early_engine_lets_the_a10g_win(grid: pd.DataFrame) -> None:
-    today = choices.compare(choices.engine_today())
+    today = choices.compare(engine_eras.today())
     leads = [(of["a10g"] / of[A100]).max() for of in (today, grid)]
     assert leads[0] < 1.0 < leads[1]
 
 
 def test_more_host_work_never_favours_the_fast_gpu() -> None:
-    work = choices.host_work()
+    work = engine_eras.host_work()
     leads = []
     for seconds in (work.low, work.value, work.high):
-        of = choices.compare(choices.engine_early(seconds), choices.SIZES[:3], (LOOSE,))
+        of = choices.compare(engine_eras.early(seconds), choices.SIZES[:3], (LOOSE,))
         leads.append((of["a10g"] / of[A100]).max())
     assert leads == sorted(leads)
     # The published 1.72 is out of reach even at the top of the range.
@@ -179,7 +179,7 @@ def test_phases_apart_pay_for_long_prompts_under_a_tight_limit() -> None:
     def gain(tpot: float) -> np.ndarray:
         target = LatencyTarget(2.0, tpot, 0.9)
         table = choices.split_by_length(
-            "llama-3.1-70b", H100, 4.0, 256.0, target, choices.engine_today()
+            "llama-3.1-70b", H100, 4.0, 256.0, target, engine_eras.today()
         )
         together = 1.0 / (1.0 / table["prefill"] + 1.0 / table["decode"])
         np.testing.assert_allclose(table["apart"], together, rtol=1e-9)
@@ -196,4 +196,4 @@ def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="use short, long or mixed"):
         choices.request_classes("medium")
     with pytest.raises(InputError, match="use one of l4, a10g"):
-        choices.boundary(choices.engine_today(), "b200", A100, LOOSE)
+        choices.boundary(engine_eras.today(), "b200", A100, LOOSE)

@@ -158,6 +158,7 @@ FLOORS = (
     "silicon",
     "design",
     "regret",
+    "engine_eras",
     "published_choices",
     "publishing",
     "cli",

@@ -61,6 +61,7 @@ _LAYERS = {
         "confidence",
         "exact",
         "mixtures",
+        "engine_eras",
         "published_choices",
     ),
     "Retrieval, fine-tuning, long context": (
