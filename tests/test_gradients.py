@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,11 +16,13 @@ from llmecon import (
     adaptation,
     carbon,
     design,
+    disaggregation,
     drafting,
     economics,
     embodied,
     energy,
     experience,
+    filling,
     fleet,
     hybrid,
     knowledge,
@@ -91,6 +94,8 @@ MODULES: tuple[ModuleType, ...] = (
     hybrid,
     knowledge,
     adaptation,
+    disaggregation,
+    filling,
     silicon,
     design,
     regret,
@@ -125,7 +130,6 @@ EXCEPTIONS = {
     "design.cheapest": "picks one of several",
     "design.elasticities": "second derivatives, compared with searching again there",
     "design.draws": "looks ranges up, and draws with scipy",
-    "design.searched": "best_chip at several constants",
     "design.intervals": "quantiles of numbers computed before",
     "design.deciding": "rank correlations of numbers computed before",
     "regret.regret": "the least of several priced, tested, over a number",
@@ -320,7 +324,68 @@ CHIP = silicon.Chip(flops=1.1e15, bandwidth=5e12, memory=1.2e11, link=4e11, spli
 DECODING = design.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
 LIGHT = design.decode(DENSE, SINGLE, 3000.0, 0.05)
 
+ENGINE = filling.Engine(H100, SPREAD, EFFICIENCY)
+LONELY = filling.Engine(H100, LONE, EFFICIENCY)
+BUCKET = filling.Demand(CHAT, TARGET)
+SAME = filling.Demand(changed(CHAT, prompt_cv=0.0, output_cv=0.0, interarrival_cv=0.0), TARGET)
+FREE_OF_CACHE = changed(SPREAD, disaggregated=0.0)
+
+
+def in_role(function: Callable[..., Any], role: filling.Role) -> Callable[..., Any]:
+    """A function of a filling for what the instance does of a request."""
+    return partial(function, role=role)
+
+
 CASES: dict[str, Case] = {
+    "disaggregation.mixed": Case(
+        disaggregation.mixed,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(40.0, 0.95)),),
+        ((DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),),
+    ),
+    "disaggregation.decoding": Case(
+        disaggregation.decoding,
+        ((EVERYTHING, H100, FREE_OF_CACHE, CHAT, EFFICIENCY, *floats(40.0, 0.95)),),
+        (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
+            (DENSE, H100, LONE, SAME.workload, EFFICIENCY, *floats(1.0, 0.95)),
+        ),
+    ),
+    "disaggregation.prefilling": Case(
+        disaggregation.prefilling,
+        ((EVERYTHING, H100, FREE_OF_CACHE, CHAT, EFFICIENCY, *floats(0.6, 0.95)),),
+        (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
+            (DENSE, H100, LONE, SAME.workload, EFFICIENCY, *floats(0.98, 0.95)),
+        ),
+    ),
+    "filling.flow": Case(
+        in_role(filling.flow, "whole"),
+        ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
+        ((DENSE, LONELY, SAME, *floats(1e-9)),),
+    ),
+    "filling.flow of answers": Case(
+        in_role(filling.flow, "decode"),
+        ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
+        ((DENSE, LONELY, SAME, *floats(1e-9)),),
+    ),
+    "filling.flow of prompts": Case(
+        in_role(filling.flow, "prefill"),
+        ((EVERYTHING, ENGINE, BUCKET, *floats(0.7)),),
+        ((DENSE, LONELY, SAME, *floats(1e-9)),),
+    ),
+    "filling.excess": Case(
+        in_role(filling.excess, "whole"),
+        ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
+        ((DENSE, LONELY, SAME, *floats(1e-9)),),
+    ),
+    "filling.room": Case(
+        in_role(filling.room, "whole"), ((EVERYTHING, ENGINE, BUCKET),), ((DENSE, LONELY, SAME),)
+    ),
+    "filling.fullest": Case(
+        in_role(filling.fullest, "whole"), ((EVERYTHING, ENGINE, BUCKET),), ((DENSE, LONELY, SAME),)
+    ),
+    "filling.idle_power": Case(filling.idle_power, ((ENGINE,),)),
+    "filling.resting_power": Case(filling.resting_power, ((ENGINE,),)),
     "numerics.smooth_maximum": Case(
         smooth_maximum,
         (floats(1.0, 2.0, 2.5, 3.0),),
