@@ -12,9 +12,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from llmecon import catalog, roofline, serving, specs
+from llmecon import catalog, choice, exact, roofline, serving, specs, terms
+from llmecon.problem import Problem, problem
 
 REPEATS = 7
+# The whole catalogue for two sizes of requests; fillings of each engine that enumeration looks at.
+CHOICE = {
+    "model": "llama-3.1-70b",
+    "buckets": [
+        {"per_second": 15, "prompt_tokens": 500, "output_tokens": 200, "ttft": 2, "tpot": 0.05},
+        {"per_second": 5, "prompt_tokens": 8000, "output_tokens": 500, "ttft": 6, "tpot": 0.05},
+    ],
+}
+LEVELS = 64
 
 
 def seconds(function: Callable[..., Any], *arguments: Any) -> float:
@@ -26,6 +36,34 @@ def seconds(function: Callable[..., Any], *arguments: Any) -> float:
         jax.block_until_ready(function(*arguments))
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def choices(of: Problem) -> list[tuple[str, float]]:
+    """What the steps of a choice of hardware take, over looking at every engine once.
+
+    Args:
+        of: the description.
+
+    Returns:
+        Rows of the table, with the seconds of the first step.
+    """
+    case = terms.case(of)
+    relaxed = choice.relaxed(case)
+    assert isinstance(relaxed, choice.Relaxed)
+    laid_out = seconds(terms.case, of)
+    grid = exact.grid(case, LEVELS)
+    steps = {
+        "shares and fillings by gradients": seconds(choice.relaxed, case),
+        "whole instances": seconds(choice.rounded, case, relaxed),
+        f"enumeration of {LEVELS} fillings": seconds(exact.grid, case, LEVELS),
+        "its programme, in parts": seconds(exact.in_parts, case, grid),
+    }
+    name = f"choice among {len(case.of.names)} engines"
+    looked = f"{name}: all looked at, seconds"
+    return [
+        (looked, laid_out),
+        *((f"{name}: {step}, over that", took / laid_out) for step, took in steps.items()),
+    ]
 
 
 def main() -> None:
@@ -66,9 +104,10 @@ def main() -> None:
                 seconds(gradient, each[0]) / single,
             ),
         ]
+    rows += choices(problem(CHOICE))
     width = max(len(name) for name, _ in rows)
     for name, ratio in rows:
-        print(f"{name:<{width}}  {ratio:8.1f}")
+        print(f"{name:<{width}}  {ratio:8.2f}")
 
 
 if __name__ == "__main__":

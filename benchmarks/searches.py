@@ -32,7 +32,7 @@ from jaxtyping import Array, Float, Int
 from scipy.stats import norm
 
 from benchmarks.choices import described
-from llmecon import choice, exact, filling, options, pricing, problem, terms
+from llmecon import choice, exact, filling, options, pricing, problem, rounding, terms
 from llmecon.calibration import write_table
 from llmecon.filling import Demand, Engine, Flow
 from llmecon.options import in_chunks, rows_of
@@ -195,8 +195,8 @@ def pool_cost(
 
 @eqx.filter_jit
 def _flows(llm: LLM, engines: Engine, demand: Demand, fillings: Float[Array, " rows"]) -> Flow:
-    def one(engine: Engine, demand: Demand, filling: Float[Array, ""]) -> Flow:
-        return filling.flow(llm, engine, demand, filling, "whole")
+    def one(engine: Engine, demand: Demand, full: Float[Array, ""]) -> Flow:
+        return filling.flow(llm, engine, demand, full, "whole")
 
     found: Flow = jax.vmap(one)(engines, demand, fillings)
     return found
@@ -547,7 +547,7 @@ def counted() -> Iterator[list[int]]:
         return in_chunks(function, size, *arguments)
 
     with ExitStack() as patched:
-        for module in (options, choice):
+        for module in (options, pricing, rounding):
             patched.enter_context(mock.patch.object(module, "in_chunks", counting))
         yield count
 

@@ -100,7 +100,7 @@ class Contest:
         """
         settled = self.settled
         able = np.isfinite(self.costs).any(axis=2)
-        winner = np.where(able, settled.argmin(axis=2), -1)
+        winner = np.where(able, self.costs.argmin(axis=2), -1)
         low, high = np.quantile(settled, [0.05, 0.95], axis=(0, 1))
         above = settled - settled.min(axis=2, keepdims=True)
         frame = pd.DataFrame(

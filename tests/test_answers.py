@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llmecon import answers, choice
-from llmecon.choice import Clash, Plan
 from llmecon.filling import EngineName
-from llmecon.problem import Problem, problem
-from tests.test_sensitivity import PLAIN
+from llmecon.plans import Clash, Plan, Pool, Serving
+from llmecon.problem import RESOURCES, Problem, problem
+from tests.test_sensitivity import CHAT, LONG, PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,11 @@ def test_plain_values_are_json_in_si_units(asked: Problem, plan: Plan):
     found: dict[str, Any] = json.loads(json.dumps(answers.as_json(asked, plan), allow_nan=False))
     assert found["feasible"] is True
     assert found["cost"] == plan.cost
+    assert found["takes"] == dict(plan.takes)
+    assert found["prices"]["mi300x"] > 0.0
+    assert np.dot([10.0, 3.0], found["requests"]) == pytest.approx(
+        plan.cost + 3.0 * found["prices"]["mi300x"], rel=1e-6
+    )
     assert sum(pool["devices"] for pool in found["pools"] if pool["xpu"] == "mi300x") == (
         pytest.approx(3.0)
     )
@@ -73,6 +79,58 @@ def test_a_clash_says_what_would_have_to_give(asked: Problem, clash: str):
     plain = json.loads(json.dumps(answers.as_json(asked, found), allow_nan=False))
     assert plain["feasible"] is False
     assert None in [*plain["raised"].values(), *plain["slower"].values()]
+
+
+def test_a_clash_of_latency_says_what_the_solver_found():
+    hasty = problem(PLAIN | {"buckets": [CHAT, LONG | {"ttft": 0.01}]})
+    found = choice.best_in_parts(hasty)
+    assert isinstance(found, Clash)
+    assert list(found.slower) == [1]
+    factor = found.slower[1]
+    assert answers.lines(hasty, found) == [
+        "nothing serves all requests within these limits",
+        f"  bucket 1: both limits on latency times {factor:.4g} could be kept",
+    ]
+    plain = answers.as_json(hasty, found)
+    assert plain == {"feasible": False, "raised": {}, "slower": {"1": factor}}
+
+
+def test_lines_of_what_a_fleet_takes_are_in_usual_units(asked: Problem, plan: Plan):
+    told = dict(line.strip().split(": ") for line in answers.lines(asked, plan) if ": " in line)
+    assert told["money"] == f"{plan.takes['usd'] * 3600:.4g} USD/h"
+    assert plan.takes["usd"] == plan.cost
+    carbon = told["carbon, electricity and manufacture"]
+    assert carbon == f"{plan.takes['kg_co2e'] * 3600:.4g} kg CO2e/h"
+    assert told["water"] == f"{plan.takes['litre'] * 3600:.4g} l/h"
+    assert told["power at the meter"] == f"{plan.takes['joule'] / 1000:.4g} kW"
+    # 13 requests a second.
+    assert told["mean time of a request"] == f"{plan.takes['second'] / 13:.4g} s"
+    assert told["share of answers that precision spoils"] == "0"
+
+
+def test_phases_apart_are_told_apart():
+    serves = Serving(0, 2.5, 0.8125, 0.75, 0.0, 1.0, 0.3)
+    prompts = Pool(EngineName("l4", "fp8", 1, 1, 1, "prefill"), 0, 2.0, (serves,))
+    serves = Serving(0, 2.5, 12.34, 0.05, 0.025, 9.0, 0.2)
+    outputs = Pool(EngineName("l4", "fp8", 2, 1, 1, "decode"), 1, 0.5, (serves,))
+    regions = [{"grid": "usa"}, {"grid": "fra"}]
+    asked = problem(PLAIN | {"choices": PLAIN["choices"] | {"regions": regions}})
+    fleet = Plan(
+        (prompts, outputs), 1.0, 0.9, dict.fromkeys(RESOURCES, 0.0), {}, (0.1, 0.2),
+        columns=None, served=np.ones(2),
+    )  # fmt: skip
+    assert answers.lines(asked, fleet)[:5] == [
+        "cost 3600 an hour; in parts no fleet costs less than 3240",
+        "  2 of l4 fp8, prompts only, in usa",
+        "    bucket 0: 2.5/s, 81% of the time at work, TTFT 0.75 s",
+        "  0.5 of l4 fp8, layers over 2, outputs only, in fra",
+        "    bucket 0: 2.5/s, 12.34 in flight, wait for a slot 0.05 s, TPOT 25 ms",
+    ]
+    plain = json.loads(json.dumps(answers.as_json(asked, fleet), allow_nan=False))
+    assert [pool["role"] for pool in plain["pools"]] == ["prefill", "decode"]
+    assert [pool["region"] for pool in plain["pools"]] == ["usa", "fra"]
+    assert [pool["devices"] for pool in plain["pools"]] == [2.0, 1.0]
+    assert plain["pools"][1]["serves"][0]["tpot"] == 0.025
 
 
 @pytest.mark.parametrize(

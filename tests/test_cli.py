@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,25 +228,55 @@ choices: {xpus: [l4, h100-sxm], precisions: [fp8], tensor: [1], pipeline: [1], d
 """
 
 
+def choose(capfd, folder: Path, content: str, *options: str) -> str:
+    """What `choose` prints on a description that it can read."""
+    file = folder / "choice.yaml"
+    file.write_text(content)
+    assert call("choose", str(file), *options) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def plain(printed: str) -> Any:
+    """JSON and nothing else, whatever solvers print, without numbers that JSON lacks."""
+    return json.loads(printed, parse_constant=pytest.fail)
+
+
 def test_choose_prints_the_best_fleet(tmp_path, capfd):
-    file = tmp_path / "choice.yaml"
-    file.write_text(CHOICE)
-    assert call("choose", str(file)) == 0
-    printed = capfd.readouterr().out
-    assert printed.startswith("cost ")
-    assert "bucket 0: 2/s" in printed
-    assert call("choose", str(file), "--parts", "--json") == 0
-    # Nothing but JSON, whatever solvers print.
-    found = json.loads(capfd.readouterr().out)
-    assert found["feasible"]
-    assert found["cost"] == pytest.approx(found["bound"])
+    told = choose(capfd, tmp_path, CHOICE).splitlines()
+    assert told[0].startswith("cost ")
+    assert any(line.startswith("    bucket 0: 2/s") for line in told)
+    whole = plain(choose(capfd, tmp_path, CHOICE, "--json"))
+    parts = plain(choose(capfd, tmp_path, CHOICE, "--parts", "--json"))
+    assert whole["feasible"]
+    assert parts["feasible"]
+    assert all(pool["instances"] == round(pool["instances"]) for pool in whole["pools"])
+    assert told[0].startswith(f"cost {whole['cost'] * 3600:.6g} an hour")
+    assert parts["cost"] == pytest.approx(parts["bound"])
+    assert parts["cost"] == pytest.approx(whole["bound"])
+    assert parts["cost"] < whole["cost"]
 
 
-def test_choose_says_what_clashes(tmp_path, capfd):
-    file = tmp_path / "choice.yaml"
-    file.write_text(CHOICE + "caps: {usd_per_hour: 0.01}\n")
-    assert call("choose", str(file), "--parts") == 0
-    assert "money: times" in capfd.readouterr().out
+CLASHES = [
+    # what is added, what the line says, what is in the JSON
+    ("caps: {usd_per_hour: 0.01}", "  money: times ", ("raised", "usd")),
+    ("caps: {devices: {l4: 0, h100-sxm: 0}}", "none at all is too little", ("raised", "h100-sxm")),
+    (None, "  bucket 0: both limits on latency times ", ("slower", "0")),
+]
+
+
+@pytest.mark.parametrize(("added", "said", "place"), CLASHES)
+def test_choose_says_what_clashes(tmp_path, capfd, added, said, place):
+    hasty = CHOICE.replace("tpot: 0.1", "tpot: 0.0001")
+    content = hasty if added is None else f"{CHOICE}{added}\n"
+    told = choose(capfd, tmp_path, content, "--parts").splitlines()
+    assert told[0] == "nothing serves all requests within these limits"
+    assert said in told[1]
+    found = plain(choose(capfd, tmp_path, content, "--parts", "--json"))
+    assert found["feasible"] is False
+    factor = found[place[0]][place[1]]
+    assert factor is None if "none at all" in said else factor > 1.0
 
 
 @pytest.mark.parametrize(
@@ -258,11 +289,15 @@ def test_choose_says_what_clashes(tmp_path, capfd):
         (CHOICE + "spare: 1\n", "spare"),
     ],
 )
-def test_choose_refuses_a_bad_description(tmp_path, capfd, content, said):
+def test_choose_refuses_a_bad_description(tmp_path, capsys, content, said):
     file = tmp_path / "choice.yaml"
     file.write_text(content)
-    assert call("choose", str(file)) == 2
-    printed = capfd.readouterr()
-    assert said in printed.err
-    assert printed.err.strip().count("\n") == 0
-    assert printed.out == ""
+    assert call("choose", str(file), "--json") == 2
+    _assert_one_line(capsys, [said])
+
+
+def test_choose_wants_a_file_that_is_there(tmp_path, capsys):
+    assert call("choose", str(tmp_path / "nowhere.yaml")) == 2
+    _assert_one_line(capsys, ["nowhere.yaml", "can't be read"])
+    assert call("choose") == 2
+    _assert_one_line(capsys, ["FILE"])

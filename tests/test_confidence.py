@@ -61,42 +61,119 @@ def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
     costs = landscape.request_costs(afresh, afresh.free)
     computed = found.time[draw] * found.standing[:, None] + found.rest[draw]
     np.testing.assert_allclose(computed, costs, rtol=1e-9)
+    # Electricity is part of the rent, and nothing else costs.
+    np.testing.assert_array_equal(found.rest, 0.0)
+    rent = [name.devices * catalog.rental_price(name.xpu).usd for name in few.of.names]
+    np.testing.assert_allclose(found.money * 3600.0, rent)
+    np.testing.assert_allclose(found.standing, found.money)
+
+
+def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
+    weights = {"usd": 1.0, "kg_co2e": 1.0, "second": 1e-3}
+    described = problem(PLAIN | {"buckets": EASY, "weights": weights})
+    of, engines = terms.case(described), np.array([0, 4])
+    found = confidence.drawn(of, described, engines)
+    rent = [
+        name.devices * catalog.rental_price(name.xpu).usd
+        for name in (of.of.names[at] for at in engines)
+    ]
+    np.testing.assert_allclose(found.money * 3600.0, rent)
+    assert np.all(found.standing > found.money)
+    assert np.all(found.rest > 0.0)
+    # Where waiting costs, instances are kept emptier.
+    free = confidence.drawn(terms.case(asked), asked, engines)
+    assert np.all(found.time >= free.time)
 
 
 def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem, relaxed: Relaxed):
-    parts = confidence.fleet_costs(of, asked, relaxed.plan, whole=False)
-    whole = confidence.fleet_costs(of, asked, relaxed.plan)
-    assert np.all(whole >= parts * (1.0 - 1e-9))
+    plan = relaxed.plan
+    parts = confidence.fleet_costs(of, asked, plan, whole=False)
+    whole = confidence.fleet_costs(of, asked, plan)
+    (pool,) = plan.pools
+    (engine,) = set(plan.columns.engine.tolist())
+    found = confidence.drawn(of, asked, np.array([engine]))
+    rent = pool.engine.devices * catalog.rental_price(pool.engine.xpu).usd / 3600.0
+    instances = sum(found.time[:, 0, serves.bucket] * serves.per_second for serves in pool.serves)
+    np.testing.assert_allclose(parts, rent * instances, rtol=1e-9)
+    np.testing.assert_allclose(whole, rent * np.ceil(instances), rtol=1e-9)
     # The draws lie around the cost with the most probable efficiencies.
-    assert np.quantile(parts, 0.1) < relaxed.plan.cost < np.quantile(parts, 0.9)
-    columns = relaxed.plan.columns
-    standing = of.free.standing[columns.engine, columns.region]
-    assert len(set(columns.engine.tolist())) == 1
-    instances = whole[np.isfinite(whole)] / standing[0]
-    np.testing.assert_allclose(instances, np.round(instances), rtol=1e-9)
+    assert np.quantile(parts, 0.1) < plan.cost < np.quantile(parts, 0.9)
+
+
+def test_a_fleet_that_is_too_slow_in_some_draws_costs_no_number_there():
+    tight = problem(PLAIN)
+    of = terms.case(tight)
+    found = choice.relaxed(of)
+    assert isinstance(found, Relaxed)
+    costs = confidence.fleet_costs(of, tight, found.plan)
+    assert 0 < np.isfinite(costs).sum() < len(costs)
+    columns = found.plan.columns
+    time = confidence.drawn(of, tight, columns.engine).time
+    needed = time[:, np.arange(len(columns)), columns.bucket]
+    np.testing.assert_array_equal(np.isinf(costs), np.any(np.isinf(needed), axis=1))
+
+
+def test_costs_of_a_contest_are_paces_times_prices(contest: Contest):
+    """Where rent is all that costs."""
+    assert contest.costs.shape == (len(contest.paces), confidence.PRICES, 3)
+    np.testing.assert_allclose(contest.costs, contest.paces[:, None] * contest.factors, rtol=1e-9)
+
+
+def test_a_pace_is_what_the_accelerator_alone_costs_in_that_draw(contest: Contest, asked: Problem):
+    draw = 11
+    for at, xpu in enumerate(contest.xpus):
+        here = problem(PLAIN | {"buckets": EASY, "choices": PLAIN["choices"] | {"xpus": [xpu]}})
+        of = terms.case(here)
+        draws = catalog.efficiency_draws(catalog.system(asked.model, xpu, precision="fp8"))
+        which = np.full(len(of.of.names), draw)
+        engines = eqx.tree_at(lambda e: e.efficiency, of.of.engines, options.rows_of(draws, which))
+        changed = options.changed(of.of, engines, of.of.demand)
+        found = choice.relaxed(dataclasses.replace(of, of=changed))
+        assert isinstance(found, Relaxed)
+        assert contest.paces[draw, at] == pytest.approx(found.plan.cost, rel=5e-3), xpu
 
 
 def test_shares_of_winners_make_up_all_cases(contest: Contest):
     table = contest.table()
     assert table["best"].sum() == pytest.approx(1.0)
+    assert table["best"].is_monotonic_decreasing
     assert "a100-sxm-80gb" in table.index
-    settled = contest.costs
-    winner = settled.argmin(axis=2)
+    costs = contest.costs.reshape(-1, len(contest.xpus))
+    assert np.all(np.isfinite(costs))
     for at, xpu in enumerate(contest.xpus):
-        assert table.loc[xpu, "best"] == pytest.approx(float((winner == at).mean()))
-        assert table.loc[xpu, "mean"] == pytest.approx(float(settled[..., at].mean()))
+        row, own = table.loc[xpu], costs[:, at]
+        others = np.delete(costs, at, axis=1)
+        assert row["best"] == pytest.approx((own < others.min(axis=1)).mean())
+        assert row["mean"] == pytest.approx(own.mean())
+        assert (own < row["low"]).mean() == pytest.approx(0.05, abs=1e-3)
+        assert (own > row["high"]).mean() == pytest.approx(0.05, abs=1e-3)
+        assert row["regret"] == pytest.approx((own - costs.min(axis=1)).mean())
+        assert row["misses"] == 0.0
+    assert contest.xpus[contest.usual] == table["mean"].idxmin()
     assert table["regret"].min() == pytest.approx(contest.perfect)
 
 
+def test_what_knowing_is_worth_is_the_least_mean_less_the_mean_least(contest: Contest):
+    draws, sets, _ = contest.costs.shape
+    usual = min(contest.costs[..., at].mean() for at in range(3))
+    everything = np.mean([min(contest.costs[d, s]) for d in range(draws) for s in range(sets)])
+    speeds = np.mean([min(contest.costs[d].mean(axis=0)) for d in range(draws)])
+    prices = np.mean([min(contest.costs[:, s].mean(axis=0)) for s in range(sets)])
+    assert contest.perfect == pytest.approx(usual - everything, rel=1e-9)
+    assert contest.all_speeds == pytest.approx(usual - speeds, rel=1e-6)
+    assert contest.all_prices == pytest.approx(usual - prices, rel=1e-6)
+    assert 0.0 < contest.all_speeds < contest.perfect
+    assert 0.0 < contest.all_prices < contest.perfect
+
+
 def test_no_part_of_knowing_is_worth_more_than_all(contest: Contest):
-    best_known = contest.costs.min(axis=2).mean()
-    assert contest.perfect == pytest.approx(contest.costs.mean(axis=(0, 1)).min() - best_known)
-    assert 0.0 <= contest.all_speeds <= contest.perfect
-    assert 0.0 <= contest.all_prices <= contest.perfect
-    for (kind, _), learned in contest.worth().items():
-        assert (
-            0.0 <= learned.saving <= (contest.all_speeds if kind == "speed" else contest.all_prices)
-        )
+    worth = contest.worth()
+    assert set(worth) == {(kind, xpu) for kind in ("speed", "price") for xpu in contest.xpus}
+    most = {"speed": contest.all_speeds, "price": contest.all_prices}
+    for (kind, _), learned in worth.items():
+        assert 0.0 <= learned.saving <= most[kind]
+        assert (learned.flips > 0.0) == (learned.saving > 0.0)
+    assert max(learned.saving for learned in worth.values()) > 0.0
 
 
 def made(costs: np.ndarray) -> Contest:
@@ -119,7 +196,35 @@ def test_who_misses_the_limits_pays_what_the_dearest_does():
     table = contest.table()
     np.testing.assert_allclose(table["misses"], 1.0 / 3.0)
     np.testing.assert_array_equal(contest.settled[:, 0], [[1.0, 2.0], [2.0, 2.0], [1.0, 1.0]])
-    assert table.loc["one", "best"] == pytest.approx(1.0)
+    # Whoever alone keeps the limits is the best.
+    assert table["best"].to_dict() == pytest.approx({"one": 2.0 / 3.0, "other": 1.0 / 3.0})
+
+
+def test_cases_that_nobody_serves_have_no_winner():
+    contest = made(np.array([[1.0, 2.0], [np.inf, np.inf], [3.0, 1.0], [np.inf, 4.0]]))
+    table = contest.table()
+    assert table["best"].to_dict() == {"one": 0.25, "other": 0.5}
+    assert table["misses"].to_dict() == {"one": 0.5, "other": 0.25}
+    # Whoever is chosen pays alike there: the dearest of all.
+    np.testing.assert_array_equal(contest.settled[1, 0], [4.0, 4.0])
+
+
+def test_an_accelerator_that_cannot_keep_the_limits_misses():
+    tight = problem(PLAIN)
+    contest = confidence.contest(terms.case(tight), tight)
+    table, (one, other) = contest.table(), contest.xpus
+    assert {one, other} == {"mi300x", "h100-sxm"}
+    able = np.isfinite(contest.costs)
+    np.testing.assert_array_equal(able, np.isfinite(contest.paces)[:, None] & np.ones_like(able))
+    assert 0.1 < table.loc[one, "misses"] == (~able[..., 0]).mean()
+    alone = (able[..., 0] & ~able[..., 1]).mean()
+    first = (able.all(axis=2) & (contest.costs[..., 0] < contest.costs[..., 1])).mean()
+    assert table.loc[one, "best"] == pytest.approx(alone + first)
+    nobody = (~able.any(axis=2)).mean()
+    assert table["best"].sum() == pytest.approx(1.0 - nobody)
+    assert nobody > 0.0
+    assert 0.0 < contest.perfect < np.inf
+    assert all(np.isfinite(learned.saving) for learned in contest.worth().values())
 
 
 def test_prices_range_over_the_offers_seen():
