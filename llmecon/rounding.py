@@ -32,7 +32,7 @@ Scalar = Float[Array, "..."]
 
 # A share of the cost by which whole instances may exceed their bound.
 WHOLE_GAP = 1e-5
-# The latter where fillings are yet to be looked at closely.
+# The same where fillings are yet to be looked at closely.
 COARSE_GAP = 1e-3
 # Branch and bound stops after so long, s; the bound then says how good its fleet is.
 PATIENCE = 10.0
