@@ -63,11 +63,14 @@ def test_the_page_computes_what_jax_does(page: Page, chapter: str):
     assert len(kept) > 20
     # Results beyond the curve, which has rows of its own.
     names = sorted(set(kept[0]["results"]) - {"x", "y"})
-    # A panel's scale: what a result typically is.
+    # A panel's scale: what a result typically is. Elasticities share one axis and so one scale:
+    # that of one which is nothing at most settings would allow no rounding at all.
     scale = {
         name: sorted(abs(of["results"][name] or 0.0) for of in kept)[len(kept) // 2]
         for name in names
     }
+    effects = [name for name in names if name.startswith("effect")]
+    scale |= dict.fromkeys(effects, max((scale[name] for name in effects), default=0.0))
     for of in kept:
         wanted = {
             name: menus[name][int(value)] if name in menus else value
