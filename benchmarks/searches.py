@@ -301,7 +301,7 @@ def only(of: terms.Case, engines: np.ndarray, regions: np.ndarray, bucket: int) 
         resting=own.resting[engines],
         per_joule=own.per_joule[regions],
         quality=own.quality[engines],
-        partners=own.partners[engines],
+        partners=own.partners[both],
         fillings=own.fillings[np.ix_(engines, one)],
         flows=flows,
     )

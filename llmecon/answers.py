@@ -120,17 +120,23 @@ def _plan_lines(problem: Problem, plan: Plan) -> list[str]:
     return told
 
 
+def _rounded_up(factor: float) -> str:
+    """A factor with four digits, none too small."""
+    unit = 10.0 ** (math.floor(math.log10(factor)) - 3)
+    return f"{math.ceil(factor / unit - 1e-6) * unit:.4g}"
+
+
 def _clash_lines(clash: Clash) -> list[str]:
     told = ["nothing serves all requests within these limits"]
     for bucket, factor in clash.slower.items():
         told.append(
-            f"  bucket {bucket}: both limits on latency times {factor:.4g} could be kept"
+            f"  bucket {bucket}: both limits on latency times {_rounded_up(factor)} could be kept"
             if math.isfinite(factor)
             else f"  bucket {bucket}: the model fits on none of the engines"
         )
     for name, factor in clash.raised.items():
         told.append(
-            f"  {_limit(name)}: times {factor:.4g} would do"
+            f"  {_limit(name)}: times {_rounded_up(factor)} would do"
             if math.isfinite(factor)
             else f"  {_limit(name)}: none at all is too little"
         )

@@ -28,18 +28,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.columns import (
+    KEPT,
     NOTHING,
     Columns,
     in_parts,
     least_excess,
     merged,
 )
-from llmecon.filling import Demand, Engine, excess, room
+from llmecon.filling import Demand, Engine, Role, excess, room
 from llmecon.options import rows_of
 from llmecon.plans import Clash, Plan, Relaxed, plan_of, raised
 from llmecon.pricing import GAP, ROUNDS, cheapest, worth_adding
 from llmecon.problem import Problem
-from llmecon.rounding import rounded
+from llmecon.rounding import least_raised, rounded
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 from llmecon.terms import Case, case, charges
@@ -47,6 +48,10 @@ from llmecon.terms import Case, case, charges
 __all__ = ["Clash", "Plan", "Relaxed", "best", "best_in_parts", "relaxed", "rounded", "whole"]
 
 Scalar = Float[Array, "..."]
+
+# Fillings looked at to find where limits are missed by least, and how often they are narrowed.
+LOOKED_AT = 48
+NARROWED = 3
 
 
 def best(problem: Problem) -> Plan | Clash:
@@ -96,7 +101,7 @@ def relaxed(of: Case) -> Relaxed | Clash:
     further, _ = cheapest(of, of.free)
     if len(of.limits.most):
         further, excess = _within(of, further)
-        if excess.sum() > NOTHING:
+        if excess.sum() > KEPT:
             return Clash(raised=raised(of, excess))
     solution, charged, bound, columns = None, of.free, -np.inf, further
     for _ in range(ROUNDS):
@@ -120,7 +125,7 @@ def _too_slow(of: Case) -> dict[int, float]:
     role = np.array([name.role for name in of.of.names])
     served = able[role == "whole"].any(axis=0)
     for kind in np.unique(of.of.partners[of.of.partners >= 0]):
-        among = of.of.partners == kind
+        among = (of.of.partners == kind).any(axis=1)
         apart = [able[among & (role == part)].any(axis=0) for part in ("prefill", "decode")]
         served = served | (apart[0] & apart[1])
     missing = np.flatnonzero((of.of.rates > 0.0) & ~served)
@@ -128,26 +133,45 @@ def _too_slow(of: Case) -> dict[int, float]:
 
 
 def _slowness(of: Case, bucket: int) -> float:
-    """The least factor on a bucket's limits at which some engine serves whole requests in time."""
-    whole = np.array([name.role == "whole" for name in of.of.names])
+    """The least factor on a bucket's limits at which it is served in time, whole or in phases."""
+    roles = np.array([name.role for name in of.of.names])
     demand = rows_of(of.of.demand, np.array([bucket]))
-    engines = rows_of(of.of.engines, np.flatnonzero(whole))
-    over = np.asarray(_emptiest(of.of.llm, engines, demand))
-    return float(np.exp(over.min())) if np.isfinite(over.min()) else np.inf
+    over = np.full(len(roles), np.inf)
+    for role in dict.fromkeys(roles.tolist()):
+        here = np.flatnonzero(roles == role)
+        over[here] = np.asarray(_nearest(of.of.llm, role, rows_of(of.of.engines, here), demand))
+    least = over[roles == "whole"].min(initial=np.inf)
+    for kind in np.unique(of.of.partners[of.of.partners >= 0]):
+        among = (of.of.partners == kind).any(axis=1)
+        phases = [over[among & (roles == role)].min() for role in ("prefill", "decode")]
+        least = min(least, max(phases))
+    return float(np.exp(least)) if np.isfinite(least) else np.inf
 
 
 @eqx.filter_jit
-def _emptiest(llm: LLM, engines: Engine, demand: Demand) -> Scalar:
-    """How far beyond its limits each engine is at its least load; infinite without room."""
+def _nearest(llm: LLM, role: Role, engines: Engine, demand: Demand) -> Scalar:
+    """How far beyond its limits each engine is at its best filling; infinite without room."""
     asked = jax.tree.map(lambda leaf: leaf[0], demand)
 
     def one(engine: Engine) -> Scalar:
-        held = room(llm, engine, asked, "whole")
-        over = excess(llm, engine, asked, jnp.asarray(MINIMUM_BATCH), "whole")
-        return jnp.where(held >= 1.0, over, jnp.inf)
+        most = jnp.log(jnp.maximum(room(llm, engine, asked, role), 2.0 * MINIMUM_BATCH))
 
-    found: Scalar = jax.vmap(one)(engines)
-    return found
+        def over(share: Scalar) -> Scalar:
+            filling = jnp.exp(jnp.log(MINIMUM_BATCH) + share * (most - jnp.log(MINIMUM_BATCH)))
+            return excess(llm, engine, asked, filling, role)
+
+        low, high = jnp.zeros(()), jnp.ones(())
+        for _ in range(NARROWED):
+            shares = jnp.linspace(low, high, LOOKED_AT)
+            found = jax.vmap(over)(shares)
+            at = jnp.argmin(found)
+            low = shares[jnp.maximum(at - 1, 0)]
+            high = shares[jnp.minimum(at + 1, LOOKED_AT - 1)]
+        fits = room(llm, engine, asked, role) >= (0.5 if role == "prefill" else 1.0)
+        return jnp.where(fits, found.min(), jnp.inf)
+
+    every: Scalar = jax.vmap(one)(engines)
+    return every
 
 
 def _within(of: Case, columns: Columns) -> tuple[Columns, np.ndarray]:
@@ -168,6 +192,11 @@ def _within(of: Case, columns: Columns) -> tuple[Columns, np.ndarray]:
     return columns, excess
 
 
+def _kept_best(of: Case) -> Columns:
+    """Fillings with which limits that clash are exceeded by as little as can be, in parts."""
+    return _within(of, cheapest(of, of.free)[0])[0]
+
+
 def whole(of: Case) -> Plan | Clash:
     """As `best`, of a problem as arrays.
 
@@ -178,4 +207,6 @@ def whole(of: Case) -> Plan | Clash:
         The fleet, or why there is none.
     """
     start = relaxed(of)
-    return start if isinstance(start, Clash) else rounded(of, start)
+    if isinstance(start, Relaxed):
+        return rounded(of, start)
+    return least_raised(of, _kept_best(of)) if start.raised else start

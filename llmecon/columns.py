@@ -9,7 +9,7 @@ passed on, limits and the time of an instance are worth. All programmes are solv
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,6 +23,12 @@ from llmecon.terms import Case, Charges
 
 # A share of a whole below this is what solvers leave of nothing.
 NOTHING = 1e-9
+# Limits, and the time that instances have, are kept to within such a share: branch and bound can
+# do no better.
+KEPT = 1e-6
+# Whoever serves all of a bucket keeps an instance at work for at least such a share of its time:
+# below, branch and bound would take it for nothing.
+LEAST_WORK = 1e-4
 # How many times as long branch and bound goes on where it has found no fleet at all.
 LAST_RESORT = 10
 # SciPy's word for a programme without solution.
@@ -232,7 +238,7 @@ def programme(of: Case, columns: Columns) -> Programme:
     rates, most = of.of.rates, of.limits.most
     # Solvers tell numbers from nothing at fixed thresholds, so everything is put near 1.
     asked = np.where(rates > 0.0, rates, 1.0)
-    partners = of.of.partners[columns.engine]
+    partners = of.of.partners[columns.engine, columns.region]
     prompts = np.array([name.role == "prefill" for name in of.of.names])[columns.engine]
     count = len(columns)
     everything = csr_array(
@@ -269,10 +275,10 @@ def in_parts(of: Case, columns: Columns) -> Solution:
     scale = _scale(cost, columns.bucket)
     taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
     limited = len(rows.unit) > 0
-    found = _solved(linprog(
+    found = _nearly_within(lambda slack: linprog(
         cost / scale,
         A_ub=taken if limited else None,
-        b_ub=of.limits.most / rows.unit if limited else None,
+        b_ub=of.limits.most / rows.unit + slack if limited else None,
         A_eq=rows.equal,
         b_eq=rows.wanted,
         method="highs",
@@ -337,7 +343,8 @@ def in_wholes(
     rows, free = programme(of, columns), of.free
     each = cost_of(of, columns, free, standing=False) * rows.asked
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
-    scale = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
+    in_parts_costs = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
+    scale = max(in_parts_costs, float(cost[: len(pools)].min()))
     for patience in (seconds, LAST_RESORT * seconds):
         found = _milp(
             cost / scale,
@@ -398,7 +405,8 @@ def _of_wholes(
     rows = programme(of, columns)
     pools, place = pools_of(columns)
     count, size = len(pools), len(columns)
-    work = csr_array((columns.time * rows.asked, (place, np.arange(size))), (count, size))
+    busy = np.maximum(columns.time * rows.asked, LEAST_WORK)
+    work = csr_array((busy, (place, np.arange(size))), (count, size))
     still = csr_array((len(rows.wanted), count))
     spare = [csr_array((count, slack))] if slack else []
     equal = [still, rows.equal, *([csr_array((len(rows.wanted), slack))] if slack else [])]
@@ -445,10 +453,10 @@ def with_instances(
     taken = taken_of(of, columns, standing=False) * rows.asked[:, None] / rows.unit
     left = (of.limits.most - instances @ standing_takes(of, pools)) / rows.unit
     # A limit that binds was met to the last digits.
-    found = _solved(linprog(
+    found = _nearly_within(lambda slack: linprog(
         cost / scale,
         A_ub=block_array([[work], [csr_array(taken.T)]]) if len(rows.unit) else work,
-        b_ub=np.concatenate([instances * (1.0 + NOTHING), left + NOTHING]),
+        b_ub=np.concatenate([instances * (1.0 + NOTHING), left + NOTHING]) + slack,
         A_eq=rows.equal,
         b_eq=rows.wanted,
         method="highs",
@@ -497,6 +505,12 @@ def _silent() -> Iterator[None]:
 def _milp(*arguments: Any, **named: Any) -> OptimizeResult:
     with _silent():
         return milp(*arguments, **named)
+
+
+def _nearly_within(solve: Callable[[float], OptimizeResult]) -> OptimizeResult:
+    """What a programme finds with its limits as they are or, where they just clash, nearly so."""
+    found = solve(0.0)
+    return found if found.x is not None else _solved(solve(3.0 * KEPT))
 
 
 def _solved(found: OptimizeResult) -> OptimizeResult:

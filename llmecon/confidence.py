@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from llmecon import catalog
+from llmecon.columns import pools_of
 from llmecon.decision import Information, worth_of_knowing
 from llmecon.errors import InputError
 from llmecon.landscape import Alone, by_xpu, kept, leading, request_costs
@@ -53,10 +54,10 @@ class Drawn:
     """
 
     engines: Int[np.ndarray, " engines"]
-    time: Float[np.ndarray, "draws engines buckets"]
-    rest: Float[np.ndarray, "draws engines buckets"]
-    standing: Float[np.ndarray, " engines"]
-    money: Float[np.ndarray, " engines"]
+    time: Float[np.ndarray, "draws engines regions buckets"]
+    rest: Float[np.ndarray, "draws engines regions buckets"]
+    standing: Float[np.ndarray, "engines regions"]
+    money: Float[np.ndarray, "engines regions"]
 
 
 @dataclass(frozen=True)
@@ -204,32 +205,28 @@ def drawn(
     limits = np.array([given.get(name, 0.0) for name in of.limits.names])
     charged = charges(case, of.weights, limits)
     usd = RESOURCES.index("usd")
-    # Where prices of energy or carbon tell regions apart, the cheapest to stand in is taken.
-    region = charged.standing.argmin(axis=1)
-    rows = np.arange(len(region))
+    rows = np.arange(len(charged.standing))[:, None]
     flows = jax.tree.map(np.asarray, case.of.flows)
     time, rest = [], []
     for bucket in range(len(of.of.rates)):
-        cost = coarse_cost(case, charged, bucket)[rows, region]
-        level = cost.argmin(axis=1)
-        able = np.isfinite(cost[rows, level])
+        cost = coarse_cost(case, charged, bucket)
+        level, least = cost.argmin(axis=2), cost.min(axis=2)
+        able = np.isfinite(least)
         took = np.where(able, flows.time[rows, bucket, level], np.inf)
-        stood = np.where(able, took, 0.0) * charged.standing[rows, region]
         time.append(took)
-        rest.append(np.where(able, cost[rows, level] - stood, np.inf))
-    shape = (len(engines), count, len(time))
+        rest.append(np.where(able, least, np.inf) - np.where(able, took, 0.0) * charged.standing)
+    shape = (len(engines), count, len(of.of.per_joule), len(time))
 
-    def by_draw(parts: list[np.ndarray]) -> Float[np.ndarray, "draws engines buckets"]:
-        return np.moveaxis(np.stack(parts, axis=1).reshape(shape), 1, 0)
+    def by_draw(parts: list[np.ndarray]) -> Float[np.ndarray, "draws engines regions buckets"]:
+        return np.moveaxis(np.stack(parts, axis=-1).reshape(shape), 1, 0)
 
     weight = of.weights[usd] + given.get("usd", 0.0)
-    first = rows[::count]
     return Drawn(
         np.asarray(engines),
         by_draw(time),
         by_draw(rest),
-        charged.standing[first, region[first]],
-        case.of.capital[first, region[first], usd] * weight,
+        charged.standing[::count],
+        case.of.capital[::count, :, usd] * weight,
     )
 
 
@@ -249,15 +246,14 @@ def fleet_costs(
         as it must be; infinite where one of them can't keep the limits.
     """
     columns = plan.columns
-    engines = np.unique(columns.engine)
-    found = drawn(of, problem, engines)
-    place = np.searchsorted(engines, columns.engine)
-    work = found.time[:, place, columns.bucket] * plan.served
-    need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(engines))], axis=1)
+    pools, place = pools_of(columns)
+    engines, engine = np.unique(pools[:, 0], return_inverse=True)
+    region, found = pools[:, 1], drawn(of, problem, engines)
+    work = found.time[:, engine[place], columns.region, columns.bucket] * plan.served
+    need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(pools))], axis=1)
     instances = np.ceil(need - ROUNDED) if whole else need
-    costs: Float[np.ndarray, " draws"] = (
-        instances @ found.standing + found.rest[:, place, columns.bucket] @ plan.served
-    )
+    besides = found.rest[:, engine[place], columns.region, columns.bucket] @ plan.served
+    costs: Float[np.ndarray, " draws"] = instances @ found.standing[engine, region] + besides
     return costs
 
 
@@ -302,8 +298,8 @@ def contest(
     def totals(
         by_price: Float[np.ndarray, "prices xpus"],
     ) -> Float[np.ndarray, "draws prices xpus"]:
-        standing = found.standing + found.money * (by_price[:, at] - 1.0)
-        priced = found.time[:, None] * standing[None, :, :, None] + found.rest[:, None]
+        standing = found.standing + found.money * (by_price[:, at, None] - 1.0)
+        priced = found.time[:, None] * standing[None, ..., None] + found.rest[:, None]
         each: Alone = by_xpu(some, priced)
         total = each.serving(of.of.rates)
         return total[..., [each.xpus.index(xpu) for xpu in xpus]]

@@ -130,15 +130,16 @@ def _taken(
         able = most >= (0.5 if role == "prefill" else 1.0)
         low, high = jnp.log(MINIMUM_BATCH), jnp.log(jnp.maximum(most, 1.1 * MINIMUM_BATCH))
         for narrowed in range(NARROWED):
-            fillings = jnp.linspace(low, high, LOOKED_AT)
+            # Latency may dip below a limit again where an instance is fuller.
+            fillings = jnp.linspace(low, high, LOOKED_AT if narrowed else 8 * LOOKED_AT)
             meets = (
                 jax.vmap(lambda at: excess(llm, engine, demand, jnp.exp(at), role))(fillings)
                 <= 1e-9
             )
             if narrowed == 0:
                 able = able & meets.any()
-            last = jnp.max(jnp.where(meets, jnp.arange(LOOKED_AT), 0))
-            low, high = fillings[last], fillings[jnp.minimum(last + 1, LOOKED_AT - 1)]
+            last = jnp.max(jnp.where(meets, jnp.arange(len(fillings)), 0))
+            low, high = fillings[last], fillings[jnp.minimum(last + 1, len(fillings) - 1)]
         seldom = jnp.log(MINIMUM_BATCH)
         at = jnp.exp(jnp.linspace(jnp.minimum(seldom, low), low, levels))
         found = jax.vmap(lambda filling: flow(llm, engine, demand, filling, role))(at)
@@ -214,7 +215,7 @@ def _least_with(of: Case, at: Grid, start: "_Found") -> np.ndarray:
     charged = charges(of, of.weights, start.prices)
     pools, place = _pools(at)
     prompt = np.array([name.role == "prefill" for name in options.names])[at.engine]
-    partners = options.partners[at.engine]
+    partners = options.partners[at.engine, at.region]
     passed = np.where(partners >= 0, start.passed[at.bucket, partners], 0.0)
     credit = np.where(prompt, passed, start.worth[at.bucket] - passed)
     time, energy, latency = at.hopeful.T
@@ -267,7 +268,7 @@ def _programme(of: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
     served = csr_array(
         (~prompt * 1.0, (np.searchsorted(asked, at.bucket), columns)), (len(asked), size)
     )
-    partners = options.partners[at.engine]
+    partners = options.partners[at.engine, at.region]
     apart = np.flatnonzero(partners >= 0)
     key, row = np.unique(
         np.stack([at.bucket[apart], partners[apart]], axis=1), axis=0, return_inverse=True

@@ -119,8 +119,8 @@ def asked(of: Case, demand: Demand) -> Case:
     return Case(changed(options, options.engines, demand), of.weights, limits)
 
 
-def request_costs(of: Case, charged: Charges) -> Float[np.ndarray, "engines buckets"]:
-    """What a request costs on each engine, at its best filling and in its best region.
+def request_costs(of: Case, charged: Charges) -> Float[np.ndarray, "engines regions buckets"]:
+    """What a request costs on each engine in each region, at its best filling.
 
     Args:
         of: the problem.
@@ -129,8 +129,8 @@ def request_costs(of: Case, charged: Charges) -> Float[np.ndarray, "engines buck
     Returns:
         Charges; infinite where the engine can't serve the bucket.
     """
-    each = [coarse_cost(of, charged, bucket).min(axis=(1, 2)) for bucket in range(len(of.of.rates))]
-    return np.stack(each, axis=1)
+    each = [coarse_cost(of, charged, bucket).min(axis=2) for bucket in range(len(of.of.rates))]
+    return np.stack(each, axis=2)
 
 
 def alone(of: Case, charged: Charges) -> Alone:
@@ -146,12 +146,13 @@ def alone(of: Case, charged: Charges) -> Alone:
     return by_xpu(of, request_costs(of, charged))
 
 
-def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines buckets"]) -> Alone:
+def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines regions buckets"]) -> Alone:
     """The least cost of a request on each accelerator.
 
     Args:
         of: the problem.
-        costs: of a request, or its phase, on each engine; more dimensions may come before.
+        costs: of a request, or its phase, on each engine in each region; more dimensions may come
+            before.
 
     Returns:
         The least over engines of the accelerator, in one role or in two.
@@ -159,33 +160,33 @@ def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines buckets"]) -> Alone
     ids = np.array([name.xpu for name in of.of.names])
     roles = np.array([name.role for name in of.of.names])
     xpus = tuple(dict.fromkeys(ids.tolist()))
-    nothing = np.full((*costs.shape[:-2], costs.shape[-1]), np.inf)
+    nothing = np.full((*costs.shape[:-3], costs.shape[-1]), np.inf)
 
-    def cheapest(which: Bool[np.ndarray, " engines"]) -> np.ndarray:
+    def cheapest(which: Bool[np.ndarray, "engines regions"]) -> np.ndarray:
         found: np.ndarray = costs[..., which, :].min(axis=-2, initial=np.inf)
         return found
 
     whole, apart = [], []
     for xpu in xpus:
-        here = ids == xpu
-        whole.append(cheapest(here & (roles == "whole")))
+        here = np.repeat((ids == xpu)[:, None], costs.shape[-2], axis=1)
+        whole.append(cheapest(here & (roles == "whole")[:, None]))
         both = nothing
         for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
             among = here & (of.of.partners == kind)
-            phases = [cheapest(among & (roles == role)) for role in ("prefill", "decode")]
+            phases = [cheapest(among & (roles == role)[:, None]) for role in ("prefill", "decode")]
             both = np.minimum(both, phases[0] + phases[1])
         apart.append(both)
     return Alone(xpus, np.stack(whole, axis=-2), np.stack(apart, axis=-2))
 
 
 def leading(
-    of: Case, costs: Float[np.ndarray, "engines buckets"], few: int = FEW
+    of: Case, costs: Float[np.ndarray, "engines regions buckets"], few: int = FEW
 ) -> Int[np.ndarray, " engines"]:
     """The engines of each accelerator and role that serve some bucket most cheaply.
 
     Args:
         of: the problem.
-        costs: of a request on each engine.
+        costs: of a request on each engine in each region.
         few: for each bucket.
 
     Returns:
@@ -193,6 +194,7 @@ def leading(
     """
     kinds = pd.DataFrame([(name.xpu, name.role) for name in of.of.names], columns=["xpu", "role"])
     first: set[int] = set()
+    costs = costs.min(axis=1)
     for _, rows in kinds.groupby(["xpu", "role"]):
         places = rows.index.to_numpy()
         for bucket in range(costs.shape[1]):

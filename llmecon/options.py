@@ -51,6 +51,9 @@ WAITING, WORKING = 5, 20
 SELDOM = 0.3
 # Steps of the search for that fullest one within its cell.
 NARROWED = 16
+# Steps of the golden section to the bottom of a dip.
+BOTTOMED = 6
+GOLDEN = 0.618
 # Engines and buckets that are computed together: one shape, so one compilation.
 TOGETHER = 256
 
@@ -70,8 +73,8 @@ class Options:
         per_joule: taken by a joule of its servers' energy.
         quality: lost to the precision, by engine: a share of answers; 0 for prompts, whose loss
             is counted with their outputs.
-        partners: of each engine: a number shared by those that can pass prompts on to each other,
-            as one vendor's devices in one precision; -1 for engines that serve whole requests.
+        partners: a number shared by pools that can pass prompts on to each other, as one vendor's
+            devices in one precision and one region; -1 for engines that serve whole requests.
         fillings: at which engines were looked at, the fullest last; NaN where limits forbid them.
         flows: what a request takes at these; infinite where limits forbid them.
     """
@@ -85,7 +88,7 @@ class Options:
     resting: Float[np.ndarray, " engines"]
     per_joule: Float[np.ndarray, "regions resources"]
     quality: Float[np.ndarray, " engines"]
-    partners: Int[np.ndarray, " engines"]
+    partners: Int[np.ndarray, "engines regions"]
     fillings: Float[np.ndarray, "engines buckets levels"]
     flows: Flow
 
@@ -139,6 +142,30 @@ def _narrowed(
     return place
 
 
+def _lowest_beyond(
+    function: Callable[[Scalar], Scalar], place: Scalar, value: Scalar, last: Scalar
+) -> tuple[Scalar, Scalar, Scalar]:
+    """The bottom of the deepest dip of a function behind the last place where it is not above 0.
+
+    Latency mostly rises with filling, but where answers are few and short it may dip.
+    """
+    at = jnp.arange(len(place))
+    before, behind = jnp.roll(value, 1), jnp.roll(value, -1)
+    inside = (at > jnp.maximum(last, 0)) & (at < len(place) - 1)
+    dips = inside & (value < before) & (value <= behind)
+    deepest = jnp.clip(jnp.argmin(jnp.where(dips, value, jnp.inf)), 1, len(place) - 2)
+
+    def step(_: int, ends: tuple[Scalar, Scalar]) -> tuple[Scalar, Scalar]:
+        low, high = ends
+        one, other = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        left = function(one) <= function(other)
+        return jnp.where(left, low, one), jnp.where(left, other, high)
+
+    low, high = jax.lax.fori_loop(0, BOTTOMED, step, (place[deepest - 1], place[deepest + 1]))
+    bottom = 0.5 * (low + high)
+    return bottom, jnp.where(dips.any(), function(bottom), jnp.inf), deepest + 1
+
+
 @eqx.filter_jit
 def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[Scalar, Flow]:
     """Fillings of several engines, each for one bucket, and flows at these."""
@@ -148,18 +175,29 @@ def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[S
         fillings = _fillings(most, role)
         beyond = partial(excess, llm, engine, demand, role=role)
         over = jax.vmap(beyond)(fillings)
+        place = jnp.log(fillings)
+
+        def beyond_at(log_filling: Scalar) -> Scalar:
+            return beyond(jnp.exp(log_filling))
+
         # The last one that keeps the limits, and the next, between which a limit binds.
-        last = len(fillings) - 1 - jnp.argmin((over > 0.0)[::-1])
-        next_one = jnp.minimum(last + 1, len(fillings) - 1)
+        last = jnp.max(jnp.where(over <= 0.0, jnp.arange(len(fillings)), -1))
+        at, next_one = jnp.maximum(last, 0), jnp.minimum(last + 1, len(fillings) - 1)
+        dip, depth, after = _lowest_beyond(beyond_at, place, over, last)
+        dips = depth <= 0.0
         fullest = jnp.exp(
             _narrowed(
-                lambda log_filling: beyond(jnp.exp(log_filling)),
-                (jnp.log(fillings[last]), over[last]),
-                (jnp.log(fillings[next_one]), over[next_one]),
+                beyond_at,
+                (jnp.where(dips, dip, place[at]), jnp.where(dips, depth, over[at])),
+                (
+                    jnp.where(dips, place[after], place[next_one]),
+                    jnp.where(dips, over[after], over[next_one]),
+                ),
             )
         )
-        able = (over[last] <= 0.0) & (most >= (0.5 if role == "prefill" else 1.0))
-        kept = jnp.append(jnp.where(fillings < fullest, fillings, jnp.nan), fullest)
+        able = ((last >= 0) | dips) & (most >= (0.5 if role == "prefill" else 1.0))
+        allowed = (fillings < fullest) & (over <= 0.0)
+        kept = jnp.append(jnp.where(allowed, fillings, jnp.nan), fullest)
         kept = jnp.where(able, kept, jnp.nan)
         flows = jax.vmap(lambda filling: flow(llm, engine, demand, filling, role))(
             jnp.where(jnp.isnan(kept), MINIMUM_BATCH, kept)
@@ -240,6 +278,10 @@ def options(problem: Problem) -> Options:
     vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
     kinds = [(vendors[of.xpu], of.precision) for of in names]
     known = list(dict.fromkeys(kinds))
+    apart = np.array([of.role != "whole" for of in names])
+    # Links that pass a cache on in time end at the region's border.
+    regions = np.arange(len(problem.choices.regions))
+    shared = np.array([known.index(kind) for kind in kinds])[:, None] * len(regions) + regions
     return Options(
         names=names,
         engines=engines,
@@ -252,12 +294,7 @@ def options(problem: Problem) -> Options:
         quality=np.array(
             [problem.quality_lost.get(of.precision, 0.0) * (of.role != "prefill") for of in names]
         ),
-        partners=np.array(
-            [
-                -1 if of.role == "whole" else known.index(kind)
-                for of, kind in zip(names, kinds, strict=True)
-            ]
-        ),
+        partners=np.where(apart[:, None], shared, -1),
         fillings=fillings,
         flows=flows,
     )

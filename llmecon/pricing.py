@@ -55,8 +55,8 @@ def cheapest(of: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, " b
         lowest = np.where(np.isnan(cost), np.inf, cost).min(axis=2)
         for kind in kinds:
             for role, found in picked.items():
-                here = (of.of.partners == kind) & (roles == role)
-                chosen = _nearest(np.where(here[:, None], lowest, np.inf))
+                here = (of.of.partners == kind) & (roles == role)[:, None]
+                chosen = _nearest(np.where(here, lowest, np.inf))
                 if len(chosen):
                     engine, region = chosen.T
                     level = np.nanargmin(cost[engine, region], axis=1)
@@ -84,7 +84,7 @@ def worth_adding(of: Case, columns: Columns, charged: Charges, solution: Solutio
     """
     cost = cost_of(of, columns, charged)
     roles = np.array([name.role for name in of.of.names])[columns.engine]
-    partners = of.of.partners[columns.engine]
+    partners = of.of.partners[columns.engine, columns.region]
     with_partner = cost.copy()
     for bucket, kind in {(int(c), int(p)) for c, p in zip(columns.bucket, partners, strict=True)}:
         if kind < 0:
@@ -115,7 +115,7 @@ def least_cost(of: Case, columns: Columns, charged: Charges) -> Float[np.ndarray
     """
     cost = cost_of(of, columns, charged)
     roles = np.array([name.role for name in of.of.names])[columns.engine]
-    partners = of.of.partners[columns.engine]
+    partners = of.of.partners[columns.engine, columns.region]
     least = np.full(len(of.of.rates), np.inf)
     for bucket in range(len(least)):
         here = columns.bucket == bucket

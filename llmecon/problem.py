@@ -3,12 +3,13 @@
 The same description can be written in Python and in YAML, field by field.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from llmecon import catalog
 from llmecon.errors import InputError
@@ -18,6 +19,25 @@ from llmecon.specs import JOULES_PER_KWH, PRECISIONS
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+# Solvers tell numbers from nothing and from infinity within ranges such as these.
+Weight = Annotated[float, Field(ge=0.0, le=1e9)]
+LEAST_LIMIT, LEAST_RATE, MOST_RATE = 1e-6, 1e-6, 1e7
+
+
+def _nothing_or_more(least: float, most: float = math.inf) -> AfterValidator:
+    """Refuses what is neither 0 nor in a range."""
+
+    def checked(value: float) -> float:
+        if value != 0.0 and not least <= value <= most:
+            upper = f" and at most {most:g}" if math.isfinite(most) else ""
+            raise ValueError(f"{value:g} must be 0, or at least {least:g}{upper}")
+        return value
+
+    return AfterValidator(checked)
+
+
+Limit = Annotated[NotNegative, _nothing_or_more(LEAST_LIMIT)]
+Rate = Annotated[NotNegative, _nothing_or_more(LEAST_RATE, MOST_RATE)]
 
 RESOURCES = ("usd", "kg_co2e", "litre", "joule", "second", "quality")
 """What instances and requests take; devices of an accelerator are counted besides."""
@@ -38,9 +58,10 @@ class Bucket(Described):
     """Requests of about one size, and what their users are promised.
 
     Attributes:
-        per_second: requests that arrive on average, at the hour that the fleet is sized for.
+        per_second: requests that arrive on average, at the hour that the fleet is sized for;
+            0, or between 1e-6 and 1e7.
         prompt_tokens: mean length of the prompts.
-        output_tokens: mean length of the outputs.
+        output_tokens: mean length of the outputs, at least 2: a single token has no next one.
         cached_fraction: share of prompt tokens that is found in the prefix cache.
         prompt_cv: coefficient of variation of the prompts' lengths.
         output_cv: coefficient of variation of the outputs' lengths.
@@ -50,9 +71,9 @@ class Bucket(Described):
         quantile: share of requests that must meet the limit on TTFT.
     """
 
-    per_second: NotNegative
+    per_second: Rate
     prompt_tokens: Positive
-    output_tokens: Positive
+    output_tokens: Annotated[float, Field(ge=2.0, allow_inf_nan=False)]
     ttft: Positive
     tpot: Positive
     cached_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -76,12 +97,12 @@ class Weights(Described):
         quality: of a request whose answer a narrower precision spoils.
     """
 
-    usd: NotNegative = 1.0
-    kg_co2e: NotNegative = 0.0
-    litre: NotNegative = 0.0
-    kwh: NotNegative = 0.0
-    second: NotNegative = 0.0
-    quality: NotNegative = 0.0
+    usd: Weight = 1.0
+    kg_co2e: Weight = 0.0
+    litre: Weight = 0.0
+    kwh: Weight = 0.0
+    second: Weight = 0.0
+    quality: Weight = 0.0
 
     @property
     def by_resource(self) -> tuple[float, ...]:
@@ -97,7 +118,7 @@ class Weights(Described):
 
 
 class Caps(Described):
-    """Limits on the whole fleet; what is left out is not limited.
+    """Limits on the whole fleet, kept to within a millionth; what is left out is not limited.
 
     Attributes:
         usd_per_hour: budget.
@@ -109,13 +130,13 @@ class Caps(Described):
         devices: by accelerator, how many can be had.
     """
 
-    usd_per_hour: NotNegative | None = None
-    kw: NotNegative | None = None
-    kg_co2e_per_hour: NotNegative | None = None
-    litres_per_hour: NotNegative | None = None
-    seconds: Positive | None = None
-    quality_lost: Share | None = None
-    devices: Mapping[str, NotNegative] = Field(default_factory=dict)
+    usd_per_hour: Limit | None = None
+    kw: Limit | None = None
+    kg_co2e_per_hour: Limit | None = None
+    litres_per_hour: Limit | None = None
+    seconds: Annotated[float, Field(ge=LEAST_LIMIT, allow_inf_nan=False)] | None = None
+    quality_lost: Annotated[Share, _nothing_or_more(LEAST_LIMIT)] | None = None
+    devices: Mapping[str, Limit] = Field(default_factory=dict)
 
 
 class Region(Described):
@@ -129,7 +150,7 @@ class Region(Described):
 
     grid: str
     usd_per_kwh: NotNegative = 0.08
-    pue: Annotated[float, Field(ge=1.0)] = 1.2
+    pue: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.2
 
 
 class Owned(Described):
@@ -146,7 +167,7 @@ class Owned(Described):
     years: Positive = 4.0
     discount_rate: NotNegative = 0.08
     maintenance: NotNegative = 0.05
-    server: Annotated[float, Field(ge=1.0)] = 1.5
+    server: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.5
     usd_per_kw_month: NotNegative = 150.0
 
 
@@ -248,7 +269,17 @@ def problem(description: Mapping[str, Any]) -> Problem:
     try:
         return Problem.model_validate(description)
     except ValidationError as error:
-        raise InputError("; ".join(_said(of) for of in error.errors())) from None
+        every = error.errors()
+        # A list whose entries are wrong is called too short, besides.
+        wrong = [
+            of
+            for of in every
+            if of["type"] != "too_short"
+            or not any(
+                other["loc"][: len(of["loc"])] == of["loc"] for other in every if other is not of
+            )
+        ]
+        raise InputError("; ".join(_said(of) for of in wrong)) from None
 
 
 def load(file: Path) -> Problem:
@@ -267,7 +298,8 @@ def load(file: Path) -> Problem:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} can't be read: {error}") from None
-    except yaml.YAMLError as error:
+    # Dates, numbers and nesting that no value can hold are errors of other kinds.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())
         raise InputError(f"{file} is not YAML: {line}") from None
     if not isinstance(content, dict):
@@ -279,6 +311,6 @@ def load(file: Path) -> Problem:
 
 
 def _said(error: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    place = " ".join(".".join(str(part) for part in error["loc"]).split())
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

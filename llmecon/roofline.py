@@ -190,7 +190,7 @@ def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
 
 def attention_groups(deployment: Deployment) -> Scalar:
     """Groups of devices in an instance that attend to separate requests."""
-    return jnp.maximum(deployment.expert / deployment.tensor, 1.0)
+    return deployment.width / deployment.tensor
 
 
 def attended_pairs(llm: LLM, new_tokens: Scalar, past_tokens: Scalar) -> Scalar:
@@ -357,7 +357,7 @@ def forward_pass(
     precision = deployment.precision
     count = parameters(llm)
     groups = attention_groups(deployment)
-    devices = jnp.maximum(deployment.tensor, deployment.expert)
+    devices = deployment.width
     # Under pipelining the batch is cut into as many parts as stages, so that no stage waits; at
     # light load a part, and the busiest group's share of it, is still one whole sequence.
     in_flight = jnp.maximum(sequences / deployment.pipeline, 1.0)

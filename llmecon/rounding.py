@@ -5,6 +5,7 @@ shares of the instances found are then solved again.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from llmecon.columns import (
+    KEPT,
     Columns,
     Solution,
     in_wholes,
     least_excess_in_wholes,
     merged,
+    pools_of,
     with_instances,
 )
 from llmecon.filling import Demand, Engine, Flow, Role, flow
@@ -38,6 +41,8 @@ COARSE_GAP = 1e-3
 PATIENCE = 10.0
 # Where waiting costs anything, pools that are looked at closely, and steps in a cell of theirs.
 IN_QUESTION = 16
+# Where limits clash, pools looked at for each bucket, role and limit.
+FRUGAL = 6
 FINER = 4
 
 
@@ -51,24 +56,37 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
     Returns:
         The fleet, or which limits whole instances can't keep.
     """
+    found = _rounded(of, start)
+    if isinstance(found, Clash) and sum(found.raised.values()) - len(found.raised) <= KEPT:
+        # Nothing but the last digits is missing.
+        nearly = replace(of.limits, most=of.limits.most * (1.0 + 2.0 * KEPT))
+        found = _rounded(replace(of, limits=nearly), start)
+    return found
+
+
+def _rounded(of: Case, start: Relaxed) -> Plan | Clash:
     pools, least = _promising(of, start)
     found, columns, hasty = None, start.columns, _minds_latency(of)
     for count in _more_and_more(len(pools)):
-        columns = _spread(of, pools[:count], start)
+        columns = _spread(of, pools[:count], start.columns)
         found = in_wholes(of, columns, COARSE_GAP if hasty else WHOLE_GAP, PATIENCE)
         if found is None:
             continue
         # No fleet with a pool whose bound exceeds the cost of this one can be better.
         if not (least[count:] < found[1].cost * (1.0 - WHOLE_GAP)).any():
             break
-    if found is None:
-        return Clash(raised=raised(of, least_excess_in_wholes(of, columns, PATIENCE)))
-    if hasty:
+    if found is None and hasty:
+        # What coarse fillings can't keep, those between them may.
+        columns = _spread(of, pools[: 2 * IN_QUESTION], start.columns, finer=True)
+        found = in_wholes(of, columns, WHOLE_GAP, PATIENCE)
+    elif found is not None and hasty:
         # Between two coarse fillings waiting costs less than its chord says.
         in_question = pools[least < found[1].cost][:IN_QUESTION]
         chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
-        columns = _spread(of, chosen, start, finer=True)
+        columns = _spread(of, chosen, start.columns, finer=True)
         found = in_wholes(of, columns, WHOLE_GAP, PATIENCE) or found
+    if found is None:
+        return least_raised(of, start.columns)
     inside, solution = found
     assert solution.instances is not None
     standing = solution.instances > 0.5
@@ -83,6 +101,37 @@ def rounded(of: Case, start: Relaxed) -> Plan | Clash:
     )  # fmt: skip
     bound = start.plan.bound
     return plan_of(of, *merged(columns, settled.served), instances, prices, bound)
+
+
+def least_raised(of: Case, known: Columns) -> Clash:
+    """By how little limits would have to give for whole instances.
+
+    Args:
+        of: the problem, whose limits whole instances can't keep.
+        known: fillings that take little of what is limited.
+
+    Returns:
+        The least factors with the pools of these and those whose instances take least.
+    """
+    pools = np.unique(np.concatenate([pools_of(known)[0], _frugal(of)]), axis=0)
+    columns = _spread(of, pools, known, finer=_minds_latency(of))
+    return Clash(raised=raised(of, least_excess_in_wholes(of, columns, PATIENCE)))
+
+
+def _frugal(of: Case) -> Int[np.ndarray, "pools 2"]:
+    """The pools for each bucket and role whose instances take least of each limit by standing."""
+    limits, roles = of.limits, np.array([name.role for name in of.of.names])
+    takes = limits.capital + of.of.resting[:, None, None] * limits.per_joule
+    found = []
+    for bucket in np.flatnonzero(of.of.rates > 0.0):
+        for role in dict.fromkeys(roles.tolist()):
+            here = of.of.able[:, bucket] & (roles == role)
+            for limit in range(takes.shape[2]):
+                value = np.where(here[:, None], takes[:, :, limit], np.inf)
+                order = np.argsort(value, axis=None, kind="stable")[:FRUGAL]
+                order = order[np.isfinite(value.ravel()[order])]
+                found.append(np.stack(np.unravel_index(order, value.shape), axis=1))
+    return np.concatenate(found)
 
 
 def _standing(pools: Int[np.ndarray, "pools 2"], solution: Solution) -> np.ndarray:
@@ -100,13 +149,15 @@ def _more_and_more(count: int) -> Iterator[int]:
     yield count
 
 
-def _credits(of: Case, solution: Solution) -> Float[np.ndarray, "engines buckets"]:
+def _credits(of: Case, solution: Solution) -> Float[np.ndarray, "engines regions buckets"]:
     """What serving a request, or its phase, is worth by a solution's multipliers."""
     role = np.array([name.role for name in of.of.names])
-    apart = of.of.partners >= 0
-    passed = np.where(apart[:, None], solution.passed[:, of.of.partners].T, 0.0)
-    credit: np.ndarray = np.where((role == "prefill")[:, None], passed, solution.worth - passed)
-    return credit
+    partners = of.of.partners
+    passed = np.where(partners >= 0, solution.passed[:, partners], 0.0)
+    credit: np.ndarray = np.where(
+        (role == "prefill")[:, None], passed, solution.worth[:, None, None] - passed
+    )
+    return np.moveaxis(credit, 0, -1)
 
 
 def _promising(
@@ -136,7 +187,7 @@ def _promising(
             + charged.second * latency[:, None, :]
             + (charged.quality * of.of.quality)[:, None, None]
         )
-        gain = np.maximum(credit[:, bucket, None, None] - served, 0.0)
+        gain = np.maximum(credit[:, :, bucket, None] - served, 0.0)
         gained += asked * np.max(gain, axis=2)
         rate = np.maximum(rate, np.max(gain / time[:, None, :], axis=2))
     least = start.plan.bound + charged.standing - np.minimum(rate, gained)
@@ -170,7 +221,7 @@ def _minds_latency(of: Case) -> bool:
 
 
 def _spread(
-    of: Case, pools: Int[np.ndarray, "pools 2"], start: Relaxed, finer: bool = False
+    of: Case, pools: Int[np.ndarray, "pools 2"], known: Columns, finer: bool = False
 ) -> Columns:
     """Fillings of pools at their levels, or between these too, and those that are known exactly."""
     engine, region = pools.T
@@ -193,9 +244,9 @@ def _spread(
             )
         )  # fmt: skip
     chosen = {(int(e), int(r)) for e, r in pools}
-    pairs = zip(start.columns.engine, start.columns.region, strict=True)
+    pairs = zip(known.engine, known.region, strict=True)
     inside = np.array([(int(e), int(r)) in chosen for e, r in pairs], bool)
-    return start.columns.kept(inside).joined(*parts)
+    return known.kept(inside).joined(*parts)
 
 
 def _levels(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:

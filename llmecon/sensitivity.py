@@ -49,7 +49,7 @@ INPUTS = (
 """What requests and accelerators are scaled by, as a request's flow depends on it."""
 
 # A filling this near to the fullest is held there by a limit.
-NEAR = 1e-5
+NEAR = 2e-4
 TOGETHER = 8
 # Over which slopes are compared, on the log scale.
 STEP = 1e-4
@@ -335,7 +335,7 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
     binding = np.flatnonzero(prices > 0.0)
     rows = [*INPUTS, "rate", "price", *(of.limits.names[k] for k in binding)]
     asked = np.flatnonzero(of.of.rates > 0.0)
-    partners = of.of.partners[columns.engine]
+    partners = of.of.partners[columns.engine, columns.region]
     prompt = np.array([name.role == "prefill" for name in of.of.names])[columns.engine]
     passing = sorted(
         {(int(c), int(p)) for c, p in zip(columns.bucket, partners, strict=True) if p >= 0}

@@ -201,7 +201,16 @@ class Deployment(eqx.Module):
     @property
     def xpus(self) -> Scalar:
         """Devices in one instance."""
-        return self.pipeline * jnp.maximum(self.tensor, self.expert)
+        return self.pipeline * self.width
+
+    @property
+    def width(self) -> Scalar:
+        """Devices that share a layer.
+
+        Where both ways of sharing are as wide, the gradient is that of `tensor` throughout: the
+        maximum's own, split between both, would be no slope of anything.
+        """
+        return jnp.where(self.expert > self.tensor, self.expert, self.tensor)
 
 
 class Workload(eqx.Module):

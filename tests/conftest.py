@@ -1,7 +1,9 @@
-"""A book of two small chapters, for tests of what makes a book."""
+"""A book of two small chapters, for tests of what makes a book; and what every module leaves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import nbformat
 import pytest
 
@@ -65,6 +67,13 @@ def write_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "CONFIG", root / "_config.yml")
     monkeypatch.setattr(paths, "BUILD", book / "_build")
     return root
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgets_what_it_compiled() -> Iterator[None]:
+    """Compiled functions stay mapped into memory, and a process may have only so many maps."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture

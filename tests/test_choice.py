@@ -292,3 +292,23 @@ def test_regions_are_chosen_by_what_carbon_costs():
     assert clean.takes["kg_co2e"] < 0.5 * dirty.takes["kg_co2e"] or {
         pool.region for pool in dirty.pools
     } == {1}
+
+
+def test_prompts_are_not_passed_on_to_another_region():
+    """Where water is scarce in one place and a limit on carbon forbids to use the other alone."""
+    choices = {
+        "xpus": ["h100-sxm"], "precisions": ["fp8"], "tensor": [2, 4, 8], "pipeline": [1],
+        "regions": [{"grid": "pol"}, {"grid": "swe"}], "disaggregated": True,
+    }  # fmt: skip
+    size = {"prompt_tokens": 1000, "tpot": 0.025, "ttft": 3.0}
+    asked = {"buckets": [CHAT | size], "choices": choices, "weights": {"usd": 1.0, "litre": 0.1}}
+    free = relaxed(some_case(**asked)).plan.takes["kg_co2e"]
+    limited = some_case(**asked, caps={"kg_co2e_per_hour": 0.6 * 3600.0 * free})
+    parts = relaxed(limited).plan
+    assert {pool.region for pool in parts.pools} == {0, 1}
+    for plan in (parts, whole(limited)):
+        for region in (0, 1):
+            here = dataclasses.replace(
+                plan, pools=tuple(pool for pool in plan.pools if pool.region == region)
+            )
+            assert served(here, 0, "decode") == pytest.approx(served(here, 0, "prefill"), abs=1e-6)

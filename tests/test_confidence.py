@@ -59,12 +59,12 @@ def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
     faster = eqx.tree_at(lambda e: e.efficiency, few.of.engines, catalog.stack(attained))
     afresh = dataclasses.replace(few, of=options.changed(few.of, faster, few.of.demand))
     costs = landscape.request_costs(afresh, afresh.free)
-    computed = found.time[draw] * found.standing[:, None] + found.rest[draw]
+    computed = found.time[draw] * found.standing[..., None] + found.rest[draw]
     np.testing.assert_allclose(computed, costs, rtol=1e-9)
     # Electricity is part of the rent, and nothing else costs.
     np.testing.assert_array_equal(found.rest, 0.0)
     rent = [name.devices * catalog.rental_price(name.xpu).usd for name in few.of.names]
-    np.testing.assert_allclose(found.money * 3600.0, rent)
+    np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     np.testing.assert_allclose(found.standing, found.money)
 
 
@@ -77,7 +77,7 @@ def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
         name.devices * catalog.rental_price(name.xpu).usd
         for name in (of.of.names[at] for at in engines)
     ]
-    np.testing.assert_allclose(found.money * 3600.0, rent)
+    np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     assert np.all(found.standing > found.money)
     assert np.all(found.rest > 0.0)
     # Where waiting costs, instances are kept emptier.
@@ -93,7 +93,9 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
     (engine,) = set(plan.columns.engine.tolist())
     found = confidence.drawn(of, asked, np.array([engine]))
     rent = pool.engine.devices * catalog.rental_price(pool.engine.xpu).usd / 3600.0
-    instances = sum(found.time[:, 0, serves.bucket] * serves.per_second for serves in pool.serves)
+    instances = sum(
+        found.time[:, 0, 0, serves.bucket] * serves.per_second for serves in pool.serves
+    )
     np.testing.assert_allclose(parts, rent * instances, rtol=1e-9)
     np.testing.assert_allclose(whole, rent * np.ceil(instances), rtol=1e-9)
     # The draws lie around the cost with the most probable efficiencies.
@@ -109,7 +111,7 @@ def test_a_fleet_that_is_too_slow_in_some_draws_costs_no_number_there():
     assert 0 < np.isfinite(costs).sum() < len(costs)
     columns = found.plan.columns
     time = confidence.drawn(of, tight, columns.engine).time
-    needed = time[:, np.arange(len(columns)), columns.bucket]
+    needed = time[:, np.arange(len(columns)), columns.region, columns.bucket]
     np.testing.assert_array_equal(np.isinf(costs), np.any(np.isinf(needed), axis=1))
 
 

@@ -103,7 +103,9 @@ def test_a_request_costs_the_rent_over_the_capacity(of: Case, costs: np.ndarray)
         for bucket, asked in enumerate(EASY):
             target = specs.LatencyTarget(asked["ttft"], asked["tpot"])
             capacity = capacity_of(*instance(name, asked), target)
-            assert costs[at, bucket] == pytest.approx(rent / float(capacity.rate), rel=1e-3), name
+            assert costs[at, 0, bucket] == pytest.approx(rent / float(capacity.rate), rel=1e-3), (
+                name
+            )
 
 
 def test_some_engines_are_the_problem_that_has_no_others():
@@ -142,9 +144,9 @@ def test_leading_engines_hold_the_cheapest_of_each_accelerator(of: Case, costs: 
         for bucket in range(2):
             for kind in kinds:
                 here = [
-                    (costs[at, bucket], at)
+                    (costs[at, 0, bucket], at)
                     for at, name in enumerate(of.of.names)
-                    if (name.xpu, name.role) == kind and np.isfinite(costs[at, bucket])
+                    if (name.xpu, name.role) == kind and np.isfinite(costs[at, 0, bucket])
                 ]
                 expected |= {at for _, at in sorted(here)[:few]}
         assert landscape.leading(of, costs, few).tolist() == sorted(expected)

@@ -157,13 +157,20 @@ def test_what_has_no_price_is_refused_by_name():
     ) == ("a17-pro",)
 
 
-def test_partners_are_of_one_vendor_and_precision(of: options.Options):
+def test_partners_are_of_one_vendor_precision_and_region():
+    choices = described().choices.model_dump(exclude_unset=True)
+    both = described(choices=choices | {"regions": [{"grid": "usa"}, {"grid": "swe"}]})
+    of = options.options(both)
+    whole = np.array([name.role == "whole" for name in of.names])
+    assert np.all(of.partners[whole] == -1)
+    assert not set(of.partners[~whole, 0]) & set(of.partners[~whole, 1])
     for one, first in enumerate(of.names):
         for two, second in enumerate(of.names):
             if "whole" in (first.role, second.role):
                 continue
             vendors = [catalog.row("xpus", name.xpu)["vendor"] for name in (first, second)]
-            assert (of.partners[one] == of.partners[two]) == (vendors[0] == vendors[1])
+            alike = vendors[0] == vendors[1]
+            assert ((of.partners[one] == of.partners[two]) == alike).all()
 
 
 def test_changed_options_are_those_of_the_changed(of: options.Options):

@@ -136,11 +136,11 @@ def say(markdown: str) -> None:
 
 
 def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = None) -> None:
-    """Show a table that scrolls inside its own box on a narrow screen.
+    """Show a table below its caption; it scrolls inside its own box on a narrow screen.
 
     Args:
         frame: Its cells as a reader should see them; numbers already in words.
-        label: What the table holds, for readers who can't see it.
+        label: What the table holds, its caption.
         data: What its numbers rest on.
     """
     rows = frame.to_html(index=False, border=0, justify="left", na_rep="–")
@@ -148,7 +148,8 @@ def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = 
     address = f"data:text/csv;charset=utf-8,{quote(frame.to_csv(index=False), safe='')}"
     display(
         {
-            "text/html": '<div class="llmecon-tabled"><div class="llmecon-scroll" role="region" '
+            "text/html": '<div class="llmecon-tabled"><p class="llmecon-caption" '
+            f'aria-hidden="true">{html.escape(label)}</p><div class="llmecon-scroll" role="region" '
             f'tabindex="0" aria-label="{html.escape(label)}">{rows}</div>'
             f'<a class="llmecon-csv" download="{name}.csv" href="{address}">CSV</a>'
             f"{provenance.markup(data) if data else ''}</div>",

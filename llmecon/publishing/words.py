@@ -49,7 +49,7 @@ def usd(x: float) -> str:
     Args:
         x: Amount [USD].
     """
-    if 0.095 <= abs(x) < 99.995:
+    if 0.0995 <= abs(x) < 99.995:
         return f"USD{_SPACE}{_MINUS if x < 0 else ''}{abs(x):.2f}"
     return f"USD{_SPACE}{number(x, 2 if abs(x) < 1 else 3)}"
 
