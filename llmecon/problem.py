@@ -29,8 +29,10 @@ def _nothing_or_more(least: float, most: float = math.inf) -> AfterValidator:
 
     def checked(value: float) -> float:
         if value != 0.0 and not least <= value <= most:
-            upper = f" and at most {most:g}" if math.isfinite(most) else ""
-            raise ValueError(f"{value:g} must be 0, or at least {least:g}{upper}")
+            allowed = (
+                f"between {least:g} and {most:g}" if math.isfinite(most) else f"at least {least:g}"
+            )
+            raise ValueError(f"{value:g} must be 0, or {allowed}")
         return value
 
     return AfterValidator(checked)

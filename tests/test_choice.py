@@ -4,11 +4,13 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks.choices import described
-from llmecon import catalog, choice, exact, serving, specs, terms
+from llmecon import catalog, choice, exact, filling, serving, specs, terms
 from llmecon.choice import Clash, Plan, Relaxed
 from llmecon.problem import RESOURCES, problem
 from llmecon.terms import Case
@@ -195,8 +197,80 @@ def test_limits_that_clash_are_named_with_what_would_do():
         limits = dataclasses.replace(of.limits, most=most)
         return choice.relaxed(dataclasses.replace(of, limits=limits))
 
-    assert isinstance(with_share(1.0 + 1e-6), Relaxed)
+    assert isinstance(with_share(1.0), Relaxed)
     assert isinstance(with_share(0.999), Clash)
+
+
+def test_what_would_do_for_whole_instances_does():
+    """With the factors named exactly, and with less not, where parts would clash, too."""
+    caps = {"usd_per_hour": 6.0}
+    clash = choice.whole(some_case(buckets=[CHAT], caps=caps))
+    assert isinstance(clash, Clash)
+    parts = choice.relaxed(some_case(buckets=[CHAT], caps=caps))
+    assert isinstance(parts, Clash)
+    assert clash.raised["usd"] > 1.05 * parts.raised["usd"]
+    least = clash.raised["usd"] * caps["usd_per_hour"]
+    fleet = whole(some_case(buckets=[CHAT], caps={"usd_per_hour": least}))
+    assert 3600.0 * fleet.takes["usd"] == pytest.approx(least, rel=1e-6)
+    assert least == pytest.approx(3600.0 * whole(some_case(buckets=[CHAT])).takes["usd"], rel=1e-6)
+    less = some_case(buckets=[CHAT], caps={"usd_per_hour": 0.999 * least})
+    assert isinstance(choice.whole(less), Clash)
+
+
+@pytest.mark.parametrize("share", [1.0 - 3e-7, 1.0, 1.0 + 1e-7])
+def test_a_limit_that_just_holds_is_kept(share: float):
+    """At what the best fleet takes, to the last digits and a little less than these."""
+    free = whole(some_case(buckets=[CHAT]))
+    same = whole(
+        some_case(buckets=[CHAT], caps={"usd_per_hour": 3600.0 * share * free.takes["usd"]})
+    )
+    assert same.cost == pytest.approx(free.cost, rel=1e-6)
+    hasty = {"usd": 1.0, "second": 1e-4}
+    free = whole(some_case(buckets=[CHAT], weights=hasty))
+    latency = free.takes["second"] / CHAT["per_second"]
+    near = whole(some_case(buckets=[CHAT], weights=hasty, caps={"seconds": share * latency}))
+    # Fillings between those looked at may be missed by a little.
+    assert near.cost <= free.cost * 1.01
+
+
+@pytest.mark.parametrize("rate", [1e-6, 1e-4, 0.01])
+def test_few_requests_take_an_instance_all_the_same(rate: float):
+    """One a second and one in eleven days: the same single instance of the cheapest kind."""
+    fleet = whole(some_case(buckets=[CHAT | {"per_second": rate}]))
+    (pool,) = fleet.pools
+    assert pool.instances == 1.0
+    assert fleet.cost == pytest.approx(
+        whole(some_case(buckets=[CHAT | {"per_second": 0.1}])).cost, rel=1e-6
+    )
+    beside = whole(some_case(buckets=[CHAT, PAPER | {"per_second": rate}]))
+    assert served(beside, 1, "whole") == pytest.approx(rate)
+
+
+def test_latency_that_dips_below_its_limit_again():
+    """Short answers after long prompts: a fuller instance passes through a rise of its TPOT."""
+    asked = {
+        "per_second": 500.0, "prompt_tokens": 1000.0, "output_tokens": 2.0, "ttft": 20.0,
+        "tpot": 0.0305, "cached_fraction": 0.9,
+    }  # fmt: skip
+    of = some_case(
+        model="gpt-oss-120b",
+        buckets=[asked],
+        choices={
+            "xpus": ["h100-sxm"], "precisions": ["fp8"], "tensor": [4], "pipeline": [1],
+            "expert": [1], "disaggregated": False,
+        },
+    )  # fmt: skip
+    engine, demand = (
+        jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), records)
+        for records in (of.of.engines, of.of.demand)
+    )
+    fillings = jnp.geomspace(1.0, filling.room(of.of.llm, engine, demand, "whole"), 400)
+    late = jax.vmap(lambda at: filling.excess(of.of.llm, engine, demand, at, "whole"))(fillings)
+    kept = np.flatnonzero(np.asarray(late) <= 0.0)
+    assert np.any(np.diff(kept) > 1), "TPOT rises and falls"
+    (pool,) = relaxed(of).plan.pools
+    assert pool.serves[0].filling == pytest.approx(float(fillings[kept[-1]]), rel=0.02)
+    assert pool.serves[0].tpot == pytest.approx(0.0305, rel=1e-4)
 
 
 def test_whole_instances_may_clash_where_parts_do_not():
@@ -214,7 +288,7 @@ def test_what_is_always_too_slow_says_by_how_much():
     assert isinstance(clash, Clash)
     assert list(clash.slower) == [1]
     factor = clash.slower[1]
-    just = {"ttft": 1.5 * factor * 1.001, "tpot": 0.001 * factor * 1.001}
+    just = {"ttft": 1.5 * factor * 1.0001, "tpot": 0.001 * factor * 1.0001}
     relaxed(some_case(buckets=[PAPER, hasty | just]))
     almost = {"ttft": 1.5 * factor * 0.99, "tpot": 0.001 * factor * 0.99}
     assert isinstance(choice.relaxed(some_case(buckets=[PAPER, hasty | almost])), Clash)

@@ -1,5 +1,6 @@
 """Descriptions of a choice: what they hold, and what they refuse in one line."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ REFUSED = [
     ({"buckets": [BUCKET | {"ttft": 0.0}]}, "buckets.0.ttft: Input should be greater than 0"),
     ({"buckets": [BUCKET | {"tpot": float("nan")}]}, "buckets.0.tpot"),
     ({"buckets": [BUCKET | {"per_second": float("inf")}]}, "buckets.0.per_second"),
+    ({"buckets": [BUCKET | {"per_second": 1e-9}]}, "1e-09 must be 0, or between 1e-06 and"),
+    ({"buckets": [BUCKET | {"per_second": 1e12}]}, "between 1e-06 and 1e+07"),
+    ({"buckets": [BUCKET | {"output_tokens": 1.0}]}, "greater than or equal to 2"),
+    ({"caps": {"kw": 1e-9}}, "caps.kw: 1e-09 must be 0"),
+    ({"caps": {"seconds": 0.0}}, "caps.seconds"),
+    ({"weights": {"second": 1e300}}, "weights.second"),
+    ({"choices": {"regions": [{"grid": "usa", "pue": float("inf")}]}}, "choices.regions.0.pue"),
+    ({"owned": {"server": float("inf")}}, "owned.server"),
+    ({"no\nsuch": 1}, "no such: Extra inputs"),
     ({"buckets": [BUCKET | {"quantile": 1.0}]}, "buckets.0.quantile"),
     ({"buckets": [BUCKET | {"per_second": 0.0}]}, "nothing is asked for"),
     ({"buckets": [BUCKET | {"prompt_tokens": 1e6}]}, "handles at most"),
@@ -77,9 +87,15 @@ REFUSED = [
 
 @pytest.mark.parametrize(("change", "said"), REFUSED, ids=[said for _, said in REFUSED])
 def test_what_is_wrong_is_said_in_one_line(change: dict[str, Any], said: str):
-    with pytest.raises(InputError, match=said.replace(".", r"\.")) as refused:
+    with pytest.raises(InputError, match=re.escape(said)) as refused:
         problem.problem(PLAIN | change)
     assert "\n" not in str(refused.value)
+
+
+def test_wrong_entries_do_not_make_a_list_too_short():
+    with pytest.raises(InputError) as refused:
+        problem.problem(PLAIN | {"buckets": [BUCKET | {"ttft": 0.0}]})
+    assert str(refused.value) == "buckets.0.ttft: Input should be greater than 0"
 
 
 def test_everything_wrong_is_said_at_once():
@@ -89,7 +105,16 @@ def test_everything_wrong_is_said_at_once():
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "can't be read"), ("model: [", "is not YAML"), ("- 1\n", "must hold the fields")],
+    [
+        (None, "can't be read"),
+        ("model: [", "is not YAML"),
+        ("- 1\n", "must hold the fields"),
+        ("model: 2024-13-45\n", "is not YAML"),
+        ("model: !!int abc\n", "is not YAML"),
+        ("[" * 3000, "is not YAML"),
+        (f"model: {'9' * 5000}\n", "is not YAML"),
+    ],
+    ids=["missing", "open", "list", "date", "integer", "nested", "digits"],
 )
 def test_files_that_hold_no_problem(tmp_path: Path, content: str | None, said: str):
     file = tmp_path / "mine.yaml"
