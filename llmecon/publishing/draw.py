@@ -16,6 +16,7 @@ from llmecon.publishing.theme import GRID, INK, QUIET, SURFACE
 
 CHARACTER_PX = 6.6
 LINE_PX = 15.0
+PHONE_PX = 260.0  # width of a plot on a phone
 LABEL = 26  # characters of a label before it is wrapped
 
 TITLE = 44  # characters of an axis title that fit a phone
@@ -163,8 +164,10 @@ def rules(
     at_y: Mapping[str, float],
     right: alt.ExprRef,
     height: float,
+    curves: pd.DataFrame,
+    y_scale: Scale,
 ) -> list[Chart]:
-    """Lines across the plot at given places, each followed by its name."""
+    """Lines across the plot at given places, each followed by its name where curves leave room."""
     layers: list[Chart] = []
     for i, (text, value) in enumerate(sorted(at_x.items(), key=lambda item: item[1])):
         late = x_scale.fraction(pd.Series([value])).iloc[0] > 0.6
@@ -183,12 +186,43 @@ def rules(
     for text, value in at_y.items():
         base = alt.Chart(pd.DataFrame({"y": [value], "text": [text]})).encode(y="y:Q")
         layers.append(base.mark_rule(strokeDash=[4, 3], x=0, x2=right))
+        start, under = free_place(text, value, curves, x_scale, y_scale, height)
         layers.append(
             base.mark_text(
-                align="left", baseline="bottom", dx=4, dy=-3, x=0, color=QUIET, **HALO
+                align="left",
+                baseline="top" if under else "bottom",
+                dx=4,
+                dy=4 if under else -3,
+                x=alt.ExprRef(expr=f"{start} * {right.expr}") if start else 0,
+                color=QUIET,
+                **HALO,
             ).encode(text="text:N")
         )
     return layers
+
+
+def free_place(
+    text: str, value: float, curves: pd.DataFrame, x_scale: Scale, y_scale: Scale, height: float
+) -> tuple[float, bool]:
+    """Where along a line across the plot its name starts, and whether it is written under it."""
+    line = y_scale.fraction(pd.Series([value])).iloc[0]
+    placed = [
+        (x_scale.fraction(curve["x"]), y_scale.fraction(curve["y"]))
+        for _, curve in curves.groupby("series", sort=False)
+    ]
+    # The narrowest plot is a phone's.
+    length = CHARACTER_PX * len(text) / PHONE_PX
+    for start in (0.0, 0.25, 0.5):
+        across = np.linspace(start, start + length, 9)
+        passing = np.concatenate(
+            [np.interp(across, x, y, left=np.nan, right=np.nan) for x, y in placed]
+        )
+        for under in (False, True):
+            low, high = sorted((line, line + (-1.2 if under else 1.2) * LINE_PX / height))
+            inside = low >= 0.0 and high <= 1.0
+            if inside and not ((passing >= low) & (passing <= high)).any():
+                return start, under
+    return 0.0, False
 
 
 def apart(last: pd.DataFrame, scale: Scale, height: float) -> list[float]:

@@ -109,7 +109,7 @@ def lines(
     layers: list[Chart] = []
     if band:
         layers.append(base.mark_area(opacity=0.16).encode(y="low:Q", y2="high:Q"))
-    ruled = draw.rules(rules_x, x_scale, rules_y, right, height)
+    ruled = draw.rules(rules_x, x_scale, rules_y, right, height, rows, y_scale)
     layers += ruled[0::2]
     layers.append(base.mark_line())
     # Even where no points are drawn, wide invisible ones make the tooltips easy to hit.
