@@ -216,6 +216,7 @@ def free_place(
         across = np.linspace(start, start + length, 9)
         passing = np.concatenate(
             [np.interp(across, x, y, left=np.nan, right=np.nan) for x, y in placed]
+            + [y[x.between(start, start + length)] for x, y in placed]
         )
         for under in (False, True):
             low, high = sorted((line, line + (-1.2 if under else 1.2) * LINE_PX / height))

@@ -309,15 +309,18 @@ def test_no_two_hues_look_alike_to_the_colour_blind(page):
 
 
 @pytest.mark.parametrize(
-    ("crossed", "place"),
+    ("x", "y", "place"),
     [
-        ([2.0, 2.0, 2.0, 2.0], (0.0, False)),
-        ([1.0, 1.1, 2.0, 2.0], (0.25, True)),
-        ([1.1, 1.1, 1.1, 1.1], (0.0, True)),
-        ([0.95, 1.05, 0.95, 1.05], (0.0, False)),
+        ([0.0, 3.0], [2.0, 2.0], (0.0, False)),
+        ([0.0, 3.0], [1.1, 1.1], (0.0, True)),
+        ([0.0, 1.0, 2.0, 3.0], [1.0, 1.1, 2.0, 2.0], (0.25, True)),
+        # A curve that starts just within the name's place.
+        ([0.05, 0.2, 2.0, 3.0], [0.97, 1.6, 2.0, 2.0], (0.25, False)),
+        # Where there is no free place, the first.
+        ([0.0, 3.0], [1.0, 1.0], (0.0, False)),
     ],
 )
-def test_the_name_of_a_line_stands_where_no_curve_crosses_it(crossed, place):
-    curves = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": crossed, "series": "a"})
+def test_the_name_of_a_line_stands_where_no_curve_crosses_it(x, y, place):
+    curves = pd.DataFrame({"x": x, "y": y, "series": "a"})
     x_scale, y_scale = draw.Scale(False, [0.0, 3.0], None), draw.Scale(False, [0.0, 4.0], None)
     assert draw.free_place("even", 1.0, curves, x_scale, y_scale, 340.0) == place
