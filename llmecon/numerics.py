@@ -1,7 +1,7 @@
 """Smooth maxima, monotone root solves and elasticities whose gradients stay finite."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -136,19 +136,13 @@ def solve_unrolled(
     def value(log_x: Scalar) -> Scalar:
         return frozen(jnp.exp(log_x))
 
-    # a is the newest point, b the end across zero from it, c the end that a or b replaced.
     a, b = (jax.lax.stop_gradient(jnp.log(end)) for end in (low, high))
     at_a, at_b = value(a), value(b)
     below, above = at_a >= 0, at_b <= 0
-    share = jnp.asarray(0.5)
+    bracket = Bracket(a, at_a, b, at_b)
     for _ in range(steps):
-        x = a + share * (b - a)
-        at_x = value(x)
-        same = (at_x > 0) == (at_a > 0)
-        c, at_c = jnp.where(same, a, b), jnp.where(same, at_a, at_b)
-        b, at_b = jnp.where(same, b, a), jnp.where(same, at_b, at_a)
-        a, at_a = x, at_x
-        share = _next_share(a, b, c, at_a, at_b, at_c)
+        bracket = narrower(value, bracket)
+    a, at_a, b, at_b = bracket.newest, bracket.at_newest, bracket.across, bracket.at_across
     # Where a few steps don't get all the way up a wall, the end where the function is negative is
     # kept, so that what must not exceed a limit doesn't.
     nearest, at_nearest = (
@@ -165,10 +159,48 @@ def solve_unrolled(
     return jnp.where(below, low, jnp.where(above, high, solution))
 
 
+class Bracket(NamedTuple):
+    """Two places with a zero of a function between them.
+
+    Attributes:
+        newest: the place looked at last.
+        at_newest: the function there.
+        across: the nearest place known on the other side of zero.
+        at_across: the function there.
+        share: of the way from the newest place to the other that goes to the next.
+    """
+
+    newest: Scalar
+    at_newest: Scalar
+    across: Scalar
+    at_across: Scalar
+    share: Scalar | float = 0.5
+
+
+def narrower(function: Callable[[Scalar], Scalar], bracket: Bracket) -> Bracket:
+    """A bracket after one more look, by Chandrupatla's rule [Chandrupatla1997].
+
+    Args:
+        function: crosses zero within the bracket.
+        bracket: the one so far.
+
+    Returns:
+        One that lies within it.
+    """
+    a, at_a, b, at_b, share = bracket
+    x = a + share * (b - a)
+    at_x = function(x)
+    same = (at_x > 0) == (at_a > 0)
+    # c is the place that the new one replaces.
+    c, at_c = jnp.where(same, a, b), jnp.where(same, at_a, at_b)
+    b, at_b = jnp.where(same, b, a), jnp.where(same, at_b, at_a)
+    return Bracket(x, at_x, b, at_b, _next_share(x, b, c, at_x, at_b, at_c))
+
+
 def _next_share(
     a: Scalar, b: Scalar, c: Scalar, at_a: Scalar, at_b: Scalar, at_c: Scalar
 ) -> Scalar:
-    """Where between a and b to look next, by Chandrupatla's rule."""
+    """Where between a and b to look next."""
 
     def over(numerator: Scalar, denominator: Scalar) -> Scalar:
         return numerator / jnp.where(denominator == 0.0, 1.0, denominator)
@@ -178,7 +210,7 @@ def _next_share(
     parabola = over(at_a, at_b - at_a) * over(at_c, at_b - at_c) + over(c - a, b - a) * over(
         at_a, at_c - at_a
     ) * over(at_b, at_c - at_b)
-    least = over(jnp.asarray(LEAST_MOVE), jnp.abs(b - a))
+    least = jnp.minimum(over(jnp.asarray(LEAST_MOVE), jnp.abs(b - a)), 0.5)
     return jnp.where(safe, jnp.clip(parabola, least, 1.0 - least), 0.5)
 
 

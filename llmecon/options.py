@@ -30,6 +30,7 @@ from llmecon.filling import (
     resting_power,
     room,
 )
+from llmecon.numerics import Bracket, narrower
 from llmecon.problem import Bucket, Problem
 from llmecon.resources import capital, offered, per_joule
 from llmecon.serving import MINIMUM_BATCH
@@ -50,7 +51,7 @@ Record = TypeVar("Record")
 WAITING, WORKING = 5, 20
 SELDOM = 0.3
 # Steps of the search for that fullest one within its cell.
-NARROWED = 16
+NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
@@ -116,29 +117,14 @@ def _fillings(most: Scalar, role: Role) -> Scalar:
     return jnp.concatenate([few, many])
 
 
-def _narrowed(
-    function: Callable[[Scalar], Scalar],
-    low: tuple[Scalar, Scalar],
-    high: tuple[Scalar, Scalar],
-) -> Scalar:
-    """The nearest place below zero to where a function crosses it, by the Illinois method."""
+def _narrowed(function: Callable[[Scalar], Scalar], bracket: Bracket) -> Scalar:
+    """The nearest place not above zero to where a function crosses it."""
 
-    def step(_: int, ends: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
-        below, at_below, above, at_above = ends
-        gap = at_above - at_below
-        share = jnp.where(gap > 0.0, -at_below / jnp.where(gap > 0.0, gap, 1.0), 0.5)
-        tried = below + jnp.clip(share, 0.02, 0.98) * (above - below)
-        found = function(tried)
-        over = found > 0.0
-        # The end that stays loses half its weight, so that it can't stay for ever.
-        return (
-            jnp.where(over, below, tried),
-            jnp.where(over, 0.5 * at_below, found),
-            jnp.where(over, tried, above),
-            jnp.where(over, found, 0.5 * at_above),
-        )
+    def step(_: int, found: Bracket) -> Bracket:
+        return narrower(function, found)
 
-    place: Scalar = jax.lax.fori_loop(0, NARROWED, step, (*low, *high))[0]
+    found = jax.lax.fori_loop(0, NARROWED, step, bracket)
+    place: Scalar = jnp.where(found.at_newest > 0.0, found.across, found.newest)
     return place
 
 
@@ -188,8 +174,9 @@ def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[S
         fullest = jnp.exp(
             _narrowed(
                 beyond_at,
-                (jnp.where(dips, dip, place[at]), jnp.where(dips, depth, over[at])),
-                (
+                Bracket(
+                    jnp.where(dips, dip, place[at]),
+                    jnp.where(dips, depth, over[at]),
                     jnp.where(dips, place[after], place[next_one]),
                     jnp.where(dips, over[after], over[next_one]),
                 ),

@@ -49,7 +49,7 @@ INPUTS = (
 """What requests and accelerators are scaled by, as a request's flow depends on it."""
 
 # A filling this near to the fullest is held there by a limit.
-NEAR = 2e-4
+NEAR = 1e-5
 TOGETHER = 8
 # Over which slopes are compared, on the log scale.
 STEP = 1e-4

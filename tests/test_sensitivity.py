@@ -109,6 +109,27 @@ def test_shadow_prices_are_slopes_of_the_cost():
             assert getattr(found, name)[bucket] == pytest.approx(slope, rel=2e-3, abs=1e-9)
 
 
+def test_a_limit_on_ttft_binds_where_it_is_steep():
+    """Even arrivals of mostly cached prompts wait for nothing until an instance is nearly full."""
+    even = {"cached_fraction": 0.9, "interarrival_cv": 0.0, "output_cv": 0.5, "ttft": 0.6}
+    bucket = CHAT | even | {"per_second": 1.6, "output_tokens": 250, "tpot": 0.1}
+    alone = {"xpus": ["h200-sxm"], "precisions": ["bf16"], "tensor": [4], "pipeline": [1]}
+    choices = alone | {"disaggregated": False}
+
+    def least(ttft: float) -> tuple[Case, Plan]:
+        buckets = [bucket | {"ttft": ttft}]
+        of = terms.case(
+            problem(PLAIN | {"model": "qwen2.5-32b", "buckets": buckets, "choices": choices})
+        )
+        return of, solved(of)
+
+    of, plan = least(0.6)
+    costs = [least(0.6 * (1.0 + step))[1].cost for step in (STEP, -STEP)]
+    slope = (costs[1] - costs[0]) / (2.0 * STEP * 0.6)
+    assert slope > 0.0
+    assert sensitivity.shadow_prices(of, plan).ttft[0] == pytest.approx(slope, rel=2e-3)
+
+
 def test_a_device_that_is_short_of_memory_would_pay_for_more():
     """An 80 GB device that holds a 70 GB model has room for few requests."""
     alone = {"xpus": ["h100-sxm"], "precisions": ["fp8"], "tensor": [1], "pipeline": [1]}
