@@ -64,7 +64,7 @@ NEAR, POOLS = 0.05, 48
 # A fleet that breaks a limit counts as dearer by this factor, and by how far it is beyond.
 BROKEN, FARTHEST = 100.0, 8.0
 # How often a request is worked out: where an engine is looked at, and where a filling is refined.
-LOOKED_AT = 2 * (options.WAITING + options.WORKING) + options.NARROWED + 1
+LOOKED_AT = 2 * (options.WAITING + options.WORKING) + 2 * options.BOTTOMED + options.NARROWED + 2
 REFINED = 3 * pricing.HALVED + 3
 # Bayesian optimisation: fleets drawn before it learns, candidates, and how often scales are fitted.
 DRAWN, CANDIDATES, FITTED = 16, 1024, 8
