@@ -205,12 +205,8 @@ class Deployment(eqx.Module):
 
     @property
     def width(self) -> Scalar:
-        """Devices that share a layer.
-
-        Where both ways of sharing are as wide, the gradient is that of `tensor` throughout: the
-        maximum's own, split between both, would be no slope of anything.
-        """
-        return jnp.where(self.expert > self.tensor, self.expert, self.tensor)
+        """Devices that share a layer."""
+        return jnp.maximum(self.tensor, self.expert)
 
 
 class Workload(eqx.Module):

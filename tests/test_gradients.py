@@ -231,6 +231,15 @@ def pinned_unrolled(upper: jax.Array) -> jax.Array:
     return numerics.solve_unrolled(lambda x: x - 1e9, 1.0, upper)
 
 
+def narrowed_twice(slope: jax.Array, target: jax.Array) -> tuple[jax.Array, ...]:
+    def beyond(x: jax.Array) -> jax.Array:
+        return slope * x**3 - target
+
+    low, high = jnp.asarray(1.0), jnp.asarray(4.0)
+    bracket = numerics.Bracket(low, beyond(low), high, beyond(high))
+    return tuple(numerics.narrower(beyond, numerics.narrower(beyond, bracket)))
+
+
 def cobb_douglas_elasticities(x: jax.Array, y: jax.Array) -> Any:
     return numerics.elasticity(lambda x, y: x**2 * jnp.sqrt(y) + x, x, y)
 
@@ -400,6 +409,7 @@ CASES: dict[str, Case] = {
     "numerics.solve_increasing at its end": Case(pinned, (floats(50.0),)),
     "numerics.solve_unrolled": Case(cubic_unrolled, (floats(20.0, 2.5),), (floats(2.5e9, 2.5),)),
     "numerics.solve_unrolled at its end": Case(pinned_unrolled, (floats(50.0),)),
+    "numerics.narrower": Case(narrowed_twice, (floats(20.0, 200.0),)),
     "numerics.elasticity": Case(cobb_douglas_elasticities, (floats(2.0, 3.0),)),
     "roofline.parameters": Case(
         roofline.parameters, ((EVERYTHING,), (GROUPED,)), ((DENSE,), (changed(DENSE, layers=1.0),))

@@ -32,7 +32,7 @@
 
   function usd(x) {
     const size = Math.abs(x);
-    if (size >= 0.095 && size < 99.995) return `USD${SPACE}${x < 0 ? "\u2212" : ""}${size.toFixed(2)}`;
+    if (size >= 0.0995 && size < 99.995) return `USD${SPACE}${x < 0 ? "\u2212" : ""}${size.toFixed(2)}`;
     return `USD${SPACE}${number(x, size < 1 ? 2 : 3)}`;
   }
 
