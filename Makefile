@@ -2,9 +2,10 @@
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
+TESTS := -n 2 --dist worksteal
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 book: .venv/.project  ## build everything: environment, notebooks, website
 	@$(PYTHON_BIN) -m llmecon build
@@ -12,8 +13,18 @@ book: .venv/.project  ## build everything: environment, notebooks, website
 pdf: .venv/.project  ## print the whole book as a PDF (takes Chromium)
 	@$(PYTHON_BIN) -m llmecon pdf
 
+check: lint  ## the quick part of the tests: style, types, values, properties, tables, text (minutes)
+	@$(PYTHON_BIN) -m pytest $(TESTS) -m "not slow and not site and not release"
+
 test: lint book  ## check everything a contribution must pass
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile
+	@$(PYTHON_BIN) -m pytest $(TESTS) -m "not release"
+
+test-all: lint book  ## and everything else, before a release: other parameters, every page, refits
+	@$(PYTHON_BIN) -m llmecon build --set book/parameters/mixture.yaml -o book/_build/mixture
+	@$(PYTHON_BIN) -m pytest $(TESTS)
+
+versions: .venv/.project  ## what depends on JAX's internals, on the oldest Python that is installed
+	@.ci/versions
 
 bench: .venv/.project  ## measure how fast the models are, as ratios, and what pages weigh
 	@$(PYTHON_BIN) -m benchmarks.models

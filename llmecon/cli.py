@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from llmecon import paths
+from llmecon import compiling, paths
 from llmecon.errors import InputError
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The command line without the program's name; by default the process's own.
     """
+    if "jax" not in sys.modules:
+        compiling.apply()
     try:
         status = cli.main(arguments, prog_name="llmecon", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import platformdirs
+
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
 
@@ -17,3 +19,8 @@ LIBRARY = _PACKAGE
 
 # What is built goes here; an installed package may be read-only, so it uses the current folder.
 BUILD = BOOK / "_build" if IN_CHECKOUT else Path("llmecon-book")
+
+# Programs that JAX compiled.
+COMPILED = (
+    BUILD / "compiled" if IN_CHECKOUT else platformdirs.user_cache_path("llmecon") / "compiled"
+)

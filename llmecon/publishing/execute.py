@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmecon import paths
+from llmecon import compiling, paths
 from llmecon.errors import InputError
 from llmecon.publishing import files, scenario
 
@@ -213,20 +213,9 @@ def _kernels() -> Iterator[Path]:
 
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
-        # The models are small: compiling them takes far longer than running them, so they are
-        # compiled without optimisation, and what was compiled is kept for the next parameter set.
-        flags = (
-            "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false "
-            "intra_op_parallelism_threads=1"
-        )
-        environment = {
+        environment = compiling.environment() | {
             "IPYTHONDIR": f"{scratch}/ipython",
-            "JAX_COMPILATION_CACHE_DIR": str((paths.BUILD / "compiled").resolve()),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3",
-            "JAX_PLATFORMS": "cpu",
-            "OMP_NUM_THREADS": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
         }
         write_kernel_spec(
             Path(scratch) / "kernels" / "python3",

@@ -6,7 +6,7 @@ results share is computed once. What follows from constants alone is computed wh
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -68,7 +68,8 @@ class Node:
     """
 
     operation: str
-    operands: tuple["Node", ...]
+    # Graphs share nodes, so that writing out all operands of operands might never end.
+    operands: tuple["Node", ...] = field(repr=False)
     value: float
     text: str
     inputs: int

@@ -291,12 +291,56 @@ def _logistic(graph: Graph, a: Node) -> Node:
     return graph.binary("/", one, graph.binary("+", one, graph.unary("exp", graph.unary("neg", a))))
 
 
+def _log2(graph: Graph, a: Node) -> Node:
+    return graph.binary("/", graph.unary("log", a), graph.constant(math.log(2.0)))
+
+
+def _one_minus_square(graph: Graph, a: Node) -> Node:
+    # Factored, as XLA does, so that nothing cancels near 1.
+    one = graph.constant(1)
+    return graph.binary("*", graph.binary("+", one, a), graph.binary("-", one, a))
+
+
+def _polynomial(graph: Graph, x: Node, *coefficients: Node) -> Node:
+    total = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        total = graph.binary("+", graph.binary("*", total, x), coefficient)
+    return total
+
+
 def _clamped(graph: Graph, low: Node, a: Node, high: Node) -> Node:
     return graph.binary("min", graph.binary("max", a, low), high)
 
 
 def _finite(graph: Graph, a: Node) -> Node:
     return graph.binary("<", graph.unary("abs", a), graph.constant(math.inf))
+
+
+def _reinterpreted(
+    graph: Graph, operands: list[Elements], params: Mapping[str, Any], types: Types
+) -> Elements:
+    # JAX looks at a float's bits to round it to fewer digits (see `_and`), and back again.
+    if {types[0], np.dtype(params["new_dtype"])} != {np.dtype(np.float64), np.dtype(np.uint64)}:
+        raise UntranslatableError("bits are read only of 64-bit floats")
+    return operands[0]
+
+
+def _and(graph: Graph, operands: list[Elements], _: Mapping[str, Any], types: Types) -> Elements:
+    def masked(a: Node, mask: Node) -> Node:
+        # Rounding a factor so that its square is exact saves the last digit, which no page shows.
+        if not mask.constant or mask.value < _LEADING_HALF:
+            raise UntranslatableError("bits are masked only to round a float")
+        return a
+
+    def both(a: Node, b: Node) -> Node:
+        return graph.binary("&&", graph.truth(a), graph.truth(b))
+
+    each = masked if types[0] == np.uint64 else both
+    return np.asarray(np.frompyfunc(each, 2, 1)(*operands), dtype=object)
+
+
+# A mask at least this keeps the sign, the exponent and the leading half of the digits.
+_LEADING_HALF = float(0xFFFFFFFF00000000)
 
 
 def _copied(graph: Graph, operands: list[Elements], _: Mapping[str, Any], __: Types) -> Any:
@@ -318,12 +362,13 @@ RULES: Mapping[str, Rule] = {
     "ge": _each(lambda graph, a, b: graph.binary("<=", b, a)),
     "eq": _binary("=="),
     "ne": _binary("!="),
-    "and": _each(lambda graph, a, b: graph.binary("&&", graph.truth(a), graph.truth(b))),
+    "and": _and,
     "or": _each(lambda graph, a, b: graph.binary("||", graph.truth(a), graph.truth(b))),
     "not": _each(lambda graph, a: graph.unary("!", graph.truth(a))),
     "neg": _unary("neg"),
     "exp": _unary("exp"),
     "log": _unary("log"),
+    "log2": _each(_log2),
     "sqrt": _unary("sqrt"),
     "abs": _unary("abs"),
     "floor": _unary("floor"),
@@ -351,6 +396,8 @@ RULES: Mapping[str, Rule] = {
             graph.binary("pow", graph.unary("abs", a), graph.constant(1 / 3)),
         )
     ),
+    "one_minus_square": _each(_one_minus_square),
+    "polynomial": _each(_polynomial),
     "clamp": _each(_clamped),
     "is_finite": _each(_finite),
     "integer_pow": _integer_power,
@@ -386,6 +433,7 @@ RULES: Mapping[str, Rule] = {
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
     "convert_element_type": _converted,
+    "bitcast_convert_type": _reinterpreted,
     "copy": _copied,
     "copy_p": _copied,
     "stop_gradient": _copied,

@@ -259,15 +259,17 @@ def _rule(equation: _Equation) -> Rule:
 def _inner(equation: JaxprEqn) -> ClosedJaxpr | None:
     """The body of a call that does nothing but call."""
     name = equation.primitive.name
-    if name not in _CALLS:
+    if name not in CALLS:
         return None
-    body = next(equation.params[key] for key in _CALLS[name] if key in equation.params)
+    body = next(equation.params[key] for key in CALLS[name] if key in equation.params)
     return body if isinstance(body, ClosedJaxpr) else ClosedJaxpr(body, ())
 
 
-_CALLS = {
+# Calls, and where their parameters hold what is called.
+CALLS = {
     "pjit": ("jaxpr",),
     "jit": ("jaxpr",),
+    "eval_jaxpr": ("call_jaxpr",),
     "closed_call": ("call_jaxpr",),
     "core_call": ("call_jaxpr",),
     "remat": ("jaxpr",),
