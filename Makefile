@@ -1,4 +1,4 @@
-.PHONY: help book pdf test bench peers searches smollm2 lint lock clean
+.PHONY: help book pdf check test test-all versions bench peers searches smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python

@@ -10,6 +10,8 @@ import pytest
 from llmecon import numerics
 from tests.problems import floats
 
+pytestmark = pytest.mark.internals
+
 
 def test_smooth_maximum_is_the_p_norm() -> None:
     assert numerics.smooth_maximum(*floats(3.0, 4.0), sharpness=2.0) == pytest.approx(5.0)

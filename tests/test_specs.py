@@ -10,6 +10,8 @@ from llmecon import specs
 from llmecon.errors import InputError
 from tests.problems import DENSE
 
+pytestmark = pytest.mark.internals
+
 
 def test_numbers_become_double_precision_leaves() -> None:
     deployment = specs.Deployment(tensor=8, pipeline=2)

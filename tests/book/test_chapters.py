@@ -1,6 +1,8 @@
 """Every chapter executed at two parameter sets, and what it says compared with what it computed."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -9,32 +11,40 @@ import pytest
 from llmecon import catalog, paths
 from llmecon.publishing import execute, results, scenario
 
-SETS = ("default", "mixture")
+SETS = {"default": (), "mixture": pytest.mark.release}
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
+
+pytestmark = pytest.mark.site
 
 
 @pytest.fixture(scope="session")
-def executed() -> dict[tuple[str, str], Path]:
-    """The executed notebooks; those that the build has made already are not made again."""
-    found = {}
-    for name in SETS:
+def executed() -> Callable[[str, str], Path]:
+    """The executed notebook of a parameter set and a chapter, which a build has made already."""
+
+    @cache
+    def find(name: str, slug: str) -> Path:
         parameters = scenario.load(paths.BOOK / "parameters" / f"{name}.yaml")
-        runs = [
-            execute.Execution(
-                chapter,
-                scenario.validate(chapter, parameters.values(chapter)),
-                paths.BUILD / "executed" / name / f"{chapter.slug}.ipynb",
-            )
-            for chapter in scenario.chapters()
-        ]
-        execute.execute(runs, print)
-        found.update({(name, run.chapter.slug): run.output for run in runs})
-    return found
+        chapter = scenario.chapter(slug)
+        run = execute.Execution(
+            chapter,
+            scenario.validate(chapter, parameters.values(chapter)),
+            paths.BUILD / "executed" / name / f"{slug}.ipynb",
+        )
+        execute.execute([run], print)
+        return run.output
+
+    return find
 
 
-@pytest.fixture(params=[(s, c) for s in SETS for c in CHAPTERS], ids="-".join)
+@pytest.fixture(
+    params=[
+        pytest.param((name, slug), marks=marks, id=f"{name}-{slug}")
+        for name, marks in SETS.items()
+        for slug in CHAPTERS
+    ]
+)
 def run(
-    request: pytest.FixtureRequest, executed: dict[tuple[str, str], Path]
+    request: pytest.FixtureRequest, executed: Callable[[str, str], Path]
 ) -> tuple[list[str], nbformat.NotebookNode]:
     """Ids of the models that a chapter was given, and the chapter as executed."""
     name, slug = request.param
@@ -42,7 +52,7 @@ def run(
     parameters = scenario.load(paths.BOOK / "parameters" / f"{name}.yaml")
     values = scenario.validate(chapter, parameters.values(chapter))
     models = [str(values[of.name]) for of in chapter.parameters if of.table == "models"]
-    return models, nbformat.read(executed[name, slug], as_version=4)
+    return models, nbformat.read(executed(name, slug), as_version=4)
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -107,12 +117,13 @@ def test_every_figure_and_table_says_where_its_numbers_come_from(
         assert "llmecon-figure" in of or 'class="llmecon-csv" download=' in of
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_headline_numbers_follow_the_parameters(
-    chapter: str, executed: dict[tuple[str, str], Path]
+    chapter: str, executed: Callable[[str, str], Path]
 ) -> None:
     first, second = (
-        {h.name: h.value for h in results.collect(executed[name, chapter])} for name in SETS
+        {h.name: h.value for h in results.collect(executed(name, chapter))} for name in SETS
     )
     assert first.keys() == second.keys()
     assert len(first) >= 4
@@ -126,9 +137,9 @@ WITHOUT_INTERVAL = {"usd_per_mtok_api", "break_even_requests_per_day"}
 
 @pytest.mark.parametrize("chapter", [slug for slug in CHAPTERS if slug != "validation"])
 def test_headline_numbers_carry_intervals(
-    chapter: str, executed: dict[tuple[str, str], Path]
+    chapter: str, executed: Callable[[str, str], Path]
 ) -> None:
-    shown = results.collect(executed["default", chapter])
+    shown = results.collect(executed("default", chapter))
     bare = {h.name for h in shown if h.value is not None and h.low is None}
     assert bare <= WITHOUT_INTERVAL
     assert any(h.low is not None and h.high is not None and h.low < h.high for h in shown)

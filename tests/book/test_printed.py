@@ -25,13 +25,14 @@ PRINTED = [
 ]
 CHAPTERS = [name for name in PRINTED if name.startswith("chapters/")]
 
+pytestmark = [pytest.mark.site, pytest.mark.release]
 if not os.environ.get("CI"):
     try:
         browser.find()
         missing = False
     except InputError:
         missing = True
-    pytestmark = [
+    pytestmark += [
         pytest.mark.skipif(missing, reason="no Chromium on this machine"),
         pytest.mark.skipif(not SITE.is_dir(), reason="no site yet: make book builds it"),
     ]

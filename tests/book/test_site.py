@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route
 
 from llmecon import paths
-from tests.book.site import CHAPTERS, NAMES, SITE, needs_site
+from tests.book.site import CHAPTERS, EVERY_PAGE, NAMES, SITE, needs_site
 
 pytestmark = needs_site
 
@@ -86,7 +86,7 @@ def test_the_site_has_its_pages():
     assert CHAPTERS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_a_page_opens_cleanly_and_fits_a_phone(opened: Opened, name: str):
     opened.page.set_viewport_size(PHONE)
     page = opened.visit(name)

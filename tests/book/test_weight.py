@@ -1,12 +1,13 @@
 """What the built site weighs in a real browser, and what it shows without scripts and on paper."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import pages
-from tests.book.site import CHAPTERS, NAMES, SITE, needs_site
+from tests.book.site import CHAPTERS, EVERY_PAGE, SITE, needs_site
 
 pytestmark = needs_site
 
@@ -18,13 +19,14 @@ def host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def weights(browser: Browser, host: str) -> dict[str, pages.Weight]:
-    return pages.weigh(browser, host, NAMES)
+def weights(browser: Browser, host: str) -> Callable[[str], pages.Weight]:
+    """What a page weighs; each is loaded once, when it is asked for."""
+    return cache(lambda name: pages.weigh(browser, host, [name])[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_is_light(weights: dict[str, pages.Weight], name: str):
-    of = weights[name]
+@pytest.mark.parametrize("name", EVERY_PAGE)
+def test_a_page_is_light(weights: Callable[[str], pages.Weight], name: str):
+    of = weights(name)
     print(f"{name}: HTML {of.html / 1e3:.0f} kB, first visit {of.first / 1e3:.0f} kB, "
           f"later {of.later / 1e3:.0f} kB, first chart {of.first_chart} ms")  # fmt: skip
     assert of.html < 1.5e6

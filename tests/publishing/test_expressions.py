@@ -9,6 +9,8 @@ from scipy import special
 from llmecon.publishing.expressions import Graph
 from tests.publishing.vega import evaluate
 
+pytestmark = pytest.mark.internals
+
 
 def test_an_operation_is_made_once_whatever_the_order_of_its_operands():
     graph = Graph()

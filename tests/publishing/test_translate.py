@@ -15,6 +15,8 @@ from llmecon.publishing.primitives import RULES, UntranslatableError
 from llmecon.publishing.translate import CALLS, trace
 from tests.publishing.vega import evaluate
 
+pytestmark = pytest.mark.internals
+
 
 def both(function: Callable[..., Any], *arguments: float) -> tuple[np.ndarray, np.ndarray]:
     """What Vega and JAX compute, as flat arrays."""
@@ -152,7 +154,7 @@ NOT_FOR_PAGES = set(
     select_and_scatter_add sharding_constraint shift_left shift_right_arithmetic
     shift_right_logical sinh sort svd swap threefry2x32 top_k triangular_solve tridiagonal
     tridiagonal_solve while xor zeta
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 
