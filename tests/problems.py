@@ -186,8 +186,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         value, pull = jax.vjp(lambda of: function(*of), arguments)
         return value, pull(mixture(value))[0]
 
-    # Compiling takes seconds and running takes milliseconds: optimise the former.
-    return jax.jit(value_and_gradient, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(value_and_gradient)
 
 
 def evaluate(function: Callable[..., Any], *arguments: Any) -> Any:
