@@ -362,7 +362,8 @@ class GridKind(NamedTuple):
     Attributes:
         basis: lifecycle (with construction and fuel supply) or direct (at the stack).
         boundary: production (of the plants within the region), consumption (with what is imported,
-            without what is exported) or contracts (what a buyer has contracts for).
+            without what is exported), contracts (what a buyer has contracts for) or margin (of the
+            plants that follow a change in demand).
     """
 
     basis: str
@@ -370,17 +371,18 @@ class GridKind(NamedTuple):
 
     def __str__(self) -> str:
         """In words, for sentences and messages."""
-        basis = {"lifecycle": "life-cycle", "direct": "direct, at the stack"}
+        basis = {"lifecycle": "life-cycle emissions", "direct": "emissions at the stack"}
         boundary = {
             "production": "of what the region generates",
             "consumption": "of what the region consumes",
             "contracts": "of what contracts say",
+            "margin": "of plants that follow a change in demand",
         }
-        words = basis.get(self.basis, self.basis), boundary.get(self.boundary, self.boundary)
-        return " ".join(words)
+        said = basis.get(self.basis, self.basis), boundary.get(self.boundary, self.boundary)
+        return " ".join(part for part in said if part)
 
 
-UNSTATED = GridKind("of unstated kind", "")
+UNSTATED = GridKind("emissions of no stated kind", "")
 
 
 class Site(eqx.Module):
