@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from llmecon.energy import Energy
 from llmecon.errors import InputError
-from llmecon.specs import Number, Site, number
+from llmecon.specs import GridKind, Number, Site, number
 
 Scalar = Float[Array, "..."]
 
@@ -122,8 +122,7 @@ def intensity(site: Site, basis: str = "location") -> Scalar:
     Raises:
         InputError: no such basis.
     """
-    if basis not in BASES:
-        raise InputError(f"basis: {basis!r} is not a way of accounting; use {', '.join(BASES)}")
+    _require_basis(basis)
     named = {
         "location": site.carbon_intensity,
         "market": site.market_intensity,
@@ -131,6 +130,30 @@ def intensity(site: Site, basis: str = "location") -> Scalar:
     }
     found: Scalar = named[basis]
     return found
+
+
+def kind(site: Site, basis: str = "location") -> GridKind:
+    """What the intensity counts that a way of accounting uses.
+
+    Args:
+        site: its intensities.
+        basis: location, market or marginal.
+
+    Returns:
+        What of a plant's life is counted, and whose electricity.
+
+    Raises:
+        InputError: no such basis.
+    """
+    _require_basis(basis)
+    if basis == "marginal":
+        return GridKind(site.kind.basis, "margin")
+    return site.market_kind if basis == "market" else site.kind
+
+
+def _require_basis(basis: str) -> None:
+    if basis not in BASES:
+        raise InputError(f"basis: {basis!r} is not a way of accounting; use {', '.join(BASES)}")
 
 
 def operational_carbon(energy: Energy, site: Site, basis: str = "location") -> Scalar:

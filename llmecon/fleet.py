@@ -28,7 +28,7 @@ class Fleet(eqx.Module):
     """Instances that answer a steady load.
 
     Attributes:
-        rate: requests answered by all, per second.
+        rate: requests asked of all, per second; what exceeds `answered` waits.
         active: instances that share the load.
         waiting: further instances that stand ready without work.
     """
@@ -110,6 +110,22 @@ def dispatch(
     return Fleet(load, active, instances - active), full.service
 
 
+def answered(fleet: Fleet, point: OperatingPoint) -> Scalar:
+    """Requests that a fleet completes, whatever is asked of it.
+
+    Args:
+        fleet: how many instances are asked how much.
+        point: what an active instance does.
+
+    Returns:
+        Requests per second: those that are asked, or those that the active instances complete if
+        these are fewer.
+    """
+    completed = fleet.active * point.rate
+    # Rounding of a root search leaves it a hair beside what is asked; that is no overload.
+    return jnp.where(fleet.rate > completed * (1.0 + 1e-6), completed, fleet.rate)
+
+
 def request_energy(
     fleet: Fleet,
     point: OperatingPoint,
@@ -118,10 +134,10 @@ def request_energy(
     efficiency: Efficiency,
     site: Site,
 ) -> Energy:
-    """Energy of one request: all that the fleet draws, over the requests it answers.
+    """Energy of one request: all that the fleet draws, over the requests that it completes.
 
     Args:
-        fleet: how many instances answer how much.
+        fleet: how many instances are asked how much; beyond what they complete, a queue grows.
         point: what an active instance does.
         xpu: the accelerator.
         deployment: the layout of an instance.
@@ -134,7 +150,7 @@ def request_energy(
     zero = jnp.zeros_like(point.power)
     idle_power = device_power(xpu, efficiency, zero, zero, zero)
     host_power = efficiency.host_power * xpu.tdp
-    each = deployment.xpus / fleet.rate
+    each = deployment.xpus / answered(fleet, point)
     active = energy_of(
         fleet.active * each,
         point.power,
@@ -163,10 +179,10 @@ def request(
     reader_seconds: Scalar,
     basis: str = "location",
 ) -> Request:
-    """Energy and footprint of one request.
+    """Energy and footprint of one request, over the requests that the fleet completes.
 
     Args:
-        fleet: how many instances answer how much.
+        fleet: how many instances are asked how much; beyond what they complete, a queue grows.
         point: what an active instance does.
         xpu: the accelerator.
         deployment: the layout of an instance.
@@ -184,7 +200,8 @@ def request(
         InputError: no such basis.
     """
     used = request_energy(fleet, point, xpu, deployment, efficiency, site)
-    device_seconds = (fleet.active + fleet.waiting) * deployment.xpus / fleet.rate
+    devices = (fleet.active + fleet.waiting) * deployment.xpus
+    device_seconds = devices / answered(fleet, point)
     always = jnp.ones(())
     return Request(
         energy=used,

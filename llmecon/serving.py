@@ -76,6 +76,10 @@ MAXIMUM_SEQUENCES = 1024.0
 CHUNK = 8192.0
 # The lightest load considered: a request in flight one thousandth of the time.
 MINIMUM_BATCH = 1e-3
+# Less than any request takes, s: together with the rate it bounds the batch from below.
+SHORTEST_REQUEST = 1e-4
+# The lowest rate that is told from none, requests per second: one in thirty thousand years.
+LOWEST_RATE = 1e-12
 # The span over which queues are averaged, s: an hour of steady load.
 HORIZON = 3600.0
 # The share of time that prompts leave at least to decoding, as far as their queue is concerned.
@@ -146,13 +150,35 @@ class Capacity(eqx.Module):
 
     Attributes:
         rate: requests per second, 0 where the targets or the memory rule everything out.
-        feasible: 1 where the model fits and an unhurried request meets both targets, else 0.
+        feasible: 1 where the model fits, its context holds the requests, and an unhurried request
+            meets both targets, else 0.
         service: the instance at that rate.
     """
 
     rate: Scalar
     feasible: Scalar
     service: Service
+
+
+def within_context(llm: LLM, workload: Workload) -> Array:
+    """Whether a model's context holds requests of the mean length; safe under tracing."""
+    return workload.prompt_tokens + workload.output_tokens <= llm.context
+
+
+def _require_context(llm: LLM, workload: Workload) -> None:
+    """Refuse requests beyond the model's context, where numbers are known and not traced.
+
+    Raises:
+        InputError: prompt and output together exceed the context.
+    """
+    fits = within_context(llm, workload)
+    if isinstance(fits, jax.core.Tracer) or bool(jnp.all(fits)):
+        return
+    longest = jnp.max(workload.prompt_tokens + workload.output_tokens)
+    raise InputError(
+        f"requests of {float(longest):,.0f} tokens exceed the model's context of "
+        f"{float(jnp.min(llm.context)):,.0f}: shorten prompt or output, or choose a model with more"
+    )
 
 
 def tokens_per_step(deployment: Deployment) -> Scalar:
@@ -405,23 +431,31 @@ def serve(
         deployment: the layout of the instance.
         workload: lengths and burstiness.
         efficiency: attained shares and overheads.
-        rate: requests arriving per second, > 0; may exceed what the instance completes, in which
+        rate: requests arriving per second, >= 0; may exceed what the instance completes, in which
             case the wait is that of a queue growing for an hour.
         quantile: share of requests that `ttft_quantile` covers.
         solve: how the fixed point is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
-        The service; its gradient is that of the fixed point, by the implicit function theorem. What
-        its latencies are made of, and how far a simulation agrees, is said above.
+        The service, which completes what arrives unless it is full; its gradient is that of the
+        fixed point, by the implicit function theorem. What its latencies are made of, and how far a
+        simulation agrees, is said above.
+
+    Raises:
+        InputError: requests exceed the model's context, where their length is not traced.
     """
+    _require_context(llm, workload)
+    asked = jnp.maximum(jnp.asarray(rate, float), LOWEST_RATE)
     room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
     full = operating_point(llm, xpu, deployment, workload, efficiency, room)
 
     def shortfall(batch: Scalar) -> Scalar:
         point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-        return jnp.log(point.rate / rate)
+        return jnp.log(point.rate / asked)
 
-    batch = solve(shortfall, MINIMUM_BATCH, room)
+    # Even the lightest load lies within: there are fewer in flight than rate times the least time.
+    lightest = jnp.minimum(MINIMUM_BATCH, asked * SHORTEST_REQUEST)
+    batch = solve(shortfall, lightest, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
     offered, share = jnp.asarray(rate, float), jnp.asarray(quantile)
     return _service(point, full, offered, deployment, workload, efficiency, share)
@@ -479,8 +513,13 @@ def capacity(
         solve: how the batch that meets them is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
-        The rate, whether anything is feasible, and the service at that rate.
+        The rate, whether anything is feasible, and the service at that rate. Nothing is where
+        requests exceed the model's context, if their length is traced.
+
+    Raises:
+        InputError: requests exceed the model's context, where their length is not traced.
     """
+    _require_context(llm, workload)
     room = largest_batch(llm, xpu, deployment, workload, efficiency)
     full_batch = jnp.maximum(room, 1.0)
     full = operating_point(llm, xpu, deployment, workload, efficiency, full_batch)
@@ -496,7 +535,7 @@ def capacity(
         )
 
     service = at(solve(excess, MINIMUM_BATCH, full_batch))
-    feasible = (room >= 1.0) & _meets(service, target)
+    feasible = (room >= 1.0) & within_context(llm, workload) & _meets(service, target)
     return Capacity(
         rate=jnp.where(feasible, service.point.rate, 0.0),
         feasible=jnp.where(feasible, 1.0, 0.0),
@@ -600,7 +639,11 @@ def best_deployment(
     Returns:
         The layout and its capacity; a capacity of 0 where no layout is feasible, in which case the
         layout is the one with most room for KV caches.
+
+    Raises:
+        InputError: requests exceed the model's context, where their length is not traced.
     """
+    _require_context(llm, workload)
     layouts = _layouts(precision)
     # The search needs no gradient; the winner's capacity has its own.
     searched = jax.lax.stop_gradient((llm, xpu, workload, efficiency, target))

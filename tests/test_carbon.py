@@ -77,6 +77,20 @@ def test_an_unknown_basis_is_refused() -> None:
         carbon.operational_carbon(used, SITE, "offset")
 
 
+def test_ways_of_accounting_say_what_they_count() -> None:
+    google = catalog.site("us-mida-pjm", facility="google-fleet")
+    found = {basis: carbon.kind(google, basis) for basis in carbon.BASES}
+    assert found == {
+        "location": ("lifecycle", "consumption"),
+        "market": ("direct", "contracts"),
+        "marginal": ("lifecycle", "margin"),
+    }
+    said = {str(of) for of in found.values()}
+    assert len(said) == 3
+    with pytest.raises(InputError, match="'offset'"):
+        carbon.kind(google, "offset")
+
+
 def test_a_site_without_contracts_counts_as_its_grid() -> None:
     virginia = catalog.site("us-va")
     assert virginia.market_intensity == virginia.carbon_intensity
@@ -111,7 +125,7 @@ def test_shares_of_networks_readers_and_training_by_hand() -> None:
 
 def test_footprints_of_many_sites_at_once() -> None:
     """Under vmap over grids, each equals its own."""
-    grids = ("swe", "pol", "us-va")
+    grids = ("swe", "pol", "usa")
     sites = catalog.stack(catalog.site(grid) for grid in grids)
 
     def grams(site: carbon.Site) -> jax.Array:

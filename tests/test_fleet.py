@@ -37,6 +37,29 @@ def test_requests_bear_all_that_the_meter_shows() -> None:
     assert found.facility == pytest.approx(float((SITE.pue - 1) * found.servers), rel=1e-9)
 
 
+def test_beyond_its_capacity_a_fleet_s_energy_is_that_of_what_it_completes() -> None:
+    """Asked for three times what they complete, eight instances draw what full ones draw."""
+    full = serving.full_rate(DENSE, H100, SINGLE, CHAT, EFFICIENCY)
+    given = (H100, SINGLE, EFFICIENCY, SITE)
+    for excess in (1.5, 3.0):
+        load = excess * 8.0 * full
+        over = eqx.filter_jit(serving.serve)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, load / 8.0)
+        asked = fleet.Fleet(load, 8.0)
+        completed = fleet.answered(asked, over.point)
+        assert completed == pytest.approx(float(8.0 * full), rel=1e-9)
+        each = fleet.request_energy(asked, over.point, *given).total
+        host = EFFICIENCY.host_power * H100.tdp
+        watts = SITE.pue * 8.0 * SINGLE.xpus * (over.point.power + host)
+        assert completed * each == pytest.approx(float(watts), rel=1e-9)
+        borne = fleet.request(asked, over.point, *given, AROUND, jnp.asarray(40.0)).footprint
+        yearly = completed * SECONDS_PER_YEAR * (borne.making + borne.building)
+        assert yearly == pytest.approx(8 * 1000 / 5, rel=1e-9)
+
+
+def test_within_its_capacity_a_fleet_completes_what_is_asked() -> None:
+    assert fleet.answered(fleet.Fleet(6.0, 3.0, 2.0), SERVICE.point) == 6.0
+
+
 def test_waiting_instances_are_idle_and_nothing_else() -> None:
     without, beside = spent(fleet.Fleet(6.0, 3.0)), spent(fleet.Fleet(6.0, 3.0, 2.0))
     assert beside.device == without.device

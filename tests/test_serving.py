@@ -158,6 +158,67 @@ def test_service_completes_what_is_offered(rate: float) -> None:
     assert service.point.rate == pytest.approx(rate, rel=1e-9)
 
 
+@pytest.mark.parametrize("solve", [numerics.solve_increasing, numerics.solve_unrolled])
+def test_completions_equal_arrivals_down_to_the_lightest_load(solve: numerics.Solver) -> None:
+    """Ten decades of rates within capacity; the unrolled search is good for nine digits."""
+    most = float(serving.full_rate(*SYSTEM))
+    rates = np.geomspace(1e-9, 0.9 * most, 12)
+    found = jax.jit(jax.vmap(lambda rate: serving.serve(*SYSTEM, rate, solve=solve)))(rates)
+    np.testing.assert_allclose(found.point.rate, rates, rtol=1e-9)
+    assert (np.diff(found.point.batch) > 0.0).all()
+
+
+def test_no_load_is_served_by_idle_devices() -> None:
+    """At a rate of zero: latencies of a lone request, idle power, finite slopes."""
+
+    def outcome(rate: jax.Array) -> jax.Array:
+        service = serving.serve(*SYSTEM, rate)
+        numbers = [service.ttft, service.ttft_quantile, service.point.tpot, service.point.power]
+        return jax.numpy.stack([*numbers, service.point.rate, service.point.batch])
+
+    zero = jax.numpy.asarray(0.0)
+    found, slopes = jax.jit(outcome)(zero), jax.jit(jax.jacfwd(outcome))(zero)
+    assert np.isfinite(found).all()
+    assert np.isfinite(slopes).all()
+    near = jax.jit(outcome)(jax.numpy.asarray(1e-6))
+    np.testing.assert_allclose(found[:4], near[:4], rtol=1e-4)
+    assert found[4] == pytest.approx(0.0, abs=1e-11)
+
+
+LONG = changed(CHAT, prompt_tokens=1e6)
+
+
+@pytest.mark.parametrize("excess", [0.0, 1.0])
+def test_requests_beyond_the_context_are_refused(excess: float) -> None:
+    """One token more than fits raises where the length is known; traced, nothing is feasible."""
+    prompt = DENSE.context - CHAT.output_tokens + excess
+    asked = changed(CHAT, prompt_tokens=prompt)
+    given = (DENSE, H100, SINGLE, asked, EFFICIENCY)
+    patient = LatencyTarget(ttft=1e6, tpot=1e6)
+    traced = jax.jit(serving.capacity)(*given, patient)
+    assert float(traced.feasible) == (excess == 0.0)
+    assert (float(traced.rate) > 0.0) == (excess == 0.0)
+    for leaf in jax.tree.leaves(traced):
+        assert np.isfinite(leaf).all()
+    calls = (
+        lambda: serving.capacity(*given, patient),
+        lambda: serving.serve(*given, jax.numpy.asarray(1e-6)),
+    )
+    for call in calls:
+        if excess:
+            with pytest.raises(InputError, match=r"exceed the model's context of"):
+                call()
+        else:
+            call()
+
+
+def test_a_million_tokens_are_refused_before_a_layout_is_sought() -> None:
+    with pytest.raises(InputError, match=r"1,000,.* tokens exceed the model's context"):
+        serving.best_deployment(
+            catalog.llm("llama-3.1-70b"), H100, precision("fp8"), LONG, EFFICIENCY, TARGET
+        )
+
+
 def test_ttft_by_hand() -> None:
     """The parts recomputed: work outside, slot, prompt, step and the prompt's turn."""
     service = evaluate(serving.serve, *SYSTEM, *floats(4.0, 0.95))
