@@ -1,7 +1,10 @@
 """Hours of UTC, and the way between regions."""
 
+import ast
 import math
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -139,3 +142,41 @@ def test_every_part_of_a_country_is_known() -> None:
     for grid in catalog.ids("grid"):
         if not grid.startswith(("src-", "gcp-")) and grid != "wor":
             regions.round_trip(grid, grid)
+
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+
+
+def code_of(notebook: Path) -> list[ast.Module]:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_chapters_compare_grids_of_one_kind(notebook: Path) -> None:
+    """Grids listed in a chapter are of one kind; others come from `regions`, which keeps to one.
+
+    A live panel's menus are checked again as they are stacked (`catalog.alike`).
+    """
+    known = set(catalog.ids("grid"))
+    for tree in code_of(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named = node.value.replace(",", " ").split()
+                if len(named) > 1 and set(named) <= known:
+                    catalog.kind_of(*named)
+            if isinstance(node, ast.List | ast.Tuple | ast.Set):
+                named = [of.value for of in node.elts if isinstance(of, ast.Constant)]
+                if len(named) > 1 and set(named) <= known:
+                    catalog.kind_of(*named)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_chapters_read_only_names_from_the_table_of_grids(notebook: Path) -> None:
+    """Whatever else they ask of it, of all its rows at once, would mix kinds."""
+    for tree in code_of(notebook):
+        uses = ast.unparse(tree).count(".table('grid')")
+        names = ast.unparse(tree).count(
+            ".table('grid').drop_duplicates('id').set_index('id')['name']"
+        )
+        assert uses == names
