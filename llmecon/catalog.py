@@ -586,6 +586,47 @@ def _rental_offers(xpu_id: str) -> pd.DataFrame:
     return newest if specialised.empty else specialised
 
 
+def api_offers(model: str | None = None, confirmed: bool = True) -> pd.DataFrame:
+    """What hosted chat models cost by the newest reading of the price maps.
+
+    Args:
+        model: only offers of this one, an id of models.csv or a `model` of api_prices.csv.
+        confirmed: whether only what is on sale as data/README.md defines it; else also what a map
+            lists without that, and whose end is not past.
+
+    Returns:
+        Rows of the table api_prices, none older than the newest reading.
+    """
+    frame = table("api_prices")
+    newest = frame["month"].max()
+    current = frame["current"] == 1
+    if not confirmed:
+        current |= (frame["month"] == newest) & frame["ends"].isna()
+    offers = frame[current & (frame["kind"] == "chat")]
+    return offers if model is None else offers[offers["model"] == model]
+
+
+def served_alike(model: str) -> tuple[str, ...]:
+    """Other models of the same architecture, which therefore cost the same to serve.
+
+    Raises:
+        InputError: unknown model.
+    """
+    frame = table("models").set_index("id")
+    own = llm(model)
+    leaves = jax.tree.leaves(own)
+    near = frame.index[frame["layers"] == frame["layers"][model]]
+    return tuple(
+        str(of)
+        for of in near
+        if of != model and jax.tree.leaves(eqx.tree_at(_context, llm(of), own.context)) == leaves
+    )
+
+
+def _context(of: LLM) -> Any:
+    return of.context
+
+
 def purchase_price(xpu_id: str) -> Price | None:
     """The newest price at which an accelerator could be bought, or None if none is published."""
     return _median(purchase_offers(xpu_id), "usd", "kind")

@@ -19,12 +19,14 @@ SLUG = r"^[a-z0-9][a-z0-9./_-]*$"
 KEYS = r"^[A-Za-z][A-Za-z0-9]*(;[A-Za-z][A-Za-z0-9]*)*$"
 MONTH = r"^(19|20)\d\d(-(0[1-9]|1[0-2]))?$"
 FULL_MONTH = r"^(19|20)\d\d-(0[1-9]|1[0-2])$"
+DAY = r"^(19|20)\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
 
 _PATTERNS = {
     SLUG: "lower-case letters, digits and . / _ - (such as llama-3.1-70b)",
     KEYS: "keys of the bibliography joined by ; (such as Hoffmann2022;Besiroglu2024)",
     MONTH: "a month as YYYY-MM or a year as YYYY",
     FULL_MONTH: "a month as YYYY-MM",
+    DAY: "a day as YYYY-MM-DD",
 }
 
 PRECISIONS = ["bf16", "fp8", "fp4", "int4"]
@@ -211,6 +213,7 @@ class APIPrices(Sourced):
     output_usd_per_mtok: float = _number(ge=0, le=1000)
     kind: str = _text(isin=["chat", "embedding", "fine-tuned"])
     current: int = _number(isin=[0, 1])
+    ends: str = _remark(str_matches=DAY)
 
     class Config:
         """The columns that together are the key."""
@@ -1113,6 +1116,7 @@ class FineTuningPrices(Sourced):
     base_cached_input_usd_per_mtok: float = _published(ge=0, le=1000)
     base_output_usd_per_mtok: float = _published(ge=0, le=1000)
     hosting_usd_per_hour: float = _published(ge=0, le=1000)
+    current: int = _number(isin=[0, 1])
 
     @pa.dataframe_check(name="a tuned model no cheaper than its base")
     @classmethod

@@ -180,3 +180,36 @@ def test_median_of_the_newest_prices() -> None:
     price = catalog.purchase_price("h100-sxm")
     assert price is not None
     assert price.usd == float(np.median(newest["usd"]))
+
+
+def test_offers_of_hosted_models_are_of_the_newest_reading_and_on_sale() -> None:
+    offers = catalog.api_offers()
+    assert len(offers) > 100
+    assert set(offers["current"]) == {1}
+    assert set(offers["kind"]) == {"chat"}
+    assert set(offers["month"]) == {catalog.table("api_prices")["month"].max()}
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "llama-3.1-405b", "gpt-oss-120b"])
+def test_what_is_only_listed_comes_beside_what_is_on_sale(model: str) -> None:
+    offers = catalog.api_offers(model)
+    listed = catalog.api_offers(model, confirmed=False)
+    assert len(offers) > 0
+    assert set(offers["id"]) <= set(listed["id"])
+    assert set(listed["model"]) == {model}
+    assert set(listed["month"]) == set(offers["month"])
+    assert listed["ends"].isna().sum() + len(offers["ends"].dropna()) == len(listed)
+
+
+def test_a_withdrawn_offer_is_neither_on_sale_nor_listed() -> None:
+    gone = catalog.table("api_prices").query("id == 'together/llama-3.1-70b'")
+    assert not gone.empty
+    assert "together/llama-3.1-70b" not in set(catalog.api_offers(None, confirmed=False)["id"])
+
+
+def test_models_of_one_architecture_are_served_alike() -> None:
+    assert catalog.served_alike("llama-3.1-70b") == ("llama-3-70b", "llama-3.3-70b")
+    assert catalog.served_alike("llama-3.1-8b") == ("llama-3-8b",)
+    assert catalog.served_alike("gpt-oss-120b") == ()
+    with pytest.raises(InputError, match="nearest"):
+        catalog.served_alike("llama-9-70b")

@@ -180,11 +180,35 @@ def test_links_carry_no_more_than_the_devices_memory(xpus: pd.DataFrame) -> None
     assert (both["network_gb_s"] < both["link_gb_s"]).all()
 
 
-def test_current_price_is_the_newest() -> None:
+def test_what_is_current_was_in_the_newest_reading_and_has_not_ended() -> None:
     prices = read("api_prices")
-    for name, rows in prices.groupby("id"):
-        current = rows[rows["current"] == 1]
-        assert list(current["month"]) == [rows["month"].max()], name
+    newest = prices["month"].max()
+    current = prices[prices["current"] == 1]
+    assert set(current["month"]) == {newest}
+    assert current["id"].is_unique
+    ends = current["ends"].dropna()
+    assert len(ends) > 5
+    assert (ends.str[:7] >= newest).all()
+
+
+def test_a_model_past_its_end_is_not_current() -> None:
+    prices = read("api_prices")
+    over = prices[prices["ends"].str[:7] < prices["month"].max()]
+    assert len(over) > 20
+    assert set(over["current"]) == {0}
+
+
+def test_prices_of_the_newest_reading_are_read_in_a_map() -> None:
+    prices = read("api_prices")
+    newest = prices[prices["month"] == prices["month"].max()]
+    assert newest["checked"].all()
+    assert newest["source"].str.split(";").map(set).map({"LiteLLM", "GenaiPrices"}.issuperset).all()
+
+
+def test_open_models_are_on_sale_at_several_hosts() -> None:
+    hosted = read("api_prices").query("current == 1").groupby("model")["provider"].nunique()
+    for model in ("llama-3.1-8b", "llama-3.1-70b", "llama-3.3-70b", "gpt-oss-120b", "qwen3-32b"):
+        assert hosted[model] >= 2, model
 
 
 def test_countries_prefer_the_newest_lifecycle_figure() -> None:
