@@ -51,6 +51,9 @@ RENT_MONTHS = 6
 FOLLOWS_DEMAND = "src-gas"
 WORLD = "wor"
 
+DEFAULT_FACILITY = "aws-n-virginia"
+"""The data centre that every chapter starts from, with its own grid and PUE."""
+
 Record = TypeVar("Record", bound=eqx.Module)
 
 
@@ -381,6 +384,15 @@ def latency_target(identifier: str) -> LatencyTarget:
     )
 
 
+def facility_pue(facility: str = DEFAULT_FACILITY) -> float:
+    """The PUE of a data centre, by default of the one that all chapters start from.
+
+    Raises:
+        InputError: unknown facility.
+    """
+    return float(row("facilities", facility)["pue"])
+
+
 def site(
     grid: str,
     facility: str | None = None,
@@ -426,6 +438,7 @@ def _plant_water(grid: str) -> float:
     return float(next(known[of] for of in (grid, wider, WORLD) if of in known.index))
 
 
+@cache
 def rental_price(xpu_id: str) -> Rent | None:
     """What renting an accelerator on demand costs.
 
@@ -495,6 +508,7 @@ def _months(month: str) -> int:
     return 12 * int(year) + int(of or 6)
 
 
+@cache
 def cheaper_and_better(xpu_id: str) -> tuple[str, ...]:
     """Accelerators of the same maker and kind that are no worse in anything and cost less to rent.
 

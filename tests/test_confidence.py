@@ -229,19 +229,54 @@ def test_an_accelerator_that_cannot_keep_the_limits_misses():
     assert all(np.isfinite(learned.saving) for learned in contest.worth().values())
 
 
-def test_prices_range_over_the_offers_seen():
+def test_prices_range_over_the_offers_seen_where_several_ask():
     described = problem(PLAIN)
     offers = catalog.rental_offers("mi300x")["usd_per_xpu_hour"]
+    assert len(offers) >= confidence.SEVERAL
     low, high = confidence.price_range(described, "mi300x")
     assert low == pytest.approx(offers.min() / offers.median())
     assert high == pytest.approx(offers.max() / offers.median())
-    given = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {"mi300x": 2.0}}}
-    low, high = confidence.price_range(problem(given), "mi300x")
-    assert low == pytest.approx(1.0 / high)
     factors = confidence.price_factors(described, ["mi300x", "h100-sxm"], 64)
     assert factors.shape == (64, 2)
-    assert offers.min() / offers.median() <= factors[:, 0].min()
+    assert low <= factors[:, 0].min()
     assert np.corrcoef(np.log(factors).T)[0, 1] == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.parametrize("owned", [None, {}], ids=["rented", "bought"])
+def test_no_price_is_surer_for_lack_of_offers(owned: dict[str, float] | None):
+    described = problem(PLAIN | {"owned": owned})
+    spans, asking = {}, {}
+    for xpu in catalog.ids("xpus"):
+        offers = catalog.rental_offers(xpu) if owned is None else catalog.purchase_offers(xpu)
+        if not len(offers):
+            continue
+        usd = offers["usd_per_xpu_hour" if owned is None else "usd"]
+        low, high = confidence.price_range(described, xpu)
+        assert low < 1.0 < high, xpu
+        # Nothing that was seen lies outside.
+        assert low <= usd.min() / usd.median() + 1e-12, xpu
+        assert high >= usd.max() / usd.median() - 1e-12, xpu
+        rent = catalog.rental_price(xpu)
+        spans[xpu] = high / low
+        asking[xpu] = len(offers) if rent and rent.comparable and owned is None else 0
+    several = [spans[xpu] for xpu, many in asking.items() if many >= confidence.SEVERAL]
+    few = [spans[xpu] for xpu, many in asking.items() if many < confidence.SEVERAL]
+    assert len(few) > 5
+    if owned is None:
+        assert len(several) > 3
+        assert min(few) >= np.median(several)
+        # Estimates are surer than no offers at all.
+        guessed = [spans[xpu] for xpu in spans if catalog.rental_price(xpu).estimated]
+        assert min(guessed) >= max(several)
+        assert spans["mi355x"] >= spans["mi300x"]
+
+
+def test_a_price_of_ones_own_ranges_as_others_do():
+    given = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {"h100-sxm": 2.0}}}
+    low, high = confidence.price_range(problem(given), "h100-sxm")
+    alone = confidence.price_range(problem(PLAIN), "mi325x")
+    assert len(catalog.rental_offers("mi325x")) == 1
+    assert (low, high) == alone
 
 
 def test_a_contest_needs_someone_who_can_serve_everything():
