@@ -235,7 +235,7 @@ def drawn(
 
 
 def fleet_costs(
-    of: Case, problem: Problem, plan: Plan, whole: bool = True
+    of: Case, problem: Problem, plan: Plan, whole: bool = True, priced: bool = False
 ) -> Float[np.ndarray, " draws"]:
     """What a fleet's pools cost for every set of efficiencies.
 
@@ -244,6 +244,7 @@ def fleet_costs(
         problem: its description.
         plan: the fleet: which engine serves how much of each bucket.
         whole: whether instances must be whole.
+        priced: whether prices are drawn, too: a set of them with each set of efficiencies.
 
     Returns:
         Cost per second, without what its limits are worth: each pool is filled anew and as large
@@ -257,7 +258,14 @@ def fleet_costs(
     need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(pools))], axis=1)
     instances = np.ceil(need - ROUNDED) if whole else need
     besides = found.rest[:, engine[place], columns.region, columns.bucket] @ plan.served
-    costs: Float[np.ndarray, " draws"] = instances @ found.standing[engine, region] + besides
+    standing, money = found.standing[engine, region], found.money[engine, region]
+    ids = [of.of.names[at].xpu for at in engines]
+    xpus = list(dict.fromkeys(ids))
+    owner = np.array([xpus.index(xpu) for xpu in ids])[engine]
+    factors = price_factors(problem, xpus, len(need))[:, owner] if priced else np.ones(1)
+    costs: Float[np.ndarray, " draws"] = (instances * (standing + money * (factors - 1.0))).sum(
+        axis=1
+    ) + besides
     return costs
 
 

@@ -13,11 +13,13 @@ from llmecon.confidence import Contest
 from llmecon.errors import InputError
 from llmecon.problem import Problem, problem
 from llmecon.terms import Case
-from tests.test_sensitivity import CHAT, LONG, PLAIN
+from tests.test_sensitivity import CHAT, LONG, PLAIN, RENTS
 
 # Limits that every accelerator can keep, fast or slow as it may be.
 EASY = [CHAT | {"ttft": 12.0, "tpot": 0.3}, LONG | {"ttft": 30.0, "tpot": 0.3}]
 PRICE = 3.0
+# With the catalogue's rents.
+MARKET = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
     np.testing.assert_allclose(computed, costs, rtol=1e-9)
     # Electricity is part of the rent, and nothing else costs.
     np.testing.assert_array_equal(found.rest, 0.0)
-    rent = [name.devices * catalog.rental_price(name.xpu).usd for name in few.of.names]
+    rent = [name.devices * RENTS[name.xpu] for name in few.of.names]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     np.testing.assert_allclose(found.standing, found.money)
 
@@ -73,10 +75,7 @@ def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
     described = problem(PLAIN | {"buckets": EASY, "weights": weights})
     of, engines = terms.case(described), np.array([0, 4])
     found = confidence.drawn(of, described, engines)
-    rent = [
-        name.devices * catalog.rental_price(name.xpu).usd
-        for name in (of.of.names[at] for at in engines)
-    ]
+    rent = [name.devices * RENTS[name.xpu] for name in (of.of.names[at] for at in engines)]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     assert np.all(found.standing > found.money)
     assert np.all(found.rest > 0.0)
@@ -92,7 +91,7 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
     (pool,) = plan.pools
     (engine,) = set(plan.columns.engine.tolist())
     found = confidence.drawn(of, asked, np.array([engine]))
-    rent = pool.engine.devices * catalog.rental_price(pool.engine.xpu).usd / 3600.0
+    rent = pool.engine.devices * RENTS[pool.engine.xpu] / 3600.0
     instances = sum(
         found.time[:, 0, 0, serves.bucket] * serves.per_second for serves in pool.serves
     )
@@ -100,6 +99,19 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
     np.testing.assert_allclose(whole, rent * np.ceil(instances), rtol=1e-9)
     # The draws lie around the cost with the most probable efficiencies.
     assert np.quantile(parts, 0.1) < plan.cost < np.quantile(parts, 0.9)
+
+
+def test_a_fleet_costs_more_where_its_prices_are_drawn_higher(
+    of: Case, asked: Problem, relaxed: Relaxed
+):
+    plan = relaxed.plan
+    (xpu,) = {pool.engine.xpu for pool in plan.pools}
+    costs = confidence.fleet_costs(of, asked, plan, whole=False)
+    priced = confidence.fleet_costs(of, asked, plan, whole=False, priced=True)
+    factors = confidence.price_factors(asked, [xpu], len(costs))[:, 0]
+    # Rent is all that costs.
+    np.testing.assert_allclose(priced, costs * factors, rtol=1e-9)
+    assert np.ptp(np.log(priced)) > np.ptp(np.log(costs))
 
 
 def test_a_fleet_that_is_too_slow_in_some_draws_costs_no_number_there():
@@ -230,7 +242,7 @@ def test_an_accelerator_that_cannot_keep_the_limits_misses():
 
 
 def test_prices_range_over_the_offers_seen_where_several_ask():
-    described = problem(PLAIN)
+    described = problem(MARKET)
     offers = catalog.rental_offers("mi300x")["usd_per_xpu_hour"]
     assert len(offers) >= confidence.SEVERAL
     low, high = confidence.price_range(described, "mi300x")
@@ -244,7 +256,7 @@ def test_prices_range_over_the_offers_seen_where_several_ask():
 
 @pytest.mark.parametrize("owned", [None, {}], ids=["rented", "bought"])
 def test_no_price_is_surer_for_lack_of_offers(owned: dict[str, float] | None):
-    described = problem(PLAIN | {"owned": owned})
+    described = problem(MARKET | {"owned": owned})
     spans, asking = {}, {}
     for xpu in catalog.ids("xpus"):
         offers = catalog.rental_offers(xpu) if owned is None else catalog.purchase_offers(xpu)
@@ -272,8 +284,8 @@ def test_no_price_is_surer_for_lack_of_offers(owned: dict[str, float] | None):
 
 
 def test_a_price_of_ones_own_ranges_as_others_do():
-    given = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {"h100-sxm": 2.0}}}
-    low, high = confidence.price_range(problem(given), "h100-sxm")
+    low, high = confidence.price_range(problem(PLAIN), "h100-sxm")
+    assert (low, high) != confidence.price_range(problem(MARKET), "h100-sxm")
     alone = confidence.price_range(problem(PLAIN), "mi325x")
     assert len(catalog.rental_offers("mi325x")) == 1
     assert (low, high) == alone
