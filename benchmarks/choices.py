@@ -16,6 +16,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,44 @@ MODELS = ("llama-3.1-8b", "qwen2.5-32b", "llama-3.1-70b", "gpt-oss-120b")
 BOUGHT = ("l4", "l40s", "a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "mi300x")
 XPUS = ("a10g", *BOUGHT, "tpu-v5e", "tpu-v6e", "gaudi2", "trainium2")
 GRIDS = ("usa", "us-wa", "fra", "pol", "swe", "deu")
+# What accelerators rent for in these problems, USD per hour, and what their sites draw over what
+# devices do: the catalogue's move with the market, and problems must stay what they were.
+RENTS: Mapping[str, float] = MappingProxyType(
+    {
+        "v100-sxm": 2.48,
+        "a100-sxm-40gb": 2.7,
+        "a100-sxm-80gb": 1.5,
+        "a100-pcie-80gb": 1.55,
+        "h100-sxm": 2.95,
+        "h100-pcie": 2.3,
+        "h100-nvl": 2.75,
+        "h200-sxm": 3.59,
+        "h800-sxm": 2.0,
+        "gh200": 1.75,
+        "b200": 4.9,
+        "gb200": 10.5,
+        "l4": 0.75,
+        "l40s": 1.35,
+        "a10g": 1.1,
+        "t4": 0.44,
+        "rtx-4090": 0.525,
+        "rtx-3090": 0.3,
+        "rtx-pro-6000": 2.15,
+        "mi300x": 2.34,
+        "mi325x": 2.5,
+        "mi355x": 3.05,
+        "tpu-v3": 2.0,
+        "tpu-v4": 3.22,
+        "tpu-v5e": 1.2,
+        "tpu-v5p": 4.2,
+        "tpu-v6e": 2.7,
+        "gaudi2": 1.3,
+        "trainium1": 1.34,
+        "trainium2": 2.0,
+        "inferentia2": 0.76,
+    }
+)
+PUE = 1.2
 # Every how many problems two accelerators cost the same.
 DEGENERATE = 5
 # Problems that the table holds, and fillings of each pool that enumeration looks at.
@@ -89,17 +128,18 @@ def described(seed: int) -> dict[str, Any]:
         "choices": {
             "xpus": xpus,
             "precisions": pick(("bf16", "fp8", "int4"), 1, 2),
-            "regions": [{"grid": grid} for grid in pick(GRIDS, 1, 2)],
+            "regions": [{"grid": grid, "pue": PUE} for grid in pick(GRIDS, 1, 2)],
             "tensor": [1, 2, 4, 8],
             "pipeline": [1, 2] if random.random() < 0.3 else [1],
             "expert": [1, 4, 8],
             "disaggregated": bool(random.random() < 0.3),
         },
     }
-    if degenerate:
-        described["choices"]["usd_per_hour"] = dict.fromkeys(xpus[:2], 2.5)
     if owned:
         described["owned"] = {}
+    else:
+        alike = dict.fromkeys(xpus[:2], 2.5) if degenerate else {}
+        described["choices"]["usd_per_hour"] = {xpu: RENTS[xpu] for xpu in xpus} | alike
     asked = sum(bucket["per_second"] for bucket in buckets)
     tokens = sum(
         bucket["per_second"] * (bucket["prompt_tokens"] / 10.0 + bucket["output_tokens"])

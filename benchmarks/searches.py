@@ -31,7 +31,7 @@ import pandas as pd
 from jaxtyping import Array, Float, Int
 from scipy.stats import norm
 
-from benchmarks.choices import described
+from benchmarks.choices import PUE, RENTS, described
 from llmecon import choice, exact, filling, options, pricing, problem, rounding, terms
 from llmecon.calibration import write_table
 from llmecon.filling import Demand, Engine, Flow
@@ -45,8 +45,10 @@ PROBLEMS = (7, 13, 58)
 SIZES = ("small", "medium", "large", "fleet")
 # The whole catalogue, wherever it stands.
 CATALOGUE = {
+    "xpus": list(RENTS),
+    "usd_per_hour": dict(RENTS),
     "precisions": ["bf16", "fp8", "int4"],
-    "regions": [{"grid": grid} for grid in ("usa", "swe", "pol")],
+    "regions": [{"grid": grid, "pue": PUE} for grid in ("usa", "swe", "pol")],
     "tensor": [1, 2, 4, 8, 16],
     "pipeline": [1, 2],
     "expert": [1, 4, 8, 32],

@@ -7,6 +7,7 @@ from typing import Any
 from llmecon.filling import EngineName
 from llmecon.plans import Clash, Plan, Pool
 from llmecon.problem import RESOURCES, Problem
+from llmecon.resources import behind
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR
 
 # Of a resource that a fleet takes each second: per what it is told, its unit, and what it is.
@@ -55,6 +56,7 @@ def as_json(problem: Problem, found: Plan | Clash) -> dict[str, Any]:
         "takes": dict(found.takes),
         "prices": dict(found.prices),
         "requests": list(found.requests),
+        "evidence": {xpu: _evidence(problem, xpu) for xpu in _chosen(found)},
     }
 
 
@@ -107,6 +109,9 @@ def _plan_lines(problem: Problem, plan: Plan) -> list[str]:
                 f"    bucket {of.bucket}: {of.per_second:.4g}/s, {filled}, "
                 f"{wait} {of.ttft:.3g} s{pace}"
             )
+    for xpu in _chosen(plan):
+        if caveat := behind(problem, xpu).caveat:
+            told.append(f"  of {xpu} mind: {caveat}")
     asked = sum(bucket.per_second for bucket in problem.buckets)
     for name in RESOURCES:
         per, unit, what = _TOLD[name]
@@ -118,6 +123,22 @@ def _plan_lines(problem: Problem, plan: Plan) -> list[str]:
             per = hourly if name not in RESOURCES else hourly / (_TOLD[name][0] or asked)
             told.append(f"  the limit on {_limit(name)} binds: {price * per:.4g} a {unit}")
     return told
+
+
+def _chosen(plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pool.engine.xpu for pool in plan.pools))
+
+
+def _evidence(problem: Problem, xpu: str) -> dict[str, Any]:
+    """What a choice of an accelerator rests on, as plain values."""
+    of = behind(problem, xpu)
+    return {
+        "datasheet_checked": of.datasheet,
+        "price_checked": of.priced,
+        "load_tests": of.measured,
+        "rent": None if of.rent is None else asdict(of.rent),
+        "caveats": list(of.caveats),
+    }
 
 
 def _rounded_up(factor: float) -> str:

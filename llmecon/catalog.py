@@ -39,9 +39,15 @@ TERA = 1e12
 # A cluster whose network is not published is given 100 Gb/s Ethernet per device.
 COMMON_NETWORK_GB_S = 12.5
 
-# Providers whose list prices for accelerators include the rest of a general-purpose cloud.
-GENERAL_CLOUDS = ("AWS", "Azure", "Google Cloud", "hyperscaler")
-
+# Rents come from the first of these tiers that has any: specialised clouds' list prices, then
+# general clouds', who ask two to three times as much, then what is worse to compare.
+RENT_TIERS = (
+    *("neocloud", "general-cloud", "all-market", "marketplace"),
+    *("assumed", "own-estimate"),
+)
+ESTIMATED_TIERS = ("assumed", "own-estimate")
+# Offers are of one date if they are from the same half year.
+RENT_MONTHS = 6
 
 # What a change in demand is met from where nobody says, by what is counted: gas plants follow
 # demand in most grids.
@@ -112,6 +118,29 @@ class Price:
     source: str
     checked: bool
     label: str
+
+
+@dataclass(frozen=True)
+class Rent(Price):
+    """What renting an accelerator costs, and what kind of offers that is of.
+
+    Attributes:
+        tier: of the offers, one of `RENT_TIERS`.
+        offers: from how many providers.
+        estimated: whether somebody's estimate rather than an offer.
+        comparable: whether of the tier and the months that rents are compared in.
+    """
+
+    tier: str
+    offers: int
+    estimated: bool
+    comparable: bool
+
+    @property
+    def kind(self) -> str:
+        """What kind of rent it is, in words, such as "neocloud, 2026-10"."""
+        parts = [self.tier.replace("-", " "), self.month, "" if self.checked else "unchecked"]
+        return ", ".join(filter(None, parts))
 
 
 @cache
@@ -550,16 +579,34 @@ def _plant_water(grid: str) -> float:
     return float(next(known[of] for of in (grid, country_of(grid), WORLD) if of in known.index))
 
 
-def rental_price(xpu_id: str) -> Price | None:
-    """What renting an accelerator on demand costs, from the offers of the newest year.
+@cache
+def rental_price(xpu_id: str) -> Rent | None:
+    """What renting an accelerator on demand costs.
+
+    Every accelerator's rent is found by the same rule: the median of `rental_offers`.
 
     Args:
         xpu_id: the accelerator.
 
     Returns:
-        The median of `rental_offers` in USD per device-hour; None where none is published.
+        USD per device-hour, and what kind of offers that is of; None where none is published.
     """
-    return _median(rental_offers(xpu_id), "usd_per_xpu_hour", "provider")
+    offers = rental_offers(xpu_id)
+    price = _median(offers, "usd_per_xpu_hour", "provider")
+    if price is None:
+        return None
+    tier = str(offers["tier"].iloc[0])
+    return Rent(
+        usd=price.usd,
+        month=price.month,
+        source=price.source,
+        checked=price.checked,
+        label=price.label,
+        tier=tier,
+        offers=int(offers["provider"].nunique()),
+        estimated=tier in ESTIMATED_TIERS,
+        comparable=tier == RENT_TIERS[0] and _months(price.month) >= _newest_rents(),
+    )
 
 
 def rental_offers(*xpu_ids: str) -> pd.DataFrame:
@@ -569,8 +616,9 @@ def rental_offers(*xpu_ids: str) -> pd.DataFrame:
         *xpu_ids: the accelerators.
 
     Returns:
-        For each, its on-demand rows of the newest year, of specialised clouds where there are any
-        and of general ones otherwise, who ask two to three times as much.
+        For each, the newest on-demand rows of each provider in the first tier of `RENT_TIERS` that
+        has any, those of the last `RENT_MONTHS` months alone: before the table's newest month, or
+        before that tier's newest for this accelerator where none is so new.
     """
     return pd.concat([table("rental_prices").iloc[:0], *map(_rental_offers, xpu_ids)])
 
@@ -578,12 +626,53 @@ def rental_offers(*xpu_ids: str) -> pd.DataFrame:
 def _rental_offers(xpu_id: str) -> pd.DataFrame:
     require("xpus", xpu_id)
     frame = table("rental_prices")
-    offers = frame[frame["xpu"] == xpu_id]
-    on_demand = offers[offers["contract"] == "on-demand"]
-    offers = offers if on_demand.empty else on_demand
-    newest = offers[offers["month"].str[:4] == offers["month"].str[:4].max()]
-    specialised = newest[~newest["provider"].isin(GENERAL_CLOUDS)]
-    return newest if specialised.empty else specialised
+    offers = frame[(frame["xpu"] == xpu_id) & frame["contract"].isin(["on-demand", "assumption"])]
+    if offers.empty:
+        return offers
+    tier = next(of for of in RENT_TIERS if (offers["tier"] == of).any())
+    offers = offers[offers["tier"] == tier]
+    seen = offers["month"].map(_months)
+    newest = seen.groupby(offers["provider"]).transform("max")
+    since = min(_newest_rents(), seen.max() - RENT_MONTHS + 1)
+    return offers[(seen == newest) & (seen >= since)]
+
+
+@cache
+def _newest_rents() -> int:
+    """The first month of the half year that ends with the table's newest."""
+    return int(table("rental_prices")["month"].map(_months).max()) - RENT_MONTHS + 1
+
+
+def _months(month: str) -> int:
+    """Months since the year 0; the middle of a year of which no more is known."""
+    year, _, of = month.partition("-")
+    return 12 * int(year) + int(of or 6)
+
+
+@cache
+def cheaper_and_better(xpu_id: str) -> tuple[str, ...]:
+    """Accelerators of the same maker and kind that are no worse in anything and cost less to rent.
+
+    Where there are any, the offers behind the two rents do not compare.
+
+    Args:
+        xpu_id: the accelerator.
+
+    Returns:
+        Ids of those with no less memory, bandwidth, arithmetic or links, and more of some.
+    """
+    rent = rental_price(xpu_id)
+    if rent is None:
+        return ()
+    frame = table("xpus").set_index("id")
+    measures = frame[["memory_gb", "memory_bandwidth_tb_s", "bf16_tflops", "fp8_tflops"]].copy()
+    measures["fp8_tflops"] = measures["fp8_tflops"].fillna(measures["bf16_tflops"])
+    measures["link_gb_s"] = frame["link_gb_s"].fillna(0.0)
+    own = measures.loc[xpu_id]
+    alike = (frame[["vendor", "kind"]] == frame.loc[xpu_id, ["vendor", "kind"]]).all(axis=1)
+    better = alike & (measures >= own).all(axis=1) & (measures > own).any(axis=1)
+    rents = {str(of): rental_price(str(of)) for of in frame.index[better]}
+    return tuple(of for of, price in rents.items() if price and price.usd < rent.usd)
 
 
 def api_offers(model: str | None = None, confirmed: bool = True) -> pd.DataFrame:

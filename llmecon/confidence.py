@@ -7,9 +7,9 @@ lost on average by choosing any, and what it would be worth to know one thing be
 [Raiffa1961].
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import equinox as eqx
 import jax
@@ -35,6 +35,10 @@ CONTENDERS = 3.0
 MOST = 10
 # Sets of prices, and orders in which values say nothing.
 PRICES = 256
+# From so many offers on they say themselves how far they spread.
+SEVERAL = 4
+# Of prices that several ask for no accelerator: those of H100 to buy differ so much.
+UNKNOWN = (0.7, 1.3)
 SHUFFLED = 100
 BY_CHANCE = 0.95
 # Of an instance, as solvers leave it: no reason for another.
@@ -231,7 +235,7 @@ def drawn(
 
 
 def fleet_costs(
-    of: Case, problem: Problem, plan: Plan, whole: bool = True
+    of: Case, problem: Problem, plan: Plan, whole: bool = True, priced: bool = False
 ) -> Float[np.ndarray, " draws"]:
     """What a fleet's pools cost for every set of efficiencies.
 
@@ -240,6 +244,7 @@ def fleet_costs(
         problem: its description.
         plan: the fleet: which engine serves how much of each bucket.
         whole: whether instances must be whole.
+        priced: whether prices are drawn, too: a set of them with each set of efficiencies.
 
     Returns:
         Cost per second, without what its limits are worth: each pool is filled anew and as large
@@ -253,7 +258,14 @@ def fleet_costs(
     need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(pools))], axis=1)
     instances = np.ceil(need - ROUNDED) if whole else need
     besides = found.rest[:, engine[place], columns.region, columns.bucket] @ plan.served
-    costs: Float[np.ndarray, " draws"] = instances @ found.standing[engine, region] + besides
+    standing, money = found.standing[engine, region], found.money[engine, region]
+    ids = [of.of.names[at].xpu for at in engines]
+    xpus = list(dict.fromkeys(ids))
+    owner = np.array([xpus.index(xpu) for xpu in ids])[engine]
+    factors = price_factors(problem, xpus, len(need))[:, owner] if priced else np.ones(1)
+    costs: Float[np.ndarray, " draws"] = (instances * (standing + money * (factors - 1.0))).sum(
+        axis=1
+    ) + besides
     return costs
 
 
@@ -309,37 +321,68 @@ def contest(
 
 
 def price_range(problem: Problem, xpu: str) -> tuple[float, float]:
-    """Between which factors on its price an accelerator was offered.
+    """Between which factors on its price an accelerator may be had.
 
     Args:
         problem: the description, which says whether machines are rented or bought.
         xpu: id.
 
     Returns:
-        Least and greatest offer over the median; where there is but one, or the description gives
-        the price, as far either way as is typical of the others.
+        Least and greatest offer over the median, where at least `SEVERAL` ask. Where fewer do, or
+        the description gives the price, no less than the middle nine tenths of all these offers;
+        where the price is an estimate or of another tier or date, no less than any of them.
     """
-    known = xpu in problem.choices.usd_per_hour and problem.owned is None
-    low, high = _offered(problem, xpu)
-    if known or high <= low:
-        return 1.0 / _typical(problem), _typical(problem)
-    return low, high
-
-
-def _offered(problem: Problem, xpu: str) -> tuple[float, float]:
     bought = problem.owned is not None
-    offers = catalog.purchase_offers(xpu) if bought else catalog.rental_offers(xpu)
-    usd = offers["usd" if bought else "usd_per_xpu_hour"].to_numpy(float)
-    if not len(usd):
-        return 1.0, 1.0
-    middle = float(np.median(usd))
-    return float(usd.min()) / middle, float(usd.max()) / middle
+    given = xpu in problem.choices.usd_per_hour and not bought
+    low, high = (1.0, 1.0) if given else _offered(bought, xpu)
+    if not given and _asking(bought, xpu) >= SEVERAL:
+        return low, high
+    pooled, widest = _spread(bought)
+    others = pooled if given or _alike(bought, xpu) else widest
+    return min(low, others[0]), max(high, others[1])
 
 
-def _typical(problem: Problem) -> float:
-    ranges = [_offered(problem, xpu) for xpu in catalog.ids("xpus")]
-    spans = [math.sqrt(high / low) for low, high in ranges if high > low]
-    return float(np.median(spans)) if spans else 1.25
+def _offers(bought: bool, xpu: str) -> pd.DataFrame:
+    return catalog.purchase_offers(xpu) if bought else catalog.rental_offers(xpu)
+
+
+def _ratios(bought: bool, xpu: str) -> Float[np.ndarray, " offers"]:
+    """Offers over their median."""
+    usd = _offers(bought, xpu)["usd" if bought else "usd_per_xpu_hour"].to_numpy(float)
+    ratios: np.ndarray = usd / np.median(usd) if len(usd) else np.ones(1)
+    return ratios
+
+
+def _offered(bought: bool, xpu: str) -> tuple[float, float]:
+    ratios = _ratios(bought, xpu)
+    return float(ratios.min()), float(ratios.max())
+
+
+def _alike(bought: bool, xpu: str) -> bool:
+    """Whether a price is of offers that compare with those that many ask."""
+    if bought:
+        return bool((_offers(bought, xpu)["kind"] != "estimate").all())
+    rent = catalog.rental_price(xpu)
+    return rent is not None and rent.comparable
+
+
+def _asking(bought: bool, xpu: str) -> int:
+    """How many ask a price that compares: providers, or rows of prices to buy."""
+    offers = _offers(bought, xpu)
+    if not len(offers) or not _alike(bought, xpu):
+        return 0
+    return len(offers) if bought else int(offers["provider"].nunique())
+
+
+@cache
+def _spread(bought: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The middle nine tenths and the ends of all offers that several ask, over their medians."""
+    known = [xpu for xpu in catalog.ids("xpus") if _asking(bought, xpu) >= SEVERAL]
+    if not known:
+        return UNKNOWN, UNKNOWN
+    ratios = np.concatenate([_ratios(bought, xpu) for xpu in known])
+    low, high = np.quantile(ratios, [0.05, 0.95])
+    return (float(low), float(high)), (float(ratios.min()), float(ratios.max()))
 
 
 def price_factors(
@@ -353,7 +396,7 @@ def price_factors(
         count: of draws.
 
     Returns:
-        Evenly spread on the log scale between the offers seen.
+        Evenly spread on the log scale over `price_range`.
     """
     cube = stats.qmc.LatinHypercube(len(xpus), rng=SEED).random(count)
     ends = np.log([price_range(problem, xpu) for xpu in xpus])

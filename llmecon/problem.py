@@ -147,12 +147,15 @@ class Region(Described):
     Attributes:
         grid: id of the electricity's region.
         usd_per_kwh: price of electricity, for machines that are owned.
-        pue: facility energy over IT energy.
+        pue: facility energy over IT energy; by default that of the data centre that all chapters
+            start from.
     """
 
     grid: str
     usd_per_kwh: NotNegative = 0.08
-    pue: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.2
+    pue: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
+        default_factory=catalog.facility_pue
+    )
 
 
 class Owned(Described):

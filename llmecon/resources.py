@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from llmecon import catalog, inventory
+from llmecon import catalog, evidence, inventory
 from llmecon.carbon import intensity
 from llmecon.economics import Ownership, hosting_rate, ownership_cost
 from llmecon.embodied import manufacture
@@ -61,6 +61,21 @@ def price(problem: Problem, xpu: str) -> float | None:
         return problem.choices.usd_per_hour[xpu]
     rented = catalog.rental_price(xpu)
     return None if rented is None else rented.usd
+
+
+def behind(problem: Problem, xpu: str) -> evidence.Evidence:
+    """What a choice of an accelerator rests on.
+
+    Args:
+        problem: the description; a price that it gives needs no source.
+        xpu: id of the accelerator.
+
+    Returns:
+        What of it was read in a source, and what was measured.
+    """
+    if problem.owned is not None:
+        return evidence.bought(xpu)
+    return evidence.behind(xpu, given=xpu in problem.choices.usd_per_hour)
 
 
 def per_joule(problem: Problem) -> Float[np.ndarray, "regions resources"]:

@@ -198,7 +198,24 @@ class RentalPrices(Sourced):
     month: str = _text(str_matches=MONTH)
     provider: str = _text()
     contract: str = _text(isin=["on-demand", "spot", "reserved", "assumption"])
+    tier: str = _text(
+        isin=[
+            *("neocloud", "general-cloud", "all-market", "marketplace"),
+            *("assumed", "own-estimate"),
+        ]
+    )
     usd_per_xpu_hour: float = _number(gt=0, le=1000)
+
+    @pa.dataframe_check(name="estimates of our own are of the tier own-estimate and unchecked")
+    @classmethod
+    def _own(cls, frame: pd.DataFrame) -> pd.Series:
+        own = frame["source"] == "OwnEstimate"
+        return (own == (frame["tier"] == "own-estimate")) & ~(own & frame["checked"])
+
+    @pa.dataframe_check(name="assumptions are of a tier of estimates")
+    @classmethod
+    def _assumed(cls, frame: pd.DataFrame) -> pd.Series:
+        return (frame["contract"] == "assumption") == (frame["tier"] == "assumed")
 
 
 class APIPrices(Sourced):

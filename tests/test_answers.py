@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmecon import answers, choice
+from llmecon import answers, choice, evidence
 from llmecon.filling import EngineName
 from llmecon.plans import Clash, Plan, Pool, Serving
 from llmecon.problem import RESOURCES, Problem, problem
@@ -49,6 +49,33 @@ def test_plain_values_are_json_in_si_units(asked: Problem, plan: Plan):
         pytest.approx(3.0)
     )
     assert {of["bucket"] for pool in found["pools"] for of in pool["serves"]} == {0, 1}
+
+
+def test_what_an_answer_rests_on_is_said(plan: Plan):
+    asked = problem(PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {}}})
+    told = answers.lines(asked, plan)
+    plain = json.loads(json.dumps(answers.as_json(asked, plan), allow_nan=False))
+    chosen = {pool.engine.xpu for pool in plan.pools}
+    assert set(plain["evidence"]) == chosen
+    assert "mi300x" in chosen
+    for xpu in chosen:
+        of = evidence.behind(xpu)
+        (*said,) = [line for line in told if line.startswith(f"  of {xpu} mind: ")]
+        assert said == ([f"  of {xpu} mind: {of.caveat}"] if of.caveat else [])
+        rests = plain["evidence"][xpu]
+        assert rests["caveats"] == list(of.caveats)
+        assert rests["datasheet_checked"] == of.datasheet
+        assert rests["price_checked"] == of.priced
+        assert rests["load_tests"] == of.measured
+        assert rests["rent"]["usd"] == of.rent.usd
+    assert any("no load test of it is known here" in line for line in told)
+
+
+def test_a_given_price_rests_on_who_gave_it(plan: Plan):
+    rests = answers.as_json(problem(PLAIN), plan)["evidence"]["mi300x"]
+    assert rests["rent"] is None
+    assert rests["price_checked"]
+    assert rests["caveats"] == ["no load test of it is known here"]
 
 
 CLASHES = {
@@ -98,7 +125,7 @@ def test_a_clash_of_latency_says_what_the_solver_found():
 def test_lines_of_what_a_fleet_takes_are_in_usual_units(asked: Problem, plan: Plan):
     told = dict(line.strip().split(": ") for line in answers.lines(asked, plan) if ": " in line)
     assert told["money"] == f"{plan.takes['usd'] * 3600:.4g} USD/h"
-    assert plan.takes["usd"] == plan.cost
+    assert plan.takes["usd"] == pytest.approx(plan.cost, rel=1e-12)
     carbon = told["carbon, electricity and manufacture"]
     assert carbon == f"{plan.takes['kg_co2e'] * 3600:.4g} kg CO2e/h"
     assert told["water"] == f"{plan.takes['litre'] * 3600:.4g} l/h"

@@ -30,6 +30,7 @@ def some_case(**changes: Any) -> Case:
         "buckets": [CHAT, PAPER],
         "choices": {
             "xpus": ["h100-sxm", "mi300x", "a100-sxm-80gb"],
+            "usd_per_hour": {"h100-sxm": 2.95, "mi300x": 2.34, "a100-sxm-80gb": 1.5},
             "precisions": ["fp8"],
             "tensor": [1, 2, 4, 8],
             "pipeline": [1],

@@ -14,6 +14,8 @@ COSTS = (
     *("parts_cost", "exact_parts_cost", "exact_parts_bound"),
     *("cost", "exact_cost", "exact_bound"),
 )
+# What two accelerators rent for where they cost the same: no other's rent.
+DEGENERATE_RENT = 2.5
 # Money, carbon and waiting all cost in it, and no two accelerators tie.
 SEARCHED = (13, "small")
 
@@ -85,8 +87,12 @@ def test_a_problem_is_that_of_its_seed(checks: pd.DataFrame):
     assert len({repr(of) for of in drawn.values()}) == choices.PROBLEMS
     for seed, of in drawn.items():
         assert len(of["buckets"]) == checks.loc[seed, "buckets"]
-        alike = set(of["choices"].get("usd_per_hour", {}).values())
-        assert (len(alike) == 1) == (seed % choices.DEGENERATE == 0)
+        rents = of["choices"].get("usd_per_hour", {})
+        assert set(rents) == (set() if "owned" in of else set(of["choices"]["xpus"]))
+        alike = [xpu for xpu, usd in rents.items() if usd == DEGENERATE_RENT]
+        assert (len(alike) == 2) == (seed % choices.DEGENERATE == 0)
+        others = {xpu: usd for xpu, usd in rents.items() if xpu not in alike}
+        assert others == {xpu: choices.RENTS[xpu] for xpu in others}
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ from llmecon.confidence import Contest
 from llmecon.errors import InputError
 from llmecon.problem import Problem, problem
 from llmecon.terms import Case
-from tests.test_sensitivity import CHAT, LONG, PLAIN
+from tests.test_sensitivity import CHAT, LONG, PLAIN, RENTS
 
 # Limits that every accelerator can keep, fast or slow as it may be.
 EASY = [CHAT | {"ttft": 12.0, "tpot": 0.3}, LONG | {"ttft": 30.0, "tpot": 0.3}]
 PRICE = 3.0
+# With the catalogue's rents.
+MARKET = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
     np.testing.assert_allclose(computed, costs, rtol=1e-9)
     # Electricity is part of the rent, and nothing else costs.
     np.testing.assert_array_equal(found.rest, 0.0)
-    rent = [name.devices * catalog.rental_price(name.xpu).usd for name in few.of.names]
+    rent = [name.devices * RENTS[name.xpu] for name in few.of.names]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     np.testing.assert_allclose(found.standing, found.money)
 
@@ -73,10 +75,7 @@ def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
     described = problem(PLAIN | {"buckets": EASY, "weights": weights})
     of, engines = terms.case(described), np.array([0, 4])
     found = confidence.drawn(of, described, engines)
-    rent = [
-        name.devices * catalog.rental_price(name.xpu).usd
-        for name in (of.of.names[at] for at in engines)
-    ]
+    rent = [name.devices * RENTS[name.xpu] for name in (of.of.names[at] for at in engines)]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     assert np.all(found.standing > found.money)
     assert np.all(found.rest > 0.0)
@@ -92,7 +91,7 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
     (pool,) = plan.pools
     (engine,) = set(plan.columns.engine.tolist())
     found = confidence.drawn(of, asked, np.array([engine]))
-    rent = pool.engine.devices * catalog.rental_price(pool.engine.xpu).usd / 3600.0
+    rent = pool.engine.devices * RENTS[pool.engine.xpu] / 3600.0
     instances = sum(
         found.time[:, 0, 0, serves.bucket] * serves.per_second for serves in pool.serves
     )
@@ -100,6 +99,19 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
     np.testing.assert_allclose(whole, rent * np.ceil(instances), rtol=1e-9)
     # The draws lie around the cost with the most probable efficiencies.
     assert np.quantile(parts, 0.1) < plan.cost < np.quantile(parts, 0.9)
+
+
+def test_a_fleet_costs_more_where_its_prices_are_drawn_higher(
+    of: Case, asked: Problem, relaxed: Relaxed
+):
+    plan = relaxed.plan
+    (xpu,) = {pool.engine.xpu for pool in plan.pools}
+    costs = confidence.fleet_costs(of, asked, plan, whole=False)
+    priced = confidence.fleet_costs(of, asked, plan, whole=False, priced=True)
+    factors = confidence.price_factors(asked, [xpu], len(costs))[:, 0]
+    # Rent is all that costs.
+    np.testing.assert_allclose(priced, costs * factors, rtol=1e-9)
+    assert np.ptp(np.log(priced)) > np.ptp(np.log(costs))
 
 
 def test_a_fleet_that_is_too_slow_in_some_draws_costs_no_number_there():
@@ -229,19 +241,54 @@ def test_an_accelerator_that_cannot_keep_the_limits_misses():
     assert all(np.isfinite(learned.saving) for learned in contest.worth().values())
 
 
-def test_prices_range_over_the_offers_seen():
-    described = problem(PLAIN)
+def test_prices_range_over_the_offers_seen_where_several_ask():
+    described = problem(MARKET)
     offers = catalog.rental_offers("mi300x")["usd_per_xpu_hour"]
+    assert len(offers) >= confidence.SEVERAL
     low, high = confidence.price_range(described, "mi300x")
     assert low == pytest.approx(offers.min() / offers.median())
     assert high == pytest.approx(offers.max() / offers.median())
-    given = PLAIN | {"choices": PLAIN["choices"] | {"usd_per_hour": {"mi300x": 2.0}}}
-    low, high = confidence.price_range(problem(given), "mi300x")
-    assert low == pytest.approx(1.0 / high)
     factors = confidence.price_factors(described, ["mi300x", "h100-sxm"], 64)
     assert factors.shape == (64, 2)
-    assert offers.min() / offers.median() <= factors[:, 0].min()
+    assert low <= factors[:, 0].min()
     assert np.corrcoef(np.log(factors).T)[0, 1] == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.parametrize("owned", [None, {}], ids=["rented", "bought"])
+def test_no_price_is_surer_for_lack_of_offers(owned: dict[str, float] | None):
+    described = problem(MARKET | {"owned": owned})
+    spans, asking = {}, {}
+    for xpu in catalog.ids("xpus"):
+        offers = catalog.rental_offers(xpu) if owned is None else catalog.purchase_offers(xpu)
+        if not len(offers):
+            continue
+        usd = offers["usd_per_xpu_hour" if owned is None else "usd"]
+        low, high = confidence.price_range(described, xpu)
+        assert low < 1.0 < high, xpu
+        # Nothing that was seen lies outside.
+        assert low <= usd.min() / usd.median() + 1e-12, xpu
+        assert high >= usd.max() / usd.median() - 1e-12, xpu
+        rent = catalog.rental_price(xpu)
+        spans[xpu] = high / low
+        asking[xpu] = len(offers) if rent and rent.comparable and owned is None else 0
+    several = [spans[xpu] for xpu, many in asking.items() if many >= confidence.SEVERAL]
+    few = [spans[xpu] for xpu, many in asking.items() if many < confidence.SEVERAL]
+    assert len(few) > 5
+    if owned is None:
+        assert len(several) > 3
+        assert min(few) >= np.median(several)
+        # Estimates are surer than no offers at all.
+        guessed = [spans[xpu] for xpu in spans if catalog.rental_price(xpu).estimated]
+        assert min(guessed) >= max(several)
+        assert spans["mi355x"] >= spans["mi300x"]
+
+
+def test_a_price_of_ones_own_ranges_as_others_do():
+    low, high = confidence.price_range(problem(PLAIN), "h100-sxm")
+    assert (low, high) != confidence.price_range(problem(MARKET), "h100-sxm")
+    alone = confidence.price_range(problem(PLAIN), "mi325x")
+    assert len(catalog.rental_offers("mi325x")) == 1
+    assert (low, high) == alone
 
 
 def test_a_contest_needs_someone_who_can_serve_everything():

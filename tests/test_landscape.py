@@ -15,7 +15,7 @@ from llmecon.filling import EngineName
 from llmecon.landscape import Alone
 from llmecon.problem import problem
 from llmecon.terms import Case
-from tests.test_sensitivity import CHAT, LONG, PLAIN
+from tests.test_sensitivity import CHAT, LONG, PLAIN, RENTS
 
 # Limits that every accelerator can keep.
 EASY = [CHAT | {"ttft": 6.0, "tpot": 0.15}, LONG | {"ttft": 12.0, "tpot": 0.15}]
@@ -99,7 +99,7 @@ def test_a_request_costs_the_rent_over_the_capacity(of: Case, costs: np.ndarray)
     assert len(whole) == 9
     for at in whole:
         name = of.of.names[at]
-        rent = name.devices * catalog.rental_price(name.xpu).usd / 3600.0
+        rent = name.devices * RENTS[name.xpu] / 3600.0
         for bucket, asked in enumerate(EASY):
             target = specs.LatencyTarget(asked["ttft"], asked["tpot"])
             capacity = capacity_of(*instance(name, asked), target)

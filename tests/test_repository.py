@@ -98,6 +98,7 @@ FLOORS = (
     "schemas",
     "pooling",
     "catalog",
+    "evidence",
     "mixtures",
     "numerics",
     "drafting",
