@@ -146,12 +146,15 @@ def read_yaml(file: Path) -> Any:
         raise InputError(f"{file}:{line} not valid YAML: {problem}") from None
 
 
-def require_table(file: Path, columns: Sequence[str]) -> None:
+def require_table(file: Path, columns: Sequence[str]) -> list[str]:
     """Refuse a file that isn't a CSV table with some columns and at least one row.
 
     Args:
         file: Its path.
         columns: Those that it must have.
+
+    Returns:
+        The columns that it has.
 
     Raises:
         InputError: What is wrong with it.
@@ -174,3 +177,4 @@ def require_table(file: Path, columns: Sequence[str]) -> None:
         raise InputError(
             f"{file} has no column {', '.join(missing)}; needed are: {', '.join(columns)}"
         )
+    return header
