@@ -2,14 +2,18 @@
 
 import csv
 import json
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from llmecon import compiling, paths
+from llmecon import compiling, inputs, paths
 from llmecon.errors import InputError
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
@@ -26,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "jax" not in sys.modules:
         compiling.apply()
     try:
-        status = cli.main(arguments, prog_name="llmecon", standalone_mode=False) or 0
+        with _stopping():
+            status = cli.main(arguments, prog_name="llmecon", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else error.format_message(), err=True)
         status = 2
@@ -76,7 +81,8 @@ def show_ids(table: str | None) -> None:
         click.echo("\n".join(tables))
         return
     if table not in tables:
-        raise InputError(f"unknown table {table!r}; the tables are {', '.join(tables)}")
+        near = inputs.nearest(table, tables)
+        raise InputError(f"unknown table {inputs.shown(table)}; {near}list them with: llmecon list")
     with (paths.DATA / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     # Tables without ids of their own are about something that has: their first column.
@@ -149,7 +155,15 @@ def print_book(file: Path | None, output: Path | None) -> None:
     click.echo(f"the book as PDF: {pdf.make(site, output, progress=_say, edition=edition)}")
 
 
-_KINDS = click.Choice(["serving", "offline", "training-runs", "training-steps"])
+# Columns without which no row of a file can be used.
+_SERVED = ("model", "xpu", "n_xpus", "precision", "prompt_tokens", "output_tokens")
+_NEEDED = {
+    "serving": (*_SERVED, "concurrency"),
+    "offline": _SERVED,
+    "training-runs": ("model", "xpu"),
+    "training-steps": ("model", "xpu"),
+}
+_KINDS = click.Choice(list(_NEEDED))
 
 
 @cli.command("validate")
@@ -158,6 +172,7 @@ _KINDS = click.Choice(["serving", "offline", "training-runs", "training-steps"])
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def validate_file(kind: str, file: Path, as_json: bool) -> None:
     """Compare predictions with the measurements in FILE.csv (see `data/README.md` for columns)."""
+    inputs.require_table(file, _NEEDED[kind])
     from llmecon import validation
 
     found = validation.report(kind, validation.read(file))
@@ -225,19 +240,26 @@ def choose_hardware(file: Path, parts: bool, as_json: bool) -> None:
 @click.option(
     "-o", "output", type=click.Path(path_type=Path), required=True, help="CSV file to write."
 )
-def predict_file(kind: str, file: Path, output: Path) -> None:
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def predict_file(kind: str, file: Path, output: Path, force: bool) -> None:
     """Add predictions with 90% intervals to the rows of FILE.csv."""
-    from llmecon import validation
+    from llmecon.publishing import files
 
-    frame = validation.read(file)
-    found = validation.predict(kind, frame).add_prefix("predicted_")
-    found = found.rename(columns={"predicted_reason": "not_predicted"})
-    if not output.parent.is_dir():
-        raise InputError(f"there is no folder {output.parent} to write to")
-    scratch = output.with_name(f".{output.name}.new")
-    frame.join(found).to_csv(scratch, index=False)
-    scratch.replace(output)
+    header = inputs.require_table(file, _NEEDED[kind])
+    own = [name for name in header if name.startswith(_PREDICTED) or name == _NOT_PREDICTED]
+    if own:
+        raise InputError(f"{file} holds predictions already, such as {own[0]}: leave them out")
+    with files.writing(output, force) as new:
+        from llmecon import validation
+
+        frame = validation.read(file)
+        found = validation.predict(kind, frame).add_prefix(_PREDICTED)
+        found = found.rename(columns={f"{_PREDICTED}reason": _NOT_PREDICTED})
+        frame.join(found).to_csv(new, index=False)
     click.echo(f"predictions: {output}")
+
+
+_PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 
 
 @cli.command("calibrate")
@@ -268,13 +290,31 @@ def _complain(status: int, message: str) -> int:
     return status
 
 
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Let whatever asks the process to end unwind it, as Ctrl-C does, so that nothing is left."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _record_failure(error: Exception) -> str:
     """One line on an error that isn't the user's; the traceback goes to a file."""
+    from llmecon.publishing import files
     from llmecon.publishing.execute import BuildError
 
     if isinstance(error, BuildError):
         return str(error)
-    log = paths.BUILD / "logs" / "llmecon.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = files.log("llmecon")
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return f"internal error: {type(error).__name__}: {error}; log: {log}"
+    said = " ".join(str(error).split())
+    return f"internal error: {type(error).__name__}: {said}; log: {log}"

@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from llmecon import catalog
+from llmecon import catalog, inputs
 from llmecon.errors import InputError
 from llmecon.feasibility import require_context
 from llmecon.specs import JOULES_PER_KWH, PRECISIONS
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # Solvers tell numbers from nothing and from infinity within ranges such as these.
 Weight = Annotated[float, Field(ge=0.0, le=1e9)]
 LEAST_LIMIT, LEAST_RATE, MOST_RATE = 1e-6, 1e-6, 1e7
+Tokens = Annotated[float, Field(gt=0.0, le=1e9)]
+Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
+Years = Annotated[float, Field(ge=0.01, le=1000.0)]
+Variation = Annotated[float, Field(ge=0.0, le=1000.0)]
+Dollars = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 def _nothing_or_more(least: float, most: float = math.inf) -> AfterValidator:
@@ -64,25 +67,25 @@ class Bucket(Described):
             0, or between 1e-6 and 1e7.
         prompt_tokens: mean length of the prompts.
         output_tokens: mean length of the outputs, at least 2: a single token has no next one.
-        cached_fraction: share of prompt tokens that is found in the prefix cache.
+        cached_fraction: share of prompt tokens that is found in the prefix cache, up to 0.999.
         prompt_cv: coefficient of variation of the prompts' lengths.
         output_cv: coefficient of variation of the outputs' lengths.
         interarrival_cv: coefficient of variation of the time between arrivals (1: Poisson).
         ttft: limit on the time to first token, s.
         tpot: limit on the mean time per output token, s.
-        quantile: share of requests that must meet the limit on TTFT.
+        quantile: share of requests that must meet the limit on TTFT, between 0.01 and 0.9999.
     """
 
     per_second: Rate
-    prompt_tokens: Positive
-    output_tokens: Annotated[float, Field(ge=2.0, allow_inf_nan=False)]
-    ttft: Positive
-    tpot: Positive
-    cached_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    prompt_cv: NotNegative = 1.0
-    output_cv: NotNegative = 1.0
-    interarrival_cv: NotNegative = 1.0
-    quantile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    prompt_tokens: Tokens
+    output_tokens: Annotated[Tokens, Field(ge=2.0)]
+    ttft: Seconds
+    tpot: Seconds
+    cached_fraction: Annotated[float, Field(ge=0.0, le=0.999)] = 0.0
+    prompt_cv: Variation = 1.0
+    output_cv: Variation = 1.0
+    interarrival_cv: Variation = 1.0
+    quantile: Annotated[float, Field(ge=0.01, le=0.9999)] = 0.99
 
 
 class Weights(Described):
@@ -152,10 +155,8 @@ class Region(Described):
     """
 
     grid: str
-    usd_per_kwh: NotNegative = 0.08
-    pue: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
-        default_factory=catalog.facility_pue
-    )
+    usd_per_kwh: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.08
+    pue: Annotated[float, Field(ge=1.0, le=10.0)] = Field(default_factory=catalog.facility_pue)
 
 
 class Owned(Described):
@@ -169,11 +170,11 @@ class Owned(Described):
         usd_per_kw_month: space and power capacity.
     """
 
-    years: Positive = 4.0
-    discount_rate: NotNegative = 0.08
-    maintenance: NotNegative = 0.05
-    server: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 1.5
-    usd_per_kw_month: NotNegative = 150.0
+    years: Years = 4.0
+    discount_rate: Annotated[float, Field(ge=0.0, le=10.0)] = 0.08
+    maintenance: Annotated[float, Field(ge=0.0, le=10.0)] = 0.05
+    server: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
+    usd_per_kw_month: Annotated[float, Field(ge=0.0, le=1e6)] = 150.0
 
 
 class Choices(Described):
@@ -197,7 +198,7 @@ class Choices(Described):
     pipeline: tuple[int, ...] = PIPELINE_DEPTHS
     expert: tuple[int, ...] = EXPERT_WIDTHS
     disaggregated: bool = True
-    usd_per_hour: Mapping[str, Positive] = Field(default_factory=dict)
+    usd_per_hour: Mapping[str, Dollars] = Field(default_factory=dict)
 
 
 class Problem(Described):
@@ -222,7 +223,7 @@ class Problem(Described):
     choices: Choices = Choices()
     owned: Owned | None = None
     basis: Literal["location", "market", "marginal"] = "location"
-    hardware_years: Positive = 5.0
+    hardware_years: Years = 5.0
     quality_lost: Mapping[str, Share] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -301,14 +302,7 @@ def load(file: Path) -> Problem:
     Raises:
         InputError: the file can't be read, isn't YAML, or doesn't describe a problem.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} can't be read: {error}") from None
-    # Dates, numbers and nesting that no value can hold are errors of other kinds.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"{file} is not YAML: {line}") from None
+    content = inputs.read_yaml(file)
     if not isinstance(content, dict):
         raise InputError(f"{file} must hold the fields of a problem: model, buckets, ...")
     try:

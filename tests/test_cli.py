@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -89,6 +93,9 @@ BAD_PARAMETERS = [
     ("spot", "2", ["spot:", "true or false"]),
     ("token", "1e12", ["'token'", "nearest: tokens", "llmecon chapters"]),
     ("", "1", ["unknown parameter", "llmecon chapters"]),
+    ("9" * 5000, "1", ["unknown parameter", "..."]),
+    ("replicas", "9" * 5000, ["replicas:", "a whole number", "..."]),
+    ("rivals", "auto", ["rivals:", "llmecon list xpus"]),
 ]
 
 
@@ -149,6 +156,12 @@ BAD_SETS = [
     ("chapters: {fast-one: {precision: 8}}", ["precision:", "bf16, fp8, fp4, int4"]),
     ("chapters: {fast-one: {xpu: [h100-sxm]}}", ["xpu:", "llmecon list xpus"]),
     ("common: {xpu: null}", ["xpu:", "llmecon list xpus"]),
+    ("common: {xpu: &a x, rivals: *a}", ["line 1", "*a", "write it out"]),
+    ("[" * 3000, ["not valid YAML", "nested"]),
+    ("common: {tokens: 2020-13-01}", ["not valid YAML", "month"]),
+    (f"common: {{tokens: {'9' * 5000}}}", ["not valid YAML", "digits"]),
+    (f"common: {{replicas: {'9' * 4000}}}", ["replicas:", "a whole number"]),
+    (f"common: {{tokens: {'9' * 4000}}}", ["tokens:", "a finite number"]),
 ]
 
 
@@ -175,6 +188,91 @@ def test_internal_failure_is_short_and_logged(toy_book, monkeypatch, capsys):
     assert "Traceback" not in error
     assert str(paths.BUILD / "logs" / "llmecon.log") in error
     assert "Traceback" in (paths.BUILD / "logs" / "llmecon.log").read_text()
+
+
+def test_a_failure_is_logged_elsewhere_where_the_checkout_is_read_only(
+    toy_book, tmp_path, monkeypatch, capsys
+):
+    (toy_book / "notebooks" / "fast_one.ipynb").write_text("{}")
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "taken")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert call("chapters") == 1
+    _assert_one_line(capsys, [str(tmp_path / "llmecon-logs" / "llmecon.log")])
+
+
+def test_ending_the_process_unwinds_it(monkeypatch, capsys):
+    def told_to_end(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli.paths, "DATA", SimpleNamespace(glob=told_to_end))
+    assert call("list") == 130
+    assert "llmecon: interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+MEASURED = "model,xpu,n_xpus,precision,concurrency,prompt_tokens,output_tokens,tpot_s\n"
+ROW = "llama-3.1-8b,h100-sxm,1,fp8,8,1000,200,0.01\n"
+
+BAD_TABLES = [
+    (MEASURED, "has no rows"),
+    ("model,xpu\na,b\n", "no column n_xpus"),
+    (MEASURED + ROW.replace("8b", "8b\0"), "NUL"),
+    ("", "is empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), BAD_TABLES)
+@pytest.mark.parametrize("command", ["validate", "predict"])
+def test_a_bad_table_is_refused_before_anything_is_computed(
+    tmp_path, monkeypatch, capsys, command, content, said
+):
+    monkeypatch.setitem(sys.modules, "llmecon.validation", None)
+    file = tmp_path / "mine.csv"
+    file.write_text(content)
+    output = ["-o", str(tmp_path / "out.csv")] if command == "predict" else []
+    assert call(command, "serving", str(file), *output) == 2
+    _assert_one_line(capsys, ["mine.csv", said])
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("", "name a file"),
+        ("taken.csv", "--force"),
+        ("folder", "is a folder"),
+        ("no/such.csv", "can't write there"),
+        ("x" * 300, "can't write there"),
+    ],
+)
+def test_predict_says_at_once_where_it_cannot_write(tmp_path, monkeypatch, capsys, output, said):
+    monkeypatch.setitem(sys.modules, "llmecon.validation", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text(MEASURED + ROW)
+    (tmp_path / "taken.csv").write_text("a thesis")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert call("predict", "serving", "mine.csv", "-o", output) == 2
+    _assert_one_line(capsys, [said])
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "taken.csv").read_text() == "a thesis"
+
+
+def test_predict_adds_columns_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text(MEASURED + ROW)
+    assert call("predict", "serving", "mine.csv", "-o", "out.csv") == 0
+    header = (tmp_path / "out.csv").read_text().splitlines()[0]
+    assert header.startswith(MEASURED.strip())
+    assert "predicted_tpot_high" in header
+    capsys.readouterr()
+    assert call("predict", "serving", "out.csv", "-o", "again.csv") == 2
+    _assert_one_line(capsys, ["out.csv", "holds predictions already"])
+    assert not (tmp_path / "again.csv").exists()
+    assert call("predict", "serving", "mine.csv", "-o", "out.csv", "--force") == 0
 
 
 def test_help_loads_nothing_heavy():
@@ -282,7 +380,7 @@ def test_choose_says_what_clashes(tmp_path, capfd, added, said, place):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("model: [", "is not YAML"),
+        ("model: [", "not valid YAML"),
         ("- a\n- b\n", "must hold the fields of a problem"),
         (CHOICE.replace("per_second: 2", "per_second: -2"), "buckets.0.per_second"),
         (CHOICE.replace("h100-sxm", "h100"), "h100-sxm"),

@@ -52,7 +52,10 @@ def test_weights_are_in_the_order_of_resources():
 REFUSED = [
     ({"model": "llama-3.1-8"}, "llama-3.1-8b"),
     ({"buckets": []}, "buckets"),
-    ({"buckets": [BUCKET | {"ttft": 0.0}]}, "buckets.0.ttft: Input should be greater than 0"),
+    (
+        {"buckets": [BUCKET | {"ttft": 0.0}]},
+        "buckets.0.ttft: Input should be greater than or equal to 0.000001",
+    ),
     ({"buckets": [BUCKET | {"tpot": float("nan")}]}, "buckets.0.tpot"),
     ({"buckets": [BUCKET | {"per_second": float("inf")}]}, "buckets.0.per_second"),
     ({"buckets": [BUCKET | {"per_second": 1e-9}]}, "1e-09 must be 0, or between 1e-06 and"),
@@ -82,6 +85,19 @@ REFUSED = [
     ({"choices": {"usd_per_hour": {"l4": 0.0}}}, "choices.usd_per_hour.l4"),
     ({"basis": "average"}, "basis"),
     ({"quality_lost": {"fp8": 1.5}}, "quality_lost.fp8"),
+    # What no solver tells from nothing or from everything.
+    ({"buckets": [BUCKET | {"quantile": 1.0 - 1e-12}]}, "buckets.0.quantile"),
+    ({"buckets": [BUCKET | {"quantile": 1e-9}]}, "buckets.0.quantile"),
+    ({"buckets": [BUCKET | {"ttft": 1e-300}]}, "buckets.0.ttft"),
+    ({"buckets": [BUCKET | {"tpot": 1e300}]}, "buckets.0.tpot"),
+    ({"buckets": [BUCKET | {"prompt_tokens": 1e300}]}, "buckets.0.prompt_tokens"),
+    ({"buckets": [BUCKET | {"prompt_cv": 1e300}]}, "buckets.0.prompt_cv"),
+    ({"buckets": [BUCKET | {"cached_fraction": 1.0 - 1e-12}]}, "buckets.0.cached_fraction"),
+    ({"hardware_years": 1e-300}, "hardware_years"),
+    ({"owned": {"years": 1e-300}}, "owned.years"),
+    ({"owned": {"discount_rate": 1e300}}, "owned.discount_rate"),
+    ({"choices": {"usd_per_hour": {"l4": 1e-300}}}, "choices.usd_per_hour.l4"),
+    ({"choices": {"regions": [{"grid": "usa", "usd_per_kwh": 1e300}]}}, "usd_per_kwh"),
 ]
 
 
@@ -95,7 +111,7 @@ def test_what_is_wrong_is_said_in_one_line(change: dict[str, Any], said: str):
 def test_wrong_entries_do_not_make_a_list_too_short():
     with pytest.raises(InputError) as refused:
         problem.problem(PLAIN | {"buckets": [BUCKET | {"ttft": 0.0}]})
-    assert str(refused.value) == "buckets.0.ttft: Input should be greater than 0"
+    assert str(refused.value) == "buckets.0.ttft: Input should be greater than or equal to 0.000001"
 
 
 def test_everything_wrong_is_said_at_once():
@@ -107,12 +123,12 @@ def test_everything_wrong_is_said_at_once():
     ("content", "said"),
     [
         (None, "can't be read"),
-        ("model: [", "is not YAML"),
+        ("model: [", "not valid YAML"),
         ("- 1\n", "must hold the fields"),
-        ("model: 2024-13-45\n", "is not YAML"),
-        ("model: !!int abc\n", "is not YAML"),
-        ("[" * 3000, "is not YAML"),
-        (f"model: {'9' * 5000}\n", "is not YAML"),
+        ("model: 2024-13-45\n", "not valid YAML"),
+        ("model: !!int abc\n", "not valid YAML"),
+        ("[" * 3000, "not valid YAML"),
+        (f"model: {'9' * 5000}\n", "not valid YAML"),
     ],
     ids=["missing", "open", "list", "date", "integer", "nested", "digits"],
 )

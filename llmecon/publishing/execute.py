@@ -5,24 +5,30 @@ it is whole.
 """
 
 import json
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmecon import compiling, paths
 from llmecon.errors import InputError
 from llmecon.publishing import files, scenario
 
 WORKERS = 2  # each waits for a kernel, which is a process of its own
+
+_SILENCE = 30.0  # seconds after which a running chapter is heard of again
 
 # Jupyter Book has no `python -m`, and its script need not be on the PATH.
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -111,20 +117,30 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
     if not stale:
         return
 
+    for one, _ in stale[WORKERS:]:
+        progress(f"{one.chapter.slug}: waiting")
     failures: list[Exception] = []
+    kernels = _Running()
     with _kernels() as scratch, ThreadPoolExecutor(WORKERS) as workers:
-        running = {}
-        for one, key in stale:
-            progress(f"{one.chapter.slug}: running")
-            running[workers.submit(_execute_one, one, key, scratch)] = one.chapter.slug
-        for finished in as_completed(running):
-            slug = running[finished]
-            try:
-                progress(f"{slug}: {finished.result():.0f} s")
-            except InputError as error:
-                failures.append(InputError(f"{slug}: {error}"))
-            except Exception as error:
-                failures.append(BuildError(f"{slug}: {error}"))
+        running = {
+            workers.submit(_execute_one, one, key, scratch, kernels, progress): one.chapter.slug
+            for one, key in stale
+        }
+        try:
+            for finished in as_completed(running):
+                slug = running[finished]
+                try:
+                    progress(f"{slug}: {finished.result():.0f} s")
+                except InputError as error:
+                    failures.append(InputError(f"{slug}: {error}"))
+                except Exception as error:
+                    failures.append(BuildError(f"{slug}: {error}"))
+        except BaseException:
+            logging.disable(logging.CRITICAL)  # the kernels' clients would tell of the loss
+            kernels.stop()
+            workers.shutdown(cancel_futures=True)
+            logging.disable(logging.NOTSET)
+            raise
     if failures:
         refused = [error for error in failures if isinstance(error, InputError)]
         kind = InputError if refused else BuildError
@@ -162,19 +178,30 @@ def make_site(staged: Path, site: Path, strict: bool = True) -> None:
     Raises:
         BuildError: Jupyter Book failed; the message holds its warnings.
     """
-    log = paths.BUILD / "logs" / "site.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = files.log("site")
     with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
         command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(staged.resolve())]
         command += ["--config", str(paths.CONFIG), "--path-output", scratch, "--keep-going"]
         command += ["-W"] if strict else []
         with log.open("w", encoding="utf-8") as output:
             # Local extensions are found relative to the configuration's folder.
-            done = subprocess.run(
-                command, cwd=paths.ROOT, stdout=output, stderr=subprocess.STDOUT, check=False
+            # A session of its own, so that all of it can be ended.
+            process = subprocess.Popen(
+                command,
+                cwd=paths.ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
+            try:
+                status = process.wait()
+            except BaseException:
+                _end(process.pid)
+                process.wait()
+                raise
         built = Path(scratch) / "_build" / "html"
-        if done.returncode or not built.is_dir():
+        if status or not built.is_dir():
             text = _without_colours(log.read_text(encoding="utf-8"))
             complaints = re.findall(r"^.*(?:WARNING|ERROR|Error:).*$", text, re.MULTILINE)
             shown = "\n  ".join(complaints[:20] or text.splitlines()[-5:])
@@ -211,7 +238,9 @@ def _kernels() -> Iterator[Path]:
     """
     from ipykernel.kernelspec import write_kernel_spec
 
-    before = os.environ.get("JUPYTER_PATH")
+    # Kernels are found, and leave the files by which they are reached, in the scratch folder.
+    places = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR")
+    before = {name: os.environ.get(name) for name in places}
     with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
         environment = compiling.environment() | {
             "IPYTHONDIR": f"{scratch}/ipython",
@@ -222,28 +251,82 @@ def _kernels() -> Iterator[Path]:
             overrides={"env": environment},
             extra_arguments=["--log-level=CRITICAL"],
         )
-        os.environ["JUPYTER_PATH"] = scratch
+        os.environ |= dict.fromkeys(places, scratch)
         try:
             yield Path(scratch)
         finally:
-            del os.environ["JUPYTER_PATH"]
-            if before is not None:
-                os.environ["JUPYTER_PATH"] = before
+            for name, value in before.items():
+                del os.environ[name]
+                if value is not None:
+                    os.environ[name] = value
 
 
-def _execute_one(one: Execution, key: str, scratch: Path) -> float:
+class _Running:
+    """The kernels that run, which can be ended at once."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._started: list[Any] = []
+        self._lock = threading.Lock()
+
+    def manager(self) -> type:
+        """A class of kernel managers, for a notebook's client, whose kernels these are."""
+        from jupyter_client.manager import AsyncKernelManager
+
+        started = self._add
+
+        class Manager(AsyncKernelManager):
+            async def start_kernel(self, **given: Any) -> None:
+                await super().start_kernel(**given)
+                started(self.provisioner)
+
+        return Manager
+
+    def stop(self) -> None:
+        """End all kernels, and those that start from now on."""
+        with self._lock:
+            self.stopped = True
+            for provisioner in self._started:
+                _end(provisioner.pid)
+
+    def _add(self, provisioner: Any) -> None:
+        with self._lock:
+            self._started.append(provisioner)
+            if self.stopped:
+                _end(provisioner.pid)
+
+
+def _end(session: int) -> None:
+    """End a process that leads a session, and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+
+
+def _execute_one(
+    one: Execution, key: str, scratch: Path, kernels: _Running, progress: Progress
+) -> float:
     """Execute one notebook in a kernel of its own; return the seconds it took."""
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    started = time.monotonic()
+    slug = one.chapter.slug
+    progress(f"{slug}: running")
+    started = heard = time.monotonic()
     draft = scratch / one.output.name
     changed = {
         parameter.name: one.values[parameter.name]
         for parameter in one.chapter.parameters
         if one.values[parameter.name] != parameter.default
     }
+    cells = len(nbformat.read(one.chapter.notebook, as_version=4).cells)
+
+    def told(cell_index: int, **_: Any) -> None:
+        nonlocal heard
+        if time.monotonic() - heard > _SILENCE and not kernels.stopped:
+            heard = time.monotonic()
+            progress(f"{slug}: cell {min(cell_index + 1, cells)} of {cells}")
+
     try:
         papermill.execute_notebook(
             str(one.chapter.notebook),
@@ -252,12 +335,13 @@ def _execute_one(one: Execution, key: str, scratch: Path) -> float:
             kernel_name="python3",
             progress_bar=False,
             request_save_on_cell_execute=False,
+            kernel_manager_class=kernels.manager(),
+            on_cell_start=told,
         )
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(error.evalue) from None
-        log = paths.BUILD / "logs" / f"{one.chapter.slug}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = files.log(slug)
         log.write_text(_without_colours("\n".join(error.traceback)), encoding="utf-8")
         last = (error.evalue.strip().splitlines() or [""])[-1]
         raise BuildError(f"cell {error.exec_count}: {error.ename}: {last}; log: {log}") from None

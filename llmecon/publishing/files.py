@@ -1,12 +1,14 @@
 """Files and folders that appear whole or not at all."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from llmecon import inputs, paths
 from llmecon.errors import InputError
 
 _STAMP = ".llmecon-key"
@@ -54,6 +56,62 @@ def replacing(folder: Path) -> Iterator[Path]:
         new.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def writing(file: Path, force: bool) -> Iterator[Path]:
+    """Yield a path beside `file` that takes its place if the block succeeds.
+
+    Args:
+        file: The file to make; left as it was if the block fails.
+        force: Whether it may replace one that is there.
+
+    Raises:
+        InputError: It can't be written, or is there already.
+    """
+    aside = file.parent / f".llmecon-{os.getpid()}.new"
+    try:
+        if file.is_dir():
+            raise InputError(f"{file}: is a folder; name a file with -o")
+        if file.exists() and not force:
+            raise InputError(f"{file}: exists; name another file, or replace it with --force")
+        file.parent.stat()
+        with aside.open("x"):
+            pass
+    except (OSError, ValueError) as error:
+        raise _unwritable(file, error) from None
+    try:
+        yield aside
+        try:
+            aside.replace(file)
+        except OSError as error:
+            raise _unwritable(file, error) from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _unwritable(file: Path, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"{inputs.shown(str(file))}: can't write there ({reason}); name another file")
+
+
+def log(name: str) -> Path:
+    """Where to write a log: below what is built, or where that is read-only a temporary folder.
+
+    Args:
+        name: The log's name without its ending.
+    """
+    for folder in (paths.BUILD / "logs", Path(tempfile.gettempdir()) / "llmecon-logs"):
+        file = folder / f"{name}.log"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8"):
+                return file
+        except OSError:
+            continue
+    return Path(os.devnull)
 
 
 def stamp(folder: Path, key: str) -> None:

@@ -8,10 +8,12 @@ the meaning, then in brackets the unit or kind, then perhaps what is allowed.
     precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]
     xpu: str = "h100-sxm"  # accelerator to rent [xpu id]
     rivals: str = "h200-sxm, mi300x"  # accelerators to compare [xpu ids]
+    api: str = "auto"  # hosted rival, auto for the cheapest [api price id or auto]
+    search: str = "bm25"  # published search to expect [curve of retrieval]
 """
 
 import ast
-import difflib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,7 @@ from typing import Annotated, Any
 import pydantic
 import yaml
 
-from llmecon import paths
+from llmecon import inputs, paths
 from llmecon.errors import InputError
 
 Value = bool | int | float | str
@@ -40,7 +42,8 @@ _BRACKET = re.compile(r"^(?P<help>.*?)\s*\[(?P<terms>[^\[\]]*)\]$")
 _BETWEEN = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
 _BOUND = re.compile(rf"(>=|<=|>|<)\s*({_NUMBER})")
 _CHOICES = re.compile(r"one of (.+)")
-_IDS = re.compile(r"(\w[\w ]*) (ids?)")
+_IDS = re.compile(r"(\w[\w ]*) (ids?)(?: or (\w+))?")
+_COLUMN = re.compile(r"(\w+) of (\w+)")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Parameter:
         open: The bounds themselves are not allowed.
         choices: The only values allowed; empty where there is no such list.
         table: Catalogue table whose ids are allowed, or None.
+        column: Column of that table that holds them.
         several: The value is a comma-separated list of ids.
+        besides: A word that may stand in place of an id; empty for none.
     """
 
     name: str
@@ -71,14 +76,17 @@ class Parameter:
     open: bool = False
     choices: tuple[str, ...] = ()
     table: str | None = None
+    column: str = "id"
     several: bool = False
+    besides: str = ""
 
     @property
     def allowed(self) -> str:
         """What a value must be, in words."""
         if self.table:
             what = "ids, separated by commas," if self.several else "an id"
-            return f"{what} from: llmecon list {self.table}"
+            other = f"{self.besides}, or " if self.besides else ""
+            return f"{other}{what} from: llmecon list {self.table}"
         if self.choices:
             return "one of " + ", ".join(self.choices)
         low, high = self.minimum, self.maximum
@@ -206,18 +214,7 @@ def load(file: Path) -> ParameterSet:
     Raises:
         InputError: The file can't be read, or names a chapter or parameter that doesn't exist.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}; give the path of a YAML file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8 text; give the path of a YAML file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or "can't be parsed"
-        raise InputError(f"{file}:{line} not valid YAML: {problem}") from None
-
+    content = inputs.read_yaml(file) or {}
     known = {of.slug: of for of in chapters()}
     top = _mapping(file, "the file", content, ["common", "chapters"])
     every_name = {parameter.name for of in known.values() for parameter in of.parameters}
@@ -257,32 +254,52 @@ def _slug(notebook: Path) -> str:
 
 
 def _read(notebook: Path) -> Chapter:
-    import nbformat  # slow to import, and not needed for `llmecon --help`
-    from papermill import inspect_notebook
-
-    cells = nbformat.read(notebook, as_version=4).cells
-    heading = re.search(r"^# +(.+)", cells[0].source, re.MULTILINE) if cells else None
-    declared = inspect_notebook(notebook).values()
+    # As plain JSON: what reads notebooks is slow to import.
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    heading = re.search(r"^# +(.+)", sources[0], re.MULTILINE) if cells else None
+    declared = next(
+        (
+            source
+            for cell, source in zip(cells, sources, strict=True)
+            if "parameters" in cell["metadata"].get("tags", ())
+        ),
+        "",
+    )
     return Chapter(
         slug=_slug(notebook),
         title=heading[1].strip() if heading else _slug(notebook),
         notebook=notebook,
-        parameters=tuple(_declaration(notebook.name, *line.values()) for line in declared),
+        parameters=tuple(
+            _declaration(notebook.name, line)
+            for line in declared.splitlines()
+            if line.strip() and not line.startswith("#")
+        ),
     )
 
 
-def _declaration(notebook: str, name: str, kind: str, default: str, comment: str) -> Parameter:
+def _declaration(notebook: str, line: str) -> Parameter:
     """The parameter declared by one line of the parameters cell."""
-    bracket = _BRACKET.match(comment)
+    name = re.split(r"\W", line, maxsplit=1)[0]
+    wrong = ValueError(f"{notebook}: declare as `{name}: float = 1.0  # meaning [unit]`")
+    try:
+        (of,) = ast.parse(line).body
+    except (SyntaxError, ValueError):
+        raise wrong from None
+    if not isinstance(of, ast.AnnAssign) or not isinstance(of.target, ast.Name) or of.value is None:
+        raise wrong
+    kind = ast.unparse(of.annotation)
+    bracket = _BRACKET.match(line.encode()[of.end_col_offset :].decode().lstrip(" #"))
     if kind not in _TYPES or not bracket:
-        raise ValueError(f"{notebook}: declare as `{name}: float = 1.0  # meaning [unit]`")
+        raise wrong
     unit, limits = "", dict[str, Any]()
     for term in _terms(bracket["terms"]):
         found = _limits(term)
         limits |= found
         unit = unit if found else term
-    of = _TYPES[kind]
-    return Parameter(name, of, of(ast.literal_eval(default)), bracket["help"], unit, **limits)
+    type_ = _TYPES[kind]
+    default = type_(ast.literal_eval(of.value))
+    return Parameter(of.target.id, type_, default, bracket["help"], unit, **limits)
 
 
 def _terms(text: str) -> list[str]:
@@ -302,7 +319,10 @@ def _limits(term: str) -> dict[str, Any]:
     if match := _CHOICES.fullmatch(term):
         return {"choices": tuple(choice.strip() for choice in match[1].split(","))}
     if match := _IDS.fullmatch(term):
-        return {"table": _table(match[1]), "several": match[2] == "ids"}
+        several, besides = match[2] == "ids", match[3] or ""
+        return {"table": _table(match[1]), "several": several, "besides": besides}
+    if (match := _COLUMN.fullmatch(term)) and (paths.DATA / f"{match[2]}.csv").is_file():
+        return {"table": match[2], "column": match[1]}
     return {}
 
 
@@ -344,11 +364,11 @@ def _annotation(parameter: Parameter) -> Any:
         return value
 
     def known(table: str, value: str) -> str:
-        from llmecon import catalog  # loads JAX, which most parameters do without
-
+        if parameter.besides and value == parameter.besides:
+            return value
         for identifier in value.split(",") if parameter.several else [value]:
             try:
-                catalog.require(table, identifier.strip())
+                inputs.require(table, identifier.strip(), parameter.column)
             except InputError as error:
                 raise InputError(f"{parameter.name}: {error}") from None
         return value
@@ -378,23 +398,24 @@ def _explain(of: Chapter, declared: Mapping[str, Parameter], error: Any) -> str:
     if isinstance(cause, InputError):
         return str(cause)
     unit = f" [{declared[name].unit}]" if declared[name].unit else ""
-    return f"{name}: got {error['input']!r}; expected {declared[name].allowed}{unit}"
+    return f"{name}: got {inputs.shown(error['input'])}; expected {declared[name].allowed}{unit}"
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], command: str = "llmecon chapters") -> str:
-    nearest = difflib.get_close_matches(name, known, n=3) or known
-    return f"unknown {kind} {name!r}; nearest: {', '.join(nearest)}; list them with: {command}"
+    near = inputs.nearest(name, known)
+    return f"unknown {kind} {inputs.shown(name)}; {near}list them with: {command}"
 
 
 def _mapping(file: Path, where: str, content: Any, allowed: Sequence[str]) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{file}: {where} must map names to values, not be {content!r:.40}")
+        raise InputError(
+            f"{file}: {where} must map names to values, not be {inputs.shown(content)}"
+        )
     for key in content:
         if key not in allowed:
-            nearest = difflib.get_close_matches(str(key), allowed, n=3) or allowed
-            raise InputError(f"{file}: {where}: unknown {key!r}; nearest: {', '.join(nearest)}")
+            raise InputError(f"{file}: {_unknown(f'name in {where}:', key, allowed)}")
     return content
 
 

@@ -1,8 +1,15 @@
 """Executing chapters and making the site."""
 
 import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from llmecon import paths
@@ -107,3 +114,72 @@ def test_failed_site_keeps_the_old_one_and_shows_the_warnings(toy_book):
     with pytest.raises(execute.BuildError, match="nowhere"):
         build()
     assert (site / "index.html").read_text() == "the old site"
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The temporary folder, where nothing may be left."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def interrupt_when(there: Path) -> None:
+    """Press Ctrl-C, once, when a file is there."""
+
+    def wait():
+        while not there.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_an_interrupt_ends_running_chapters_and_starts_no_others(
+    toy_book, tmp_path, scratch, capfd, monkeypatch
+):
+    monkeypatch.setattr(execute, "WORKERS", 1)
+    started, other = tmp_path / "started", tmp_path / "other"
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    write_notebook(toy_book / "notebooks" / "fast_one.ipynb", code, title="A fast one")
+    code = f"import pathlib; pathlib.Path({str(other)!r}).touch()"
+    write_notebook(toy_book / "notebooks" / "slow_one.ipynb", code, title="A slow one")
+    before = set(psutil.Process().children(recursive=True))
+    interrupt_when(started)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        execute.build(scenario.EMPTY, paths.BUILD / "html", said.append)
+    assert said == ["slow-one: waiting", "fast-one: running"]
+    assert not other.exists()
+    assert set(psutil.Process().children(recursive=True)) <= before
+    assert list(scratch.iterdir()) == []
+    assert capfd.readouterr().err == ""
+    assert not (paths.BUILD / "html").exists()
+
+
+def test_an_interrupt_ends_the_making_of_a_site(toy_book, tmp_path, scratch, monkeypatch):
+    started = tmp_path / "started"
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    monkeypatch.setattr(execute, "_JUPYTER_BOOK", code)
+    site = paths.BUILD / "html"
+    site.mkdir(parents=True)
+    (site / "index.html").write_text("the old site")
+    before = set(psutil.Process().children(recursive=True))
+    interrupt_when(started)
+    with pytest.raises(KeyboardInterrupt), files.replacing(site) as new:
+        execute.make_site(toy_book / "book", new)
+    assert (site / "index.html").read_text() == "the old site"
+    assert [file.name for file in site.parent.iterdir() if file.name != "logs"] == ["html"]
+    assert set(psutil.Process().children(recursive=True)) <= before
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_long_chapter_is_heard_of(toy_book, tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "_SILENCE", 0.0)
+    of = scenario.chapter("slow-one")
+    said = []
+    one = execute.Execution(of, scenario.validate(of, {}), tmp_path / "slow-one.ipynb")
+    execute.execute([one], said.append)
+    assert said[0] == "slow-one: running"
+    assert "slow-one: cell 3 of 3" in said

@@ -1,7 +1,10 @@
 """Files and folders that appear whole or not at all."""
 
+from pathlib import Path
+
 import pytest
 
+from llmecon import paths
 from llmecon.errors import InputError
 from llmecon.publishing import files
 
@@ -52,3 +55,47 @@ def test_only_own_output_is_replaceable(tmp_path):
         files.require_replaceable(tmp_path)
     files.stamp(tmp_path, "key")
     files.require_replaceable(tmp_path)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "mine.csv"
+
+    def fail_halfway():
+        with files.writing(file, force=False) as new:
+            new.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert list(tmp_path.iterdir()) == []
+    with files.writing(file, force=False) as new:
+        new.write_text("whole")
+    assert file.read_text() == "whole"
+    with pytest.raises(InputError, match=r"exists.*--force"), files.writing(file, force=False):
+        pass
+    with files.writing(file, force=True) as new:
+        new.write_text("new")
+    assert file.read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.csv"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "folder", "no/such/x.csv", "a" * 300, "file/x.csv"])
+def test_where_nothing_can_be_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as refused, files.writing(Path(name), force=True):
+        pytest.fail("nothing should be computed")
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 200
+    assert {entry.name for entry in tmp_path.iterdir()} == {"folder", "file"}
+
+
+def test_a_log_goes_where_it_can(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "build")
+    assert files.log("site") == tmp_path / "build" / "logs" / "site.log"
+    # A file where a folder would have to be made, as root may write anywhere.
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(paths, "BUILD", tmp_path / "taken")
+    assert files.log("site") == tmp_path / "temporary" / "llmecon-logs" / "site.log"
