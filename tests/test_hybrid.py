@@ -305,7 +305,7 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
 
 
 # Quality, seconds.
-INTERIOR, ALL_FOUR, ROOMY, HURRIED = (0.80, 9.0), (0.78, 12.0), (0.82, 30.0), (0.82, 7.0)
+INTERIOR, ALL_FOUR, ROOMY, HURRIED = (0.80, 9.5), (0.78, 12.0), (0.82, 30.0), (0.82, 7.0)
 TOO_FAST, TOO_GOOD = (0.80, 3.0), (0.99, 30.0)
 QUALITY_STEP, SECOND_STEP = 0.002, 0.05
 
@@ -479,7 +479,7 @@ def test_a_place_that_is_dear_and_slow_changes_nothing() -> None:
         return hybrid.outcome(policy, (device, hopeless, cloud), lambda _: cloud, SKILL, MODELS)
 
     limits = [hybrid.Limits(quality, 1e3)]
-    (best,) = hybrid.best_policies(given, lambda of: -of.shares[0] + 2.0, limits, drafts=False)
+    (best,) = hybrid.best_policies(given, lambda of: of.usd, limits, drafts=False)
     sent = routing.share_for(*floats(quality, SKILL), MODELS.across)
     assert best.outcome.shares[2] == pytest.approx(float(sent), abs=1e-6)
     assert best.outcome.shares[1] < 1e-6
