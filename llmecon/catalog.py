@@ -5,10 +5,11 @@ here and nowhere else, so that a misspelt one gets the same helpful line everywh
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
+from types import MappingProxyType
 
 import equinox as eqx
 import jax
@@ -24,6 +25,7 @@ from llmecon.specs import (
     LLM,
     XPU,
     Efficiency,
+    GridKind,
     LatencyTarget,
     Site,
     Workload,
@@ -41,9 +43,54 @@ COMMON_NETWORK_GB_S = 12.5
 GENERAL_CLOUDS = ("AWS", "Azure", "Google Cloud", "hyperscaler")
 
 
-# What a change in demand is met from where nobody says: gas plants follow demand in most grids.
-FOLLOWS_DEMAND = "src-gas"
+# What a change in demand is met from where nobody says, by what is counted: gas plants follow
+# demand in most grids.
+FOLLOWS_DEMAND: Mapping[str, str] = MappingProxyType(
+    {"lifecycle": "src-gas", "direct": "src-gas-direct"}
+)
 WORLD = "wor"
+
+DEFAULT_FACILITY = "aws-n-virginia"
+"""The data centre that every chapter starts from, with its own grid and PUE."""
+
+# Ids of grids begin with their country, some with two letters of it.
+COUNTRIES: Mapping[str, str] = MappingProxyType(
+    {
+        "ae": "are",
+        "at": "aut",
+        "au": "aus",
+        "be": "bel",
+        "br": "bra",
+        "ca": "can",
+        "ch": "che",
+        "cl": "chl",
+        "de": "deu",
+        "dk": "dnk",
+        "egrid": "usa",
+        "es": "esp",
+        "fi": "fin",
+        "fr": "fra",
+        "gb": "gbr",
+        "gr": "grc",
+        "hk": "hkg",
+        "id": "idn",
+        "ie": "irl",
+        "il": "isr",
+        "in": "ind",
+        "it": "ita",
+        "jp": "jpn",
+        "kr": "kor",
+        "nl": "nld",
+        "no": "nor",
+        "nz": "nzl",
+        "pl": "pol",
+        "se": "swe",
+        "sg": "sgp",
+        "tw": "twn",
+        "us": "usa",
+        "za": "zaf",
+    }
+)
 
 Record = TypeVar("Record", bound=eqx.Module)
 
@@ -270,10 +317,31 @@ def xpu(identifier: str) -> XPU:
 
 
 def stack(records: Iterable[Record]) -> Record:
-    """Records of one kind as one record with a leading dimension, ready for vmap."""
+    """Records of one kind as one record with a leading dimension, ready for vmap.
+
+    Raises:
+        InputError: sites whose carbon intensities are of different kinds.
+    """
     listed = list(records)
+    alike(listed)
     stacked: Record = jax.tree.map(lambda *leaves: jnp.stack(leaves), *listed)
     return stacked
+
+
+def alike(records: Sequence[object]) -> None:
+    """Check that no sites with carbon intensities of different kinds stand side by side.
+
+    Args:
+        records: any; only sites among them are looked at.
+
+    Raises:
+        InputError: two kinds among the sites, or among what contracts say of them.
+    """
+    sites = [of for of in records if isinstance(of, Site)]
+    for kinds in ({of.kind for of in sites}, {of.market_kind for of in sites}):
+        if len(kinds) > 1:
+            both = " and ".join(sorted(map(str, kinds)))
+            raise InputError(f"carbon intensities {both} do not compare; use grids of one kind")
 
 
 def llms(identifiers: Iterable[str] | None = None) -> LLM:
@@ -398,39 +466,126 @@ def latency_target(identifier: str) -> LatencyTarget:
     )
 
 
+def kind_of(*grids: str) -> GridKind:
+    """What the carbon intensities of some grids count.
+
+    Args:
+        *grids: ids of the table grid, at least one.
+
+    Returns:
+        The kind that all of them share.
+
+    Raises:
+        InputError: unknown grid, or grids of different kinds, which do not compare.
+    """
+    first, *others = grids
+    kind = _kind(row("grid", first))
+    for other in others:
+        if (found := _kind(row("grid", other))) != kind:
+            raise InputError(
+                f"{first} and {other} do not compare: the one intensity is {kind}, the other "
+                f"{found}; use grids of one kind (columns basis and boundary of data/grid.csv)"
+            )
+    return kind
+
+
+def _kind(of: Mapping[str, Any]) -> GridKind:
+    return GridKind(str(of["basis"]), str(of["boundary"]))
+
+
+def country_of(grid: str) -> str | None:
+    """The country that a grid lies in, as an id of the table grid; None if in no single one.
+
+    Raises:
+        InputError: unknown grid.
+    """
+    start = require("grid", grid).removeprefix("gcp-").partition("-")[0].rstrip("0123456789")
+    country = COUNTRIES.get(start, start)
+    frame = _preferred("grid").set_index("id")["level"]
+    return country if country in frame and frame[country] == "country" else None
+
+
+def facility_grid(facility: str = DEFAULT_FACILITY) -> str:
+    """The grid that feeds a data centre, as the source of its PUE has it.
+
+    Args:
+        facility: id of the table facilities.
+
+    Returns:
+        An id of the table grid.
+
+    Raises:
+        InputError: unknown facility, or one that stands in no single grid.
+    """
+    found = row("facilities", facility)["grid"]
+    if not isinstance(found, str):
+        raise InputError(f"{facility} stands in no single grid; name the grid that feeds it")
+    return found
+
+
+def facility_pue(facility: str = DEFAULT_FACILITY) -> float:
+    """The PUE of a data centre, by default of the one that all chapters start from.
+
+    Raises:
+        InputError: unknown facility.
+    """
+    return float(row("facilities", facility)["pue"])
+
+
+def electricity_price(grid: str) -> float | None:
+    """What industrial customers pay on a grid, or else in its country, USD/kWh; None if unknown.
+
+    Raises:
+        InputError: unknown grid.
+    """
+    prices = table("electricity_prices").drop_duplicates("grid").set_index("grid")["usd_per_kwh"]
+    return next((float(prices[of]) for of in (grid, country_of(grid)) if of in prices), None)
+
+
 def site(
-    grid: str,
+    grid: str | None = None,
     facility: str | None = None,
     pue: float = 1.0,
     usd_per_kwh: float = 0.0,
-    marginal: str = FOLLOWS_DEMAND,
+    marginal: str | None = None,
 ) -> Site:
     """A place to run machines.
 
     Args:
-        grid: id of the region whose mix feeds the site.
+        grid: id of the region whose mix feeds the site; the facility's own (see `facility_grid`) by
+            default.
         facility: id of a facility whose published PUE is used instead of `pue`, and whose contracts
             and cooling water are counted. Without one, or where it publishes none, its electricity
             counts as the grid's, and its cooling takes the median of what facilities publish.
         pue: facility energy over IT energy.
         usd_per_kwh: price of electricity.
-        marginal: id of the row of the grid table that a change in demand is met from.
+        marginal: id of the row of the grid table that a change in demand is met from; gas plants by
+            default, counted on the same basis as the grid.
 
     Raises:
-        InputError: unknown grid or facility.
+        InputError: unknown grid or facility, or a marginal one counted on another basis.
     """
     of: Mapping[str, Any] = row("facilities", facility) if facility is not None else {}
+    if grid is None:
+        grid = facility_grid(facility or DEFAULT_FACILITY)
     average = row("grid", grid)["g_co2e_per_kwh"]
+    kind = kind_of(grid)
+    followed = row("grid", marginal or FOLLOWS_DEMAND[kind.basis])
+    if followed["basis"] != kind.basis:
+        raise InputError(f"marginal: {marginal} is counted on another basis than {grid}")
+    contracts = isinstance(of.get("market_basis"), str)
     facilities = table("facilities")
     wue = _or(of.get("wue_l_per_kwh"), float(facilities["wue_l_per_kwh"].median()))
     return Site(
         pue=of.get("pue", pue),
         carbon_intensity=average / 1000.0 / JOULES_PER_KWH,
         market_intensity=_or(of.get("market_g_co2e_per_kwh"), average) / 1000.0 / JOULES_PER_KWH,
-        marginal_intensity=row("grid", marginal)["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
+        marginal_intensity=followed["g_co2e_per_kwh"] / 1000.0 / JOULES_PER_KWH,
         electricity_price=usd_per_kwh / JOULES_PER_KWH,
         water_on_site=wue / JOULES_PER_KWH,
         water_off_site=_plant_water(grid) / JOULES_PER_KWH,
+        kind=kind,
+        market_kind=GridKind(of["market_basis"], "contracts") if contracts else kind,
     )
 
 
@@ -438,9 +593,7 @@ def _plant_water(grid: str) -> float:
     """Litres that power plants consume per kWh: the region's, its country's or the world's."""
     frame = _preferred("water")
     known = frame.dropna(subset="l_per_kwh").set_index("grid")["l_per_kwh"]
-    country = grid.partition("-")[0]
-    wider = {"us": "usa", "egrid": "usa"}.get(country, country)
-    return float(next(known[of] for of in (grid, wider, WORLD) if of in known.index))
+    return float(next(known[of] for of in (grid, country_of(grid), WORLD) if of in known.index))
 
 
 def rental_price(xpu_id: str) -> Price | None:

@@ -92,11 +92,28 @@ def _typical_die(kind: str) -> float:
     return float(catalog.table("xpus").groupby("kind")["die_mm2"].median()[kind])
 
 
+def hours_of(grid: str) -> pd.DataFrame:
+    """The rows of a grid in the table hourly_carbon, by local standard hour.
+
+    Args:
+        grid: id of a grid that an authority represents, or of the authority's own zone.
+
+    Raises:
+        InputError: no hours are known of this grid; the message names those that are.
+    """
+    frame = catalog.table("hourly_carbon")
+    rows = frame[(frame["grid"] == grid) | (frame["zone"] == grid)]
+    if rows.empty:
+        known = ", ".join(dict.fromkeys([*frame["zone"].dropna(), *frame["grid"]]))
+        raise InputError(f"no hours are known of {grid!r}; use one of {known}")
+    return rows.sort_values("hour")
+
+
 def hourly_ratios(grid: str) -> Float[Array, " hours"]:
     """A grid's carbon intensity by hour of the day, over its mean of the year.
 
     Args:
-        grid: id of a grid of the table hourly_carbon.
+        grid: id of a grid or a zone of the table hourly_carbon.
 
     Returns:
         24 ratios, by local standard hour.
@@ -104,12 +121,7 @@ def hourly_ratios(grid: str) -> Float[Array, " hours"]:
     Raises:
         InputError: no hours are known of this grid; the message names those that are.
     """
-    frame = catalog.table("hourly_carbon")
-    known = list(dict.fromkeys(frame["grid"]))
-    if grid not in known:
-        raise InputError(f"no hours are known of {grid!r}; use one of {', '.join(known)}")
-    hours = frame[frame["grid"] == grid].sort_values("hour")
-    return jnp.asarray(hours["ratio_to_mean"].to_numpy(float))
+    return jnp.asarray(hours_of(grid)["ratio_to_mean"].to_numpy(float))
 
 
 def end_device(kind: str, hours_per_day: float) -> EndDevice:

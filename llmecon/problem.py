@@ -231,6 +231,8 @@ class Problem(Described):
             catalog.require("xpus", xpu)
         for region in self.choices.regions:
             catalog.require("grid", region.grid)
+        if self.choices.regions:
+            catalog.kind_of(*(region.grid for region in self.choices.regions))
         for name in (*self.choices.precisions, *self.quality_lost):
             if name not in PRECISIONS:
                 raise InputError(

@@ -4,31 +4,23 @@ import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import pandas as pd
 from jaxtyping import Array, Float
 
 from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.inventory import hourly_ratios
+from llmecon.inventory import hourly_ratios, hours_of
 
-# Ids of grids begin with their country, some with two letters of it.
-_COUNTRIES = {
-    "ae": "are",
-    "au": "aus",
-    "br": "bra",
-    "ca": "can",
-    "de": "deu",
-    "egrid": "usa",
-    "fi": "fin",
-    "fr": "fra",
-    "ie": "irl",
-    "in": "ind",
-    "jp": "jpn",
-    "no": "nor",
-    "se": "swe",
-    "sg": "sgp",
-    "us": "usa",
-    "za": "zaf",
-}
+# What menus offer of each kind of grid: a spread of clean and dirty ones, near and far.
+OFFERED = (
+    "us-mida-pjm", "us-cal-ciso", "us-tex-erco", "us-midw-miso", "us-nw-bpat", "ca-qc", "gb-zone",
+    "fr-zone", "de-zone", "se-zone", "pl-zone", "in-we", "jp-tk", "au-nsw", "br-cs", "usa", "fra",
+    "deu", "gbr", "pol", "swe", "ind", "chn", "jpn", "aus", "bra", "us-va", "us-ca", "us-tx",
+    "us-oh", "us-ia", "us-ga", "us-az", "us-wa", "us-wy", "egrid-us", "egrid-srvc", "egrid-camx",
+    "egrid-erct", "egrid-mrow", "egrid-nwpp", "egrid-rfcw", "egrid-nyup", "gcp-us-central1",
+    "gcp-us-east4", "gcp-us-west1", "gcp-europe-west9", "gcp-europe-central2", "gcp-asia-south1",
+    "se3", "no1", "fi-zone", "ca-quebec", "ca-ontario", "ca-alberta",
+)  # fmt: skip
 
 
 class RoundTrip(NamedTuple):
@@ -45,9 +37,83 @@ class RoundTrip(NamedTuple):
     high: float
 
 
-def with_hours() -> list[str]:
-    """The grids whose hours are known: ids of grid.csv, in the order of the table."""
-    return list(dict.fromkeys(str(of) for of in catalog.table("hourly_carbon")["grid"]))
+def comparable(grid: str) -> list[str]:
+    """The grids that a grid's carbon intensity may be compared with, itself among them.
+
+    Args:
+        grid: id of the table grid.
+
+    Returns:
+        Ids of the same kind (`catalog.kind_of`) and the same level, such as countries among
+        countries, in the order of the table.
+
+    Raises:
+        InputError: unknown grid.
+    """
+    return list(_comparable(grid)["id"])
+
+
+def offered(grid: str) -> list[str]:
+    """What a menu of grids offers beside the one that is chosen.
+
+    Args:
+        grid: id of the table grid.
+
+    Returns:
+        The grid itself and a choice of those of its kind and level.
+
+    Raises:
+        InputError: unknown grid.
+    """
+    fit = set(comparable(grid))
+    return [grid, *(other for other in OFFERED if other in fit and other != grid)]
+
+
+def share_cleaner(grid: str) -> float:
+    """The share of the other comparable grids whose electricity emits less.
+
+    Args:
+        grid: id of the table grid.
+
+    Returns:
+        0 to 1, of `comparable` grids without the grid itself.
+
+    Raises:
+        InputError: unknown grid, or nothing to compare it with.
+    """
+    levels = _comparable(grid).set_index("id")["g_co2e_per_kwh"]
+    others = levels.drop(grid)
+    if others.empty:
+        raise InputError(f"no other grid of the table is counted as {grid} is")
+    return float((others < levels[grid]).mean())
+
+
+def _comparable(grid: str) -> pd.DataFrame:
+    own = catalog.row("grid", grid)
+    frame = catalog.table("grid")
+    alike = frame["preferred"] == 1
+    for column in ("level", "basis", "boundary"):
+        alike &= frame[column] == own[column]
+    return frame[alike]
+
+
+def with_hours(like: str | None = None) -> list[str]:
+    """The grids whose hours are known and whose levels compare.
+
+    Args:
+        like: id of a grid whose kind they have; by default the data centre's that chapters
+            start from.
+
+    Returns:
+        Ids of the table grid, in the order of the table hourly_carbon.
+
+    Raises:
+        InputError: unknown grid.
+    """
+    kind = catalog.kind_of(like or catalog.facility_grid())
+    table = catalog.table("hourly_carbon")
+    known = dict.fromkeys([*table["zone"].dropna(), *table["grid"]])
+    return [grid for grid in map(str, known) if catalog.kind_of(grid) == kind]
 
 
 def hourly(grid: str) -> Float[Array, " hours"]:
@@ -56,7 +122,7 @@ def hourly(grid: str) -> Float[Array, " hours"]:
     Its level is that of the grid, its shape that of the authority that represents the grid best.
 
     Args:
-        grid: id of a grid of the table hourly_carbon.
+        grid: id of a grid or a zone of the table hourly_carbon.
 
     Returns:
         24 intensities, kg CO2e/J, whose mean is the grid's intensity; the first is that of the hour
@@ -66,8 +132,7 @@ def hourly(grid: str) -> Float[Array, " hours"]:
         InputError: no hours are known of this grid; the message names those that are.
     """
     ratios = hourly_ratios(grid)
-    table = catalog.table("hourly_carbon")
-    offset = int(table.loc[table["grid"] == grid, "utc_offset_h"].iloc[0])
+    offset = int(hours_of(grid)["utc_offset_h"].iloc[0])
     level = catalog.site(grid).carbon_intensity
     return level * jnp.roll(ratios / jnp.mean(ratios), -offset)
 
@@ -96,10 +161,7 @@ def round_trip(home: str, other: str) -> RoundTrip:
 
 
 def _country(grid: str) -> str:
-    catalog.require("grid", grid)
-    start = grid.removeprefix("gcp-").partition("-")[0].rstrip("0123456789")
-    country = _COUNTRIES.get(start, start)
-    known = catalog.table("grid").query("level == 'country'")["id"]
-    if country not in set(known):
+    country = catalog.country_of(grid)
+    if country is None:
         raise InputError(f"{grid!r} lies in no single country; use a country or a part of one")
     return country

@@ -252,6 +252,11 @@ class ImageTokens(Sourced):
     example_tokens: int = _number(gt=0)
 
 
+# What makes two intensities comparable: what of a plant's life is counted, and whose electricity.
+BASES_OF_GRIDS = ["lifecycle", "direct"]
+BOUNDARIES_OF_GRIDS = ["production", "consumption"]
+
+
 class Grid(Sourced):
     """Carbon intensity of electricity; `preferred` marks the vintage to use of each region."""
 
@@ -271,7 +276,8 @@ class Grid(Sourced):
         ]
     )
     g_co2e_per_kwh: float = _number(gt=0, le=1500)
-    basis: str = _text(isin=["lifecycle", "direct"])
+    basis: str = _text(isin=BASES_OF_GRIDS)
+    boundary: str = _text(isin=BOUNDARIES_OF_GRIDS)
     year: int = _number(ge=2000, le=2040)
     preferred: int = _number(isin=[0, 1])
 
@@ -301,10 +307,17 @@ class Facilities(Sourced):
     name: str = _text()
     operator: str = _text()
     scope: str = _text(isin=["fleet", "region", "site", "survey", "hpc", "cloud"])
+    grid: str = _remark(str_matches=SLUG)
     pue: float = _number(ge=1, le=3)
     wue_l_per_kwh: float = _published(ge=0, le=20)
     market_g_co2e_per_kwh: float = _published(ge=0, le=1500)
+    market_basis: str = _remark(isin=BASES_OF_GRIDS)
     year: float = _published(ge=2000, le=2040)
+
+    @pa.dataframe_check(name="a market-based intensity says what it counts")
+    @classmethod
+    def _stated(cls, frame: pd.DataFrame) -> pd.Series:
+        return frame["market_g_co2e_per_kwh"].notna() == frame["market_basis"].notna()
 
 
 class EmbodiedProcesses(Sourced):
@@ -401,6 +414,8 @@ class HourlyCarbon(Sourced):
     hour: int = _number(ge=0, le=23)
     utc_offset_h: int = _number(ge=-12, le=14)
     g_co2e_per_kwh: float = _number(gt=0, le=1500)
+    basis: str = _text(isin=BASES_OF_GRIDS)
+    boundary: str = _text(isin=BOUNDARIES_OF_GRIDS)
     ratio_to_mean: float = _number(gt=0, le=10)
     hours: int = _number(ge=1, le=366)
 
@@ -1452,6 +1467,7 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("embodied_products", "xpu"): ("xpus", "id"),
     ("engine_eras", "model"): ("models", "id"),
     ("engine_eras", "xpu"): ("xpus", "id"),
+    ("facilities", "grid"): ("grid", "id"),
     ("failures", "xpu"): ("xpus", "id"),
     ("hourly_carbon", "grid"): ("grid", "id"),
     ("hourly_carbon", "zone"): ("grid", "id"),

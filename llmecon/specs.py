@@ -5,7 +5,7 @@ and parallel widths are floats too, so that they can be relaxed and differentiat
 carry leading batch dimensions, so that one record can hold a whole catalogue.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -356,8 +356,38 @@ class Efficiency(eqx.Module):
     host_power: Number = number()
 
 
+class GridKind(NamedTuple):
+    """What a carbon intensity counts; intensities of different kinds do not compare.
+
+    Attributes:
+        basis: lifecycle (with construction and fuel supply) or direct (at the stack).
+        boundary: production (of the plants within the region), consumption (with what is imported,
+            without what is exported) or contracts (what a buyer has contracts for).
+    """
+
+    basis: str
+    boundary: str
+
+    def __str__(self) -> str:
+        """In words, for sentences and messages."""
+        basis = {"lifecycle": "life-cycle", "direct": "direct, at the stack"}
+        boundary = {
+            "production": "of what the region generates",
+            "consumption": "of what the region consumes",
+            "contracts": "of what contracts say",
+        }
+        words = basis.get(self.basis, self.basis), boundary.get(self.boundary, self.boundary)
+        return " ".join(words)
+
+
+UNSTATED = GridKind("of unstated kind", "")
+
+
 class Site(eqx.Module):
     """Where the machines stand.
+
+    Sites whose intensities are of different kinds are different trees to JAX, so that they can't be
+    stacked and compared.
 
     Attributes:
         pue: power usage effectiveness: facility energy over IT energy, >= 1.
@@ -367,6 +397,8 @@ class Site(eqx.Module):
         electricity_price: USD per joule.
         water_on_site: water evaporated for cooling, litres per joule of IT energy.
         water_off_site: water consumed by power plants, litres per joule of facility energy.
+        kind: what its average and its marginal intensity count.
+        market_kind: what its market-based intensity counts.
     """
 
     pue: Number = number()
@@ -376,6 +408,8 @@ class Site(eqx.Module):
     electricity_price: Number = number()
     water_on_site: Number = number()
     water_off_site: Number = number()
+    kind: GridKind = eqx.field(static=True, default=UNSTATED)
+    market_kind: GridKind = eqx.field(static=True, default=UNSTATED)
 
 
 class Materials(eqx.Module):

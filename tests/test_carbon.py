@@ -111,7 +111,7 @@ def test_shares_of_networks_readers_and_training_by_hand() -> None:
 
 def test_footprints_of_many_sites_at_once() -> None:
     """Under vmap over grids, each equals its own."""
-    grids = ("swe", "pol", "us-va")
+    grids = ("swe", "pol", "usa")
     sites = catalog.stack(catalog.site(grid) for grid in grids)
 
     def grams(site: carbon.Site) -> jax.Array:

@@ -1,7 +1,10 @@
 """Hours of UTC, and the way between regions."""
 
+import ast
 import math
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -9,14 +12,21 @@ from llmecon import catalog, inventory, regions
 from llmecon.errors import InputError
 from llmecon.specs import JOULES_PER_KWH
 
+STATES, ZONES = regions.with_hours("us-va"), regions.with_hours()
 
-def test_eight_grids_have_hours() -> None:
-    assert sorted(regions.with_hours()) == [
+
+def test_grids_with_hours_come_by_kind() -> None:
+    assert sorted(STATES) == [
         "us-az", "us-ca", "us-ga", "us-ia", "us-ny", "us-tx", "us-va", "us-wa",
     ]  # fmt: skip
+    assert sorted(ZONES) == [
+        "us-cal-ciso", "us-mida-pjm", "us-midw-miso", "us-nw-bpat", "us-tex-erco",
+    ]  # fmt: skip
+    for names in (STATES, ZONES):
+        catalog.kind_of(*names)
 
 
-@pytest.mark.parametrize("grid", regions.with_hours())
+@pytest.mark.parametrize("grid", [*STATES, *ZONES])
 def test_hours_have_the_level_of_the_grid_and_the_shape_of_the_authority(grid: str) -> None:
     found = np.asarray(regions.hourly(grid))
     level = catalog.row("grid", grid)["g_co2e_per_kwh"] / 1000 / JOULES_PER_KWH
@@ -89,8 +99,84 @@ def test_unknown_grids_are_refused() -> None:
         regions.round_trip("us-va", "us-vq")
 
 
+def test_a_zone_has_the_hours_of_its_authority() -> None:
+    np.testing.assert_array_equal(
+        inventory.hourly_ratios("us-mida-pjm"), inventory.hourly_ratios("us-va")
+    )
+
+
+@pytest.mark.parametrize("grid", catalog.ids("grid"))
+def test_comparisons_stay_within_a_kind_and_a_level(grid: str) -> None:
+    frame = catalog.table("grid").query("preferred == 1").set_index("id")
+    rows = frame.loc[regions.comparable(grid)].to_dict("records")
+    own = frame.loc[grid]
+    assert grid in regions.comparable(grid)
+    for column in ("level", "basis", "boundary"):
+        assert {of[column] for of in rows} == {own[column]}, column
+    menu = regions.offered(grid)
+    assert menu[0] == grid
+    assert len(menu) == len(set(menu))
+    assert set(menu) <= set(regions.comparable(grid))
+
+
+def test_every_offered_grid_is_in_the_table() -> None:
+    assert set(regions.OFFERED) <= set(catalog.ids("grid"))
+    assert len(regions.offered("us-mida-pjm")) >= 10
+    assert len(regions.offered("usa")) >= 10
+
+
+def test_the_share_of_cleaner_grids_counts_those_of_its_own_kind() -> None:
+    """Other zones below the 396 g of PJM; the dirtiest and the cleanest country."""
+    frame = catalog.table("grid").query("level == 'grid-zone'").set_index("id")["g_co2e_per_kwh"]
+    others = frame.drop("us-mida-pjm")
+    expected = (others < frame["us-mida-pjm"]).sum() / len(others)
+    assert regions.share_cleaner("us-mida-pjm") == pytest.approx(expected)
+    assert regions.share_cleaner("kaz") == 1.0
+    assert regions.share_cleaner("isl") == 0.0
+    with pytest.raises(InputError, match="no other grid"):
+        regions.share_cleaner("wor")
+
+
 def test_every_part_of_a_country_is_known() -> None:
     """All but sources of electricity, the world and regions of a cloud."""
     for grid in catalog.ids("grid"):
         if not grid.startswith(("src-", "gcp-")) and grid != "wor":
             regions.round_trip(grid, grid)
+
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+
+
+def code_of(notebook: Path) -> list[ast.Module]:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_chapters_compare_grids_of_one_kind(notebook: Path) -> None:
+    """Grids listed in a chapter are of one kind; others come from `regions`, which keeps to one.
+
+    A live panel's menus are checked again as they are stacked (`catalog.alike`).
+    """
+    known = set(catalog.ids("grid"))
+    for tree in code_of(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named = node.value.replace(",", " ").split()
+                if len(named) > 1 and set(named) <= known:
+                    catalog.kind_of(*named)
+            if isinstance(node, ast.List | ast.Tuple | ast.Set):
+                named = [of.value for of in node.elts if isinstance(of, ast.Constant)]
+                if len(named) > 1 and set(named) <= known:
+                    catalog.kind_of(*named)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_chapters_read_only_names_from_the_table_of_grids(notebook: Path) -> None:
+    """Whatever else they ask of it, of all its rows at once, would mix kinds."""
+    for tree in code_of(notebook):
+        uses = ast.unparse(tree).count(".table('grid')")
+        names = ast.unparse(tree).count(
+            ".table('grid').drop_duplicates('id').set_index('id')['name']"
+        )
+        assert uses == names

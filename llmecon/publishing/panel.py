@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from llmecon import catalog
 from llmecon.publishing import provenance, scenario
 
 Settings = SimpleNamespace
@@ -206,9 +207,13 @@ def lookup(
         menus: The menus.
         record: Of one id a menu, to a record or mapping of numbers.
         into: A record to make of the mapping.
+
+    Raises:
+        InputError: entries with carbon intensities of different kinds.
     """
     shape = tuple(len(menu.entries) for menu in menus)
     found = [record(*ids) for ids in itertools.product(*(menu.entries for menu in menus))]
+    catalog.alike(found)
     leaves = [jax.tree.leaves(one) for one in found]
     arrays = [np.array(column, dtype=float).reshape(shape) for column in zip(*leaves, strict=True)]
     entries = jax.tree.unflatten(jax.tree.structure(found[0]), arrays)
