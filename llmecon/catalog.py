@@ -8,8 +8,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, NamedTuple, TypeVar
 from types import MappingProxyType
-from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -141,6 +141,20 @@ class Rent(Price):
         """What kind of rent it is, in words, such as "neocloud, 2026-10"."""
         parts = [self.tier.replace("-", " "), self.month, "" if self.checked else "unchecked"]
         return ", ".join(filter(None, parts))
+
+
+class Scores(NamedTuple):
+    """Scores of models that compare, because all were asked in one way.
+
+    Attributes:
+        benchmark: what was asked.
+        setting: how: shots, base or instruct, with or without thinking.
+        shares: of the questions answered rightly, by model; every model scored so.
+    """
+
+    benchmark: str
+    setting: str
+    shares: Mapping[str, float]
 
 
 @cache
@@ -278,6 +292,38 @@ def _typical_watts_per_tflops() -> float:
     frame = table("xpus")
     peers = frame[(frame["kind"] == "datacenter") & frame["tdp_w"].notna()]
     return float((peers["tdp_w"] / peers["bf16_tflops"]).median())
+
+
+def common_scores(models: Iterable[str], benchmark: str = "mmlu") -> Scores:
+    """Published scores in a setting that some models have in common.
+
+    Args:
+        models: ids of models, or names of hosted ones, to be compared.
+        benchmark: id of a benchmark in quality.csv.
+
+    Returns:
+        The scores in that setting: of several, one of tuned models before one of base models, then
+        the one that most models were scored in.
+
+    Raises:
+        InputError: the models have no setting in common; the message lists what each has.
+    """
+    rows = table("quality").query("benchmark == @benchmark")
+    wanted = list(dict.fromkeys(models))
+    settings = {model: set(rows[rows["model"] == model]["setting"]) for model in wanted}
+    common = set.intersection(*settings.values())
+    if not common:
+        each = "; ".join(
+            f"{model}: {' / '.join(sorted(of)) or 'none'}" for model, of in settings.items()
+        )
+        raise InputError(
+            f"no setting of {benchmark} has scores of all models that are compared ({each}); "
+            "choose models that were scored in the same one"
+        )
+    counts = rows["setting"].value_counts()
+    best = min(common, key=lambda of: ("base" in of, -counts[of], of))
+    scored = rows[rows["setting"] == best].set_index("model")["score_pct"]
+    return Scores(benchmark, best, {str(of): float(pct) / 100.0 for of, pct in scored.items()})
 
 
 def llm(identifier: str) -> LLM:

@@ -35,11 +35,18 @@ Scalar = Float[Array, "..."]
 WAYS = ("device", "edge", "cloud", "drafted")
 """How a request may be answered."""
 
-# Thresholds on the score of a router, in deviations of its noise: none is sent, all are sent.
-LOWEST, HIGHEST = -6.0, 8.0
+# Thresholds on the scores of a router, in deviations of its noise: all are sent, none is sent.
+LOWEST, HIGHEST = -9.0, 9.0
 LONGEST_DRAFT = 32.0
-# How often the search for the best policy starts, and how fine it looks first.
-STARTS = 6
+# Where the search for the best policy starts: thresholds of edge and cloud, for all three places and
+# for any two, since a place that nothing is sent to at first stays so; and the drafted share.
+STARTS = (
+    *((at, at + 0.5) for at in (-1.5, 0.0, 1.5)),
+    (HIGHEST, 0.0),
+    (0.0, HIGHEST),
+    (LOWEST, LOWEST),
+)
+DRAFTED = (0.1, 0.9)
 
 
 class Reach(eqx.Module):
@@ -84,14 +91,14 @@ class Policy(eqx.Module):
     """Who answers what.
 
     Attributes:
-        lower: score from which requests leave the device.
-        upper: score from which they go to the cloud, at least `lower`.
+        near: how much higher the score of the edge must be than that of the device.
+        far: how much higher that of the cloud must be.
         drafted_share: of the requests for the cloud, those that the device drafts.
         draft_tokens: tokens a round that it drafts.
     """
 
-    lower: Number = number()
-    upper: Number = number()
+    near: Number = number()
+    far: Number = number()
     drafted_share: Number = number(default=0.0)
     draft_tokens: Number = number(default=4.0)
 
@@ -358,7 +365,7 @@ def outcome(
         skill: of the router.
         models: how good the three are on the same requests.
     """
-    sent = routing.cascade(policy.lower, policy.upper, jnp.asarray(skill, float), models)
+    sent = routing.cascade(policy.near, policy.far, jnp.asarray(skill, float), models)
     device, edge, far = sent.shares
     by_draft = policy.drafted_share * far
     shares = jnp.stack([device, edge, far - by_draft, by_draft])
@@ -394,12 +401,13 @@ def best_policies(
     Returns:
         For each limit the best of several descents (sequential quadratic programming [Kraft1988]
         with gradients by JAX), with what a further unit of quality and a second less would cost.
+        Some start with a place unused, so that three places are never worse than two.
         Where limits clash, the policy that breaks them least, marked infeasible.
     """
     most = 1.0 if drafts else 0.0
 
     def policy_of(z: Float[Array, "4"]) -> Policy:
-        return Policy(z[0], z[0] + z[1], z[2] * most, jnp.exp(z[3]))
+        return Policy(z[0], z[1], z[2] * most, jnp.exp(z[3]))
 
     def taken(z: Float[Array, "4"]) -> Float[Array, "3"]:
         found = take(policy_of(z))
@@ -407,7 +415,7 @@ def best_policies(
 
     # One compilation gives all that a step needs.
     both = jax.jit(lambda z: (taken(z), jax.jacrev(taken)(z)))
-    scale = float(both(jnp.asarray([0.0, 2.0, 0.0, 1.0]))[0][0])
+    scale = float(both(jnp.asarray([0.0, 1.0, 0.0, 1.0]))[0][0])
     return [_best(both, policy_of, take, of, scale, drafts) for of in limits]
 
 
@@ -433,19 +441,19 @@ def _best(
         return last[key]
 
     within = {"type": "ineq", "fun": lambda z: at(z)[0][1:], "jac": lambda z: at(z)[1][1:]}
-    bounds = [(LOWEST, HIGHEST), (0.0, HIGHEST - LOWEST), (0.0, 1.0), (0.0, np.log(LONGEST_DRAFT))]
+    bounds = [(LOWEST, HIGHEST), (LOWEST, HIGHEST), (0.0, 1.0), (0.0, np.log(LONGEST_DRAFT))]
     found = [
         optimize.minimize(
             lambda z: at(z)[0][0],
-            np.array([lower, 1.0, share, np.log(4.0)]),
+            np.array([*thresholds, share, np.log(4.0)]),
             jac=lambda z: at(z)[1][0],
             bounds=bounds,
             constraints=[within],
             method="SLSQP",
             options={"ftol": 1e-12, "maxiter": 300},
         )
-        for lower in np.linspace(-2.5, 3.0, STARTS)
-        for share in ((0.1, 0.9) if drafts else (0.0,))
+        for thresholds in STARTS
+        for share in (DRAFTED if drafts else (0.0,))
     ]
 
     def ranked(result: optimize.OptimizeResult) -> tuple[float, float]:

@@ -4,13 +4,19 @@ Only some requests are answered rightly by the strong model alone: sending these
 lose by being sent. A router sees a score that is higher where sending gains and lower where it
 loses, blurred by noise of unit deviation, and sends what lies above a threshold. A skill of 0 is
 chance, unlimited skill the oracle.
+
+Of three models each has a score of its own, so that the difference of any two is that of a router
+between the two. What is unused therefore changes nothing.
 """
 
+import itertools
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optimistix as optx
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
@@ -133,7 +139,7 @@ def share_for(
         solve: how the threshold is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
-        The share sent: nearly 0 where the weak model is good enough, 1 where nothing less will do.
+        The share sent: 0 where the weak model is good enough, 1 where nothing less will do.
     """
     shift = BEYOND + skill
 
@@ -142,7 +148,8 @@ def share_for(
         return quality(route(shift - height, skill, pair).recovered, pair) - wanted
 
     found = solve(short, 1e-3, 2.0 * shift)
-    return route(shift - found, skill, pair).strong_share
+    sent = route(shift - found, skill, pair).strong_share
+    return jnp.where(wanted > pair.weak, sent, 0.0)
 
 
 class Chain(eqx.Module):
@@ -150,17 +157,44 @@ class Chain(eqx.Module):
 
     Attributes:
         weak: quality of the first, share answered rightly.
-        gains: share that the second answers rightly and the first doesn't.
-        further_gains: share that the third answers rightly and the second doesn't.
+        middle: quality of the second.
+        strong: quality of the third.
         losses: share that the first answers rightly and the second doesn't.
         further_losses: share that the second answers rightly and the third doesn't.
+        across_losses: share that the first answers rightly and the third doesn't.
     """
 
     weak: Number = number()
-    gains: Number = number()
-    further_gains: Number = number()
+    middle: Number = number()
+    strong: Number = number()
     losses: Number = number()
     further_losses: Number = number()
+    across_losses: Number = number()
+
+    @property
+    def near(self) -> Pair:
+        """The first and the second model."""
+        return Pair(self.middle - self.weak + self.losses, self.losses, self.weak)
+
+    @property
+    def further(self) -> Pair:
+        """The second and the third model."""
+        losses = self.further_losses
+        return Pair(self.strong - self.middle + losses, losses, self.middle)
+
+    @property
+    def across(self) -> Pair:
+        """The first and the third model."""
+        losses = self.across_losses
+        return Pair(self.strong - self.weak + losses, losses, self.weak)
+
+
+# Whether each of three models is right: all that can come of a request.
+RIGHT = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
+# The two others beside each of three models.
+RIVALS = np.array([[1, 2], [0, 2], [0, 1]])
+# Noise of a score, and its weight; shares are integrated over it to rounding.
+NOISE = np.polynomial.hermite_e.hermegauss(48) / np.array([[1.0], [math.sqrt(2.0 * math.pi)]])
 
 
 class Cascaded(NamedTuple):
@@ -175,26 +209,78 @@ class Cascaded(NamedTuple):
     quality: Scalar
 
 
-def chain(
-    qualities: Float[Array, "3"], overlap: Scalar | float, overlap_further: Scalar | float
-) -> Chain:
+def chain(qualities: Float[Array, "3"], overlaps: Float[Array, "3"] | Scalar | float) -> Chain:
     """How three models differ, from the quality of each.
 
     Args:
         qualities: shares answered rightly, none falling.
-        overlap: how often the second model fails where the first is right, over how often it
-            would if the two failed independently: 0 (never) to 1.
-        overlap_further: likewise for the third model and the second. Both near 1, with models
-            that are right half of the time, would count some requests at both steps.
+        overlaps: how often the stronger model of a pair fails where the weaker is right, over how
+            often it would if the two failed independently: 0 (never) to 1; of the first and the
+            second model, of the second and the third, and of the first and the third.
+
+    Returns:
+        The chain. One overlap for all is always possible; of three, the last is moved as far as
+        the others leave it no room.
     """
-    losses = overlap * qualities[0] * (1.0 - qualities[1])
-    further = overlap_further * qualities[1] * (1.0 - qualities[2])
+    weak, middle, strong = qualities
+    near, further, across = jnp.broadcast_to(jnp.asarray(overlaps, float), (3,))
+    losses = near * weak * (1.0 - middle)
+    further_losses = further * middle * (1.0 - strong)
+    # Where the second is right, and where it isn't, the first and the third share no more than the
+    # rarer of them has, and no less than what does not fit beside each other.
+    both, alone = weak - losses, losses
+    both_after, alone_after = middle - further_losses, strong - middle + further_losses
+    fewest = jnp.maximum(both + both_after - middle, 0.0) + jnp.maximum(
+        alone + alone_after - (1.0 - middle), 0.0
+    )
+    most = jnp.minimum(both, both_after) + jnp.minimum(alone, alone_after)
+    together = weak - across * weak * (1.0 - strong)
     return Chain(
-        weak=qualities[0],
-        gains=qualities[1] - qualities[0] + losses,
-        further_gains=qualities[2] - qualities[1] + further,
+        weak=weak,
+        middle=middle,
+        strong=strong,
         losses=losses,
-        further_losses=further,
+        further_losses=further_losses,
+        across_losses=weak - jnp.maximum(fewest, jnp.minimum(together, most)),
+    )
+
+
+def outcomes(of: Chain) -> Float[Array, "8"]:
+    """How often each of three models is right or wrong at once.
+
+    Args:
+        of: the three models.
+
+    Returns:
+        The share of requests for each row of `RIGHT`. Three pairs leave one number open: what the
+        second answers rightly tells all that the first tells about the third, as far as the pairs
+        allow it.
+    """
+    first, second = of.weak - of.losses, of.middle - of.further_losses
+    third = of.weak - of.across_losses
+    least = jnp.stack(
+        [
+            jnp.zeros_like(first),
+            first + third - of.weak,
+            first + second - of.middle,
+            second + third - of.strong,
+        ]
+    )
+    apart = 1.0 - of.weak - of.middle - of.strong + first + second + third
+    most = jnp.stack([first, second, third, apart])
+    free = first * second / jnp.where(of.middle > 0.0, of.middle, 1.0)
+    every = jnp.maximum(jnp.max(least), jnp.minimum(jnp.min(most), free))
+    return jnp.stack(
+        [
+            apart - every,
+            of.strong - second - third + every,
+            of.middle - first - second + every,
+            second - every,
+            of.weak - first - third + every,
+            third - every,
+            first - every,
+            every,
+        ]
     )
 
 
@@ -210,38 +296,31 @@ def overlap(pair: Pair) -> Scalar:
     return pair.losses / (pair.weak * (1.0 - pair.strong))
 
 
-def cascade(lower: Scalar, upper: Scalar, skill: Scalar, of: Chain) -> Cascaded:
-    """Keep requests of low score, send those above one threshold near, above another far.
+def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
+    """Send each request to the model whose score, less its threshold, is the highest.
 
-    The router sees who gains from a stronger model, but not how strong a one is needed.
+    Scores are higher by the skill where a model is right, and blurred by noises that are
+    independent of each other, as in a law of comparative judgement [Thurstone1927].
 
     Args:
-        lower: score from which requests leave the device, in deviations of the noise.
-        upper: score from which they go to the strongest model, at least `lower`.
+        near: how much higher the second model's score must be than the first's, in deviations of
+            the noise of their difference.
+        far: how much higher the third's must be than the first's.
         skill: of the router, as in `route`.
         of: the three models.
 
     Returns:
-        Shares and quality; with two equal models what `route` gives.
+        Shares and quality: those of `route` where a model is unused, because its threshold is far
+        above all scores, or those of the other two are far below.
     """
-    gaining, losing = of.gains + of.further_gains, of.losses + of.further_losses
-
-    def beyond(threshold: Scalar) -> Scalar:
-        return (
-            gaining * norm.sf(threshold - skill)
-            + (1.0 - gaining - losing) * norm.sf(threshold)
-            + losing * norm.sf(threshold + skill)
-        )
-
-    leaving, far = beyond(lower), beyond(upper)
-    answered = (
-        of.weak
-        + of.gains * norm.sf(lower - skill)
-        - of.losses * norm.sf(lower + skill)
-        + of.further_gains * norm.sf(upper - skill)
-        - of.further_losses * norm.sf(upper + skill)
+    value = skill * RIGHT - jnp.stack([jnp.zeros_like(near), near, far])
+    # Of unit deviation is the difference of two noises, so each has that of root 1/2.
+    ahead = jnp.sqrt(2.0) * (value[:, :, None] - value[:, RIVALS])
+    chosen = jnp.prod(norm.cdf(NOISE[0] + ahead[..., None]), axis=2) @ NOISE[1]
+    each = outcomes(of)
+    return Cascaded(
+        each @ chosen, of.weak + each @ jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
     )
-    return Cascaded(jnp.stack([1.0 - leaving, leaving - far, far]), answered)
 
 
 def fitted_skill(

@@ -286,3 +286,24 @@ def test_models_of_one_architecture_are_served_alike() -> None:
     assert catalog.served_alike("gpt-oss-120b") == ()
     with pytest.raises(InputError, match="nearest"):
         catalog.served_alike("llama-9-70b")
+
+
+def test_scores_that_compare_come_from_one_setting() -> None:
+    """The 5-shot scores of tuned models, though two of three have a higher one with thinking."""
+    trio = ("llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b")
+    found = catalog.common_scores(trio)
+    assert found.setting == "5-shot, instruct"
+    assert [found.shares[model] for model in trio] == pytest.approx([0.634, 0.694, 0.836])
+
+
+def test_tuned_models_are_compared_before_base_ones() -> None:
+    assert catalog.common_scores(["llama-2-7b", "llama-3.1-70b"]).setting == "5-shot, base"
+    assert "base" not in catalog.common_scores(["llama-3.1-8b", "phi-3-mini-3.8b"]).setting
+    one = catalog.common_scores(["qwen2.5-72b"], "mmlu-pro")
+    assert one.shares["qwen2.5-72b"] == pytest.approx(0.716)
+
+
+@pytest.mark.parametrize("model", ["gpt-oss-120b", "minimax-m2.5"])
+def test_scores_without_a_common_setting_are_refused(model: str) -> None:
+    with pytest.raises(InputError, match=rf"llama-3\.2-3b: .*base.*{model}: "):
+        catalog.common_scores(["llama-3.2-3b", model])

@@ -161,7 +161,9 @@ OWN = local.Machine(
     memory=2e10, memory_bandwidth=5e10, flops=2e12, power=5.0, sustained=0.5, burst=60.0
 )
 QUESTIONS = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
-THREE = routing.Chain(weak=0.63, gains=0.18, further_gains=0.2, losses=0.08, further_losses=0.07)
+THREE = routing.Chain(
+    weak=0.63, middle=0.73, strong=0.86, losses=0.08, further_losses=0.07, across_losses=0.06
+)
 DRAFT = drafting.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
 HOURS = jnp.asarray([3.0, 1.0, 2.5, 4.0])
 INTENSITY = jnp.asarray([0.4, 0.3, 0.6, 0.2])
@@ -888,21 +890,39 @@ CASES: dict[str, Case] = {
     ),
     "routing.chain": Case(
         routing.chain,
-        ((jnp.asarray([0.63, 0.73, 0.86]), *floats(0.5, 0.7)),),
         (
-            (jnp.asarray([0.7, 0.7, 0.7]), *floats(0.0, 0.0)),
-            (jnp.asarray([0.0, 1.0, 1.0]), *floats(1.0, 1.0)),
+            (jnp.asarray([0.63, 0.73, 0.86]), jnp.asarray([0.5, 0.7, 0.6])),
+            # The last overlap has no room.
+            (jnp.asarray([0.63, 0.73, 0.86]), jnp.asarray([0.1, 0.2, 0.9])),
+        ),
+        (
+            (jnp.asarray([0.7, 0.7, 0.7]), jnp.zeros(3)),
+            (jnp.asarray([0.0, 1.0, 1.0]), jnp.ones(3)),
+            (jnp.asarray([0.0, 0.0, 0.0]), jnp.ones(3)),
+        ),
+    ),
+    "routing.outcomes": Case(
+        routing.outcomes,
+        ((THREE,),),
+        (
+            (changed(THREE, losses=0.0, further_losses=0.0, across_losses=0.0),),
+            (routing.Chain(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),),
+            (routing.Chain(1.0, 1.0, 1.0, 0.0, 0.0, 0.0),),
         ),
     ),
     "routing.overlap": Case(routing.overlap, ((QUESTIONS,),), ((changed(QUESTIONS, losses=0.0),),)),
     "routing.cascade": Case(
         routing.cascade,
-        ((*floats(-0.4, 0.9, 0.8), THREE),),
+        ((*floats(-0.4, 0.9, 0.8), THREE), (*floats(0.7, -0.2, 2.0), THREE)),
         (
             (*floats(0.5, 0.5, 0.8), THREE),
-            (*floats(0.0, 0.0, 0.0), changed(THREE, losses=0.0, further_losses=0.0)),
+            (
+                *floats(0.0, 0.0, 0.0),
+                changed(THREE, losses=0.0, further_losses=0.0, across_losses=0.0),
+            ),
             (*floats(-40.0, 40.0, 3.0), THREE),
             (*floats(40.0, 40.0, 3.0), THREE),
+            (*floats(40.0, -40.0, 3.0), THREE),
         ),
     ),
     "local.throttled": Case(
@@ -993,7 +1013,7 @@ CASES: dict[str, Case] = {
                 THREE,
             ),
             (
-                hybrid.Policy(hybrid.LOWEST, hybrid.HIGHEST, 1.0, hybrid.LONGEST_DRAFT),
+                hybrid.Policy(hybrid.HIGHEST, hybrid.LOWEST, 1.0, hybrid.LONGEST_DRAFT),
                 (taken(1.0), taken(0.6), taken(0.2)),
                 taken(0.3),
                 *floats(3.0),

@@ -47,7 +47,7 @@ HOME = Site(
 GAS = changed(HOME, pue=1.2, carbon_intensity=0.37 / JOULES_PER_KWH)
 QUALITIES = (0.634, 0.73, 0.86)
 SKILL = 0.8
-MODELS = routing.chain(jnp.asarray(QUALITIES), 0.5, 0.5)
+MODELS = routing.chain(jnp.asarray(QUALITIES), 0.5)
 
 
 def reach(round_trip: float, usd_per_hour: float, making: float) -> hybrid.Reach:
@@ -69,6 +69,7 @@ NEARBY, AWAY = reach(0.01, 0.75, 500.0), reach(0.04, 2.5, 900.0)
 on_device = eqx.filter_jit(hybrid.on_device)
 shared = eqx.filter_jit(hybrid.shared)
 cascaded = jax.jit(routing.cascade)
+many = jax.jit(jax.vmap(routing.cascade, (0, 0, None, None)))
 
 
 def on_phone(in_a_row: float = 5.0) -> hybrid.Taken:
@@ -230,11 +231,11 @@ def test_longer_drafts_spare_the_far_machine_until_most_are_rejected() -> None:
     assert np.all(np.diff(costs[best:]) > 0.0)
 
 
-@pytest.mark.parametrize("lower", [-6.0, -0.5, 0.7, 8.0])
-@pytest.mark.parametrize("more", [0.0, 1.5, 14.0])
+@pytest.mark.parametrize("near", [hybrid.LOWEST, -0.5, 0.7, hybrid.HIGHEST])
+@pytest.mark.parametrize("far", [hybrid.LOWEST, 0.2, hybrid.HIGHEST])
 @pytest.mark.parametrize("drafted", [0.0, 0.4, 1.0])
-def test_an_outcome_is_the_mean_of_the_ways(lower: float, more: float, drafted: float) -> None:
-    found = take(hybrid.Policy(lower, lower + more, drafted, LENGTHS[200]))
+def test_an_outcome_is_the_mean_of_the_ways(near: float, far: float, drafted: float) -> None:
+    found = take(hybrid.Policy(near, far, drafted, LENGTHS[200]))
     shares = np.asarray(found.shares)
     assert shares.sum() == pytest.approx(1.0, abs=1e-12)
     assert np.all((shares >= -1e-12) & (shares <= 1.0 + 1e-12))
@@ -245,17 +246,18 @@ def test_an_outcome_is_the_mean_of_the_ways(lower: float, more: float, drafted: 
         assert getattr(found, name) == pytest.approx(mean, rel=1e-9)
     kg = shares @ [float(way.footprint.total) for way in ways]
     assert found.kg == pytest.approx(kg, rel=1e-9)
-    sent = routing.cascade(*floats(lower, lower + more, SKILL), MODELS)
+    sent = cascaded(*floats(near, far, SKILL), MODELS)
     assert found.quality == pytest.approx(float(sent.quality))
 
 
 def test_all_on_one_way_is_that_way() -> None:
-    ends = ((8.0, 8.0), (-6.0, 8.0), (-6.0, -6.0))
-    for (lower, upper), way, quality in zip(ends, tiers(), QUALITIES, strict=True):
-        found = take(hybrid.Policy(lower, upper))
-        assert found.quality == pytest.approx(quality, abs=1e-5)
-        assert found.kg == pytest.approx(float(way.footprint.total), rel=1e-4)
-        assert found.seconds == pytest.approx(float(way.seconds), rel=1e-4)
+    none, every = hybrid.HIGHEST, hybrid.LOWEST
+    ends = ((none, none), (every, none), (none, every))
+    for (near, far), way, quality in zip(ends, tiers(), QUALITIES, strict=True):
+        found = take(hybrid.Policy(near, far))
+        assert found.quality == pytest.approx(quality, abs=1e-12)
+        assert found.kg == pytest.approx(float(way.footprint.total), rel=1e-9)
+        assert found.seconds == pytest.approx(float(way.seconds), rel=1e-9)
 
 
 class Found(NamedTuple):
@@ -281,10 +283,10 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
             np.clip(np.linspace(c - w, c + w, n), low, high)
             for c, w, n, (low, high) in zip(center, width, (121, 121, 5, 21), ends, strict=True)
         ]
-        lower, upper = (side.ravel() for side in np.meshgrid(axes[0], axes[1], indexing="ij"))
-        sent = cascaded(jnp.asarray(lower), jnp.asarray(upper), *floats(SKILL), MODELS)
-        device, edge, far = np.asarray(sent.shares)
-        good = (np.asarray(sent.quality) >= quality) & (upper >= lower)
+        first, second = (side.ravel() for side in np.meshgrid(axes[0], axes[1], indexing="ij"))
+        sent = many(jnp.asarray(first), jnp.asarray(second), *floats(SKILL), MODELS)
+        device, edge, far = np.asarray(sent.shares).T
+        good = np.asarray(sent.quality) >= quality
         for share in np.unique(axes[2]):
             for length in np.unique(np.round(axes[3])).astype(int):
                 value, seconds_taken = (
@@ -296,14 +298,14 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
                 value = np.where(good & (seconds_taken <= seconds), value, np.inf)
                 i = int(np.argmin(value))
                 if value[i] < best:
-                    best, at = value[i], np.array([lower[i], upper[i], share, length])
+                    best, at = value[i], np.array([first[i], second[i], share, length])
                     shares = np.array([device[i], edge[i], (1 - share) * far[i], share * far[i]])
         center, width = at, width / np.array([8.0, 8.0, 2.0, 3.0])
     return Found(best, shares)
 
 
 # Quality, seconds.
-INTERIOR, ALL_FOUR, ROOMY, HURRIED = (0.80, 9.0), (0.78, 12.0), (0.82, 30.0), (0.82, 7.0)
+INTERIOR, ALL_FOUR, ROOMY, HURRIED = (0.80, 9.5), (0.78, 12.0), (0.82, 30.0), (0.82, 7.0)
 TOO_FAST, TOO_GOOD = (0.80, 3.0), (0.99, 30.0)
 QUALITY_STEP, SECOND_STEP = 0.002, 0.05
 
@@ -371,7 +373,10 @@ def test_two_limits_are_met_by_three_tiers() -> None:
     assert best.outcome.quality == pytest.approx(INTERIOR[0], abs=1e-6)
     assert best.outcome.seconds == pytest.approx(INTERIOR[1], rel=1e-6)
     assert np.all(np.asarray(best.outcome.shares[:3]) > 0.05)
-    assert hybrid.LOWEST < best.policy.lower < best.policy.upper < hybrid.HIGHEST
+    assert all(
+        hybrid.LOWEST + 1.0 < of < hybrid.HIGHEST - 1.0
+        for of in (best.policy.near, best.policy.far)
+    )
 
 
 def test_prices_are_what_other_limits_cost() -> None:
@@ -436,3 +441,46 @@ def test_drafts_can_be_ruled_out() -> None:
     assert without.feasible
     assert without.outcome.shares[3] == 0.0
     assert without.outcome.kg > cleanest()[ROOMY].outcome.kg
+
+
+@pytest.mark.parametrize(
+    ("solved", "of", "limits"), [(cleanest, kg, ROOMY), (cheapest, usd, ALL_FOUR)]
+)
+def test_three_places_are_never_worse_than_two(
+    solved: Callable[[], dict[tuple[float, float], hybrid.Best]],
+    of: Callable[[hybrid.Taken], jax.Array],
+    limits: tuple[float, float],
+) -> None:
+    """The least share for the better of two models, without drafts, by the router of two."""
+    quality, seconds = limits
+    best = solved()[limits].outcome
+    found = float(best.kg if of is kg else best.usd)
+    device, edge, cloud = tiers()
+    for pair, weaker, stronger in (
+        (MODELS.across, device, cloud),
+        (MODELS.near, device, edge),
+        (MODELS.further, edge, cloud),
+    ):
+        if pair.strong < quality:
+            continue
+        sent = float(routing.share_for(*floats(quality, SKILL), pair))
+        if weaker.seconds + sent * (stronger.seconds - weaker.seconds) > seconds:
+            continue
+        two = float(of(weaker) + sent * (of(stronger) - of(weaker)))
+        assert found <= two * (1.0 + 1e-6)
+
+
+def test_a_place_that_is_dear_and_slow_changes_nothing() -> None:
+    """With such an edge the best policy is that of device and cloud alone, to all its digits."""
+    device, _, cloud = tiers()
+    hopeless = jax.tree.map(lambda leaf: 50.0 * leaf, cloud)
+    quality = 0.8
+
+    def given(policy: hybrid.Policy) -> hybrid.Outcome:
+        return hybrid.outcome(policy, (device, hopeless, cloud), lambda _: cloud, SKILL, MODELS)
+
+    limits = [hybrid.Limits(quality, 1e3)]
+    (best,) = hybrid.best_policies(given, lambda of: of.usd, limits, drafts=False)
+    sent = routing.share_for(*floats(quality, SKILL), MODELS.across)
+    assert best.outcome.shares[2] == pytest.approx(float(sent), abs=1e-6)
+    assert best.outcome.shares[1] < 1e-6

@@ -7,6 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize
+from scipy.stats import norm
 
 from llmecon import catalog, numerics, routing
 from tests.problems import floats
@@ -111,101 +115,192 @@ def test_overlap_by_hand() -> None:
     assert routing.overlap(GSM8K) == pytest.approx(0.787, abs=5e-4)
 
 
-def test_a_chain_of_a_pair_loses_what_the_pair_loses() -> None:
-    qualities = jnp.asarray([GSM8K.weak, GSM8K.strong, 0.95])
-    of = routing.chain(qualities, routing.overlap(GSM8K), 0.5)
-    assert of.losses == pytest.approx(95 / 1319)
-    assert of.gains == pytest.approx(383 / 1319)
-    assert of.further_losses == pytest.approx(0.5 * float(GSM8K.strong) * 0.05)
+def test_nothing_is_sent_where_the_weak_model_is_good_enough() -> None:
+    """Exactly nothing, which is said as nothing."""
+    for floor in (0.1, float(GSM8K.weak)):
+        assert routing.share_for(*floats(floor, 0.8), GSM8K) == 0.0
+
+
+few = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+unit, thresholds = st.floats(0.0, 1.0), st.floats(-4.0, 4.0)
+skills = st.floats(0.0, 3.0)
+cascade = jax.jit(routing.cascade)
+outcomes = jax.jit(routing.outcomes)
+chained = jax.jit(routing.chain)
+routed = jax.jit(routing.route)
+NEVER, ALWAYS = 25.0, -25.0
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> routing.Chain:
+    """Three models of any rising qualities that differ in any way."""
+    qualities = sorted(draw(st.tuples(*[st.floats(0.01, 0.99)] * 3)))
+    return chained(jnp.asarray(qualities), jnp.asarray(draw(st.tuples(unit, unit, unit))))
+
+
+@few
+@given(chains())
+def test_a_chain_is_a_distribution_with_its_pairs(of: routing.Chain) -> None:
+    """Right or wrong, the eight shares are shares, and two models at a time differ as said."""
+    each = np.asarray(outcomes(of))
+    assert each.sum() == pytest.approx(1.0, abs=1e-12)
+    assert each.min() > -1e-12
+    alone = [float(quality) for quality in (of.weak, of.middle, of.strong)]
+    assert each @ routing.RIGHT == pytest.approx(alone, abs=1e-12)
+    first, second, third = routing.RIGHT.T
+    for pair, weaker, stronger in (
+        (of.near, first, second),
+        (of.further, second, third),
+        (of.across, first, third),
+    ):
+        assert each @ (stronger * (1 - weaker)) == pytest.approx(float(pair.gains), abs=1e-12)
+        assert each @ (weaker * (1 - stronger)) == pytest.approx(float(pair.losses), abs=1e-12)
+        assert float(pair.weak) == pytest.approx(each @ weaker, abs=1e-12)
+
+
+@few
+@given(st.tuples(*[st.floats(0.01, 0.99)] * 3), unit)
+def test_one_overlap_is_that_of_all_pairs(drawn: tuple[float, float, float], one: float) -> None:
+    weak, middle, strong = sorted(drawn)
+    of = chained(jnp.asarray([weak, middle, strong]), jnp.full(3, one))
+    assert of.losses == pytest.approx(one * weak * (1.0 - middle), abs=1e-12)
+    assert of.further_losses == pytest.approx(one * middle * (1.0 - strong), abs=1e-12)
+    assert of.across_losses == pytest.approx(one * weak * (1.0 - strong), abs=1e-12)
+
+
+def test_a_chain_holds_the_pair_that_is_routed() -> None:
+    """GSM8K's two models at the ends of a chain, whatever the one between."""
+    for middle in (0.7, 0.8):
+        qualities = jnp.asarray([GSM8K.weak, middle, GSM8K.strong])
+        of = routing.chain(qualities, routing.overlap(GSM8K)).across
+        assert of.losses == pytest.approx(95 / 1319)
+        assert of.gains == pytest.approx(383 / 1319)
+        assert of.weak == pytest.approx(842 / 1319)
 
 
 QUALITIES = (0.634, 0.73, 0.86)
-CHAIN = routing.chain(jnp.asarray(QUALITIES), 0.5, 0.7)
+CHAIN = routing.chain(jnp.asarray(QUALITIES), 0.6)
 cascaded = jax.jit(jax.vmap(routing.cascade, (0, 0, None, None)))
 
 
-@pytest.mark.parametrize("overlaps", [(0.0, 0.0), (0.5, 0.7), (1.0, 0.2)])
-@pytest.mark.parametrize("skill", [0.0, 0.8, 3.0])
-def test_a_cascade_at_its_ends_is_one_model(overlaps: tuple[float, float], skill: float) -> None:
-    """All on the device, all near it, all far away: each model's own quality."""
-    of = routing.chain(jnp.asarray(QUALITIES), *overlaps)
-    never, always = 30.0, -30.0
-    ends = ((never, never), (always, never), (always, always))
-    lower, upper = (jnp.asarray(column) for column in zip(*ends, strict=True))
-    found = cascaded(lower, upper, *floats(skill), of)
-    assert np.asarray(found.quality) == pytest.approx(np.asarray(QUALITIES), abs=1e-9)
-    assert np.asarray(found.shares) == pytest.approx(np.eye(3), abs=1e-9)
+@few
+@given(chains(), thresholds, skills)
+def test_an_unused_model_changes_nothing(of: routing.Chain, at: float, skill: float) -> None:
+    """Of three models, the two that are used are routed as if there were no third."""
+    for thresholds_of, pair, weaker, stronger in (
+        ((NEVER, at), of.across, 0, 2),
+        ((at, NEVER), of.near, 0, 1),
+        ((ALWAYS, ALWAYS + at), of.further, 1, 2),
+    ):
+        found = cascade(*floats(*thresholds_of, skill), of)
+        alone = routed(*floats(at, skill), pair)
+        expected = np.zeros(3)
+        expected[[weaker, stronger]] = 1.0 - alone.strong_share, alone.strong_share
+        np.testing.assert_allclose(found.shares, expected, atol=1e-12)
+        sent = float(pair.weak + routed_gain(at, skill, pair))
+        assert found.quality == pytest.approx(sent, abs=1e-12)
 
 
-@pytest.mark.parametrize("skill", [0.0, 0.5, 1.0, 4.0])
-def test_shares_of_a_cascade_are_shares(skill: float) -> None:
-    lower, more = (
-        jnp.asarray(x.ravel())
-        for x in np.meshgrid(np.linspace(-8.0, 8.0, 65), np.linspace(0.0, 16.0, 65))
+def routed_gain(at: float, skill: float, pair: routing.Pair) -> float:
+    """Right answers gained by `route`; its share of a gap says nothing where there is no gap."""
+    return float(pair.gains * norm.sf(at - skill) - pair.losses * norm.sf(at + skill))
+
+
+@few
+@given(chains(), thresholds, thresholds, skills)
+def test_a_cascade_shares_out_and_knows_no_answers(
+    of: routing.Chain, near: float, far: float, skill: float
+) -> None:
+    """Shares are shares; right is at most what someone gets who knows all and sends as many."""
+    found = cascade(*floats(near, far, skill), of)
+    shares, each = np.asarray(found.shares), np.asarray(outcomes(of)).clip(0.0)
+    assert shares.sum() == pytest.approx(1.0, abs=1e-12)
+    assert shares.min() >= 0.0
+    assert found.quality <= 1.0 - each[0] + 1e-12
+    # The most that any sharing out of the eight kinds of requests attains with these shares.
+    kinds = np.kron(np.eye(8), np.ones(3))
+    models = np.kron(np.ones(8), np.eye(3))
+    most = optimize.linprog(
+        -routing.RIGHT.ravel(),
+        A_eq=np.vstack([kinds, models]),
+        b_eq=np.concatenate([each / each.sum(), shares / shares.sum()]),
     )
-    found = cascaded(lower, lower + more, *floats(skill), CHAIN)
-    assert np.asarray(found.shares).sum(axis=1) == pytest.approx(1.0, abs=1e-12)
-    assert np.asarray(found.shares).min() >= -1e-12
-    assert np.asarray(found.quality).min() > 0.0
-    # No better than all that any of the three answers rightly.
-    assert np.asarray(found.quality).max() <= CHAIN.weak + CHAIN.gains + CHAIN.further_gains
-
-
-@pytest.mark.parametrize("skill", [0.0, 0.8, 3.0])
-def test_two_equal_models_are_one_pair(skill: float) -> None:
-    """What the second or the third adds nothing to is a route at the threshold of the other."""
-    thresholds = jnp.linspace(-4.0, 4.0, 17)
-    pair = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
-    routed = jax.vmap(routing.route, (0, None, None))(thresholds, *floats(skill), pair)
-    quality = routing.quality(routed.recovered, pair)
-    second = routing.Chain(weak=0.64, gains=0.29, further_gains=0.0, losses=0.07, further_losses=0)
-    third = routing.Chain(weak=0.64, gains=0.0, further_gains=0.29, losses=0.0, further_losses=0.07)
-    near = cascaded(thresholds, thresholds + 1.3, *floats(skill), second)
-    far = cascaded(thresholds - 1.3, thresholds, *floats(skill), third)
-    np.testing.assert_allclose(near.quality, quality, rtol=1e-12)
-    np.testing.assert_allclose(far.quality, quality, rtol=1e-12)
-    np.testing.assert_allclose(near.shares[:, 1:].sum(axis=1), routed.strong_share, atol=1e-12)
-    np.testing.assert_allclose(far.shares[:, 2], routed.strong_share, atol=1e-12)
-
-
-def test_equal_thresholds_leave_nothing_to_the_middle() -> None:
-    at = jnp.linspace(-3.0, 3.0, 13)
-    found = cascaded(at, at, *floats(0.8), CHAIN)
-    assert np.asarray(found.shares[:, 1]) == pytest.approx(0.0, abs=1e-15)
-
-
-def test_a_cascade_without_skill_mixes_three_models() -> None:
-    found = routing.cascade(*floats(-0.4, 0.9, 0.0), CHAIN)
-    assert found.quality == pytest.approx(float(found.shares @ jnp.asarray(QUALITIES)))
-
-
-def test_a_cascade_by_drawing() -> None:
-    """Each request gains, loses or neither at each step; those who do score higher or lower."""
-    drawn, skill, lower, upper = np.random.default_rng(5), 0.9, -0.3, 1.1
-    parts = (CHAIN.gains, CHAIN.further_gains, CHAIN.losses, CHAIN.further_losses)
-    edges = np.cumsum([float(part) for part in parts])
-    kind = np.searchsorted(edges, drawn.random(400_000))
-    score = drawn.normal(size=kind.size) + skill * np.array([1.0, 1.0, -1.0, -1.0, 0.0])[kind]
-    near, far = score > lower, score > upper
-    change = np.select(
-        [kind == 0, kind == 1, kind == 2, kind == 3], [near, far, -1 * near, -1 * far]
+    assert found.quality <= -most.fun + 1e-6
+    # Nor is it worse than sending the same shares in the worst way.
+    worst = optimize.linprog(
+        routing.RIGHT.ravel(),
+        A_eq=np.vstack([kinds, models]),
+        b_eq=np.concatenate([each / each.sum(), shares / shares.sum()]),
     )
-    found = routing.cascade(*floats(lower, upper, skill), CHAIN)
-    assert found.quality == pytest.approx(QUALITIES[0] + change.mean(), abs=3e-3)
-    shares = [1 - near.mean(), near.mean() - far.mean(), far.mean()]
+    assert found.quality >= worst.fun - 1e-6
+
+
+@few
+@given(chains(), thresholds, thresholds)
+def test_a_cascade_without_skill_is_chance(of: routing.Chain, near: float, far: float) -> None:
+    found = cascade(*floats(near, far, 0.0), of)
+    alone = jnp.stack([of.weak, of.middle, of.strong])
+    assert found.quality == pytest.approx(float(found.shares @ alone), abs=1e-12)
+
+
+@pytest.mark.parametrize(("near", "far", "skill"), [(-0.4, 0.9, 0.8), (0.6, 0.1, 2.0)])
+def test_a_cascade_by_drawing(near: float, far: float, skill: float) -> None:
+    """Requests of eight kinds, three noisy scores each: the highest wins."""
+    drawn, count = np.random.default_rng(5), 400_000
+    right = routing.RIGHT[drawn.choice(8, count, p=np.asarray(outcomes(CHAIN)))]
+    noise = drawn.normal(size=(count, 3)) / np.sqrt(2.0)
+    winner = np.argmax(skill * right + noise - [0.0, near, far], axis=1)
+    found = cascade(*floats(near, far, skill), CHAIN)
+    shares = np.bincount(winner, minlength=3) / count
     assert np.asarray(found.shares) == pytest.approx(shares, abs=4e-3)
+    assert found.quality == pytest.approx(right[np.arange(count), winner].mean(), abs=3e-3)
 
 
-def test_more_skill_answers_better_with_the_same_shares() -> None:
-    """40% leave the device, 15% go far."""
-    fine = jnp.linspace(-12.0, 12.0, 4801)
-    qualities = []
-    for skill in (0.0, 0.3, 0.6, 1.0, 2.0, 4.0):
-        sent = np.asarray(cascaded(fine, fine, *floats(skill), CHAIN).shares[:, 2])
-        lower, upper = (np.interp(-share, -sent, fine) for share in (0.40, 0.15))
-        found = routing.cascade(*floats(lower, upper, skill), CHAIN)
-        assert np.asarray(found.shares) == pytest.approx([0.6, 0.25, 0.15], abs=1e-4)
-        qualities.append(float(found.quality))
-    assert qualities[0] == pytest.approx(np.dot([0.6, 0.25, 0.15], QUALITIES), abs=1e-4)
-    assert qualities == sorted(qualities)
-    assert qualities[-1] > qualities[0] + 0.05
+def best_quality(skill: float, of: routing.Chain, costs: np.ndarray, budget: float) -> float:
+    """The most that is answered rightly within a budget, over a grid of thresholds."""
+    near, far = (x.ravel() for x in np.meshgrid(GRID, GRID))
+    found = cascaded(jnp.asarray(near), jnp.asarray(far), *floats(skill), of)
+    paid = np.asarray(found.shares) @ costs
+    return float(np.asarray(found.quality)[paid <= budget].max())
+
+
+GRID = np.linspace(-9.0, 9.0, 181)
+
+
+def test_more_skill_answers_better_for_the_same_money() -> None:
+    costs = np.array([1.0, 2.0, 4.0])
+    found = [best_quality(skill, CHAIN, costs, 2.2) for skill in (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)]
+    assert found == sorted(found)
+    assert found[-1] > found[0] + 0.05
+    # Without skill, chance: mostly near, and a tenth far.
+    assert found[0] == pytest.approx(0.9 * 0.73 + 0.1 * 0.86, abs=2e-3)
+
+
+def test_unlimited_skill_answers_all_that_any_model_can() -> None:
+    found = cascade(*floats(8.0, 16.0, 24.0), CHAIN)
+    each = np.asarray(outcomes(CHAIN))
+    assert found.quality == pytest.approx(1.0 - each[0], abs=1e-6)
+    # Nothing leaves that the device answers, nor goes far that is answered near.
+    assert np.asarray(found.shares[1:]) == pytest.approx([each[2] + each[3], each[1]], abs=1e-6)
+
+
+@pytest.mark.parametrize("skill", [0.3, 1.0])
+def test_a_copy_of_a_model_is_worth_no_more_than_a_second_look(skill: float) -> None:
+    """Two noisy scores of the same answer average to one of 3/4 the variance, no better."""
+    pair = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
+    twice = routing.Chain(
+        weak=0.64, middle=0.64, strong=0.86, losses=0.0, further_losses=0.07, across_losses=0.07
+    )
+    near, far = (jnp.asarray(x.ravel()) for x in np.meshgrid(GRID[::3], GRID[::3]))
+    found = cascaded(near, far, *floats(skill), twice)
+    sent = np.asarray(found.shares[:, 2])
+    fine = jnp.asarray(GRID)
+    for seen, sign in ((skill, 1.0), (skill / np.sqrt(0.75), -1.0)):
+        alone = jax.vmap(routing.route, (0, None, None))(fine, *floats(seen), pair)
+        right = routing.quality(alone.recovered, pair)
+        bound = np.interp(-sent, -np.asarray(alone.strong_share), np.asarray(right))
+        if sign > 0:  # unused, the copy is nothing; used, it may help
+            unused = np.asarray(near) > 8.0
+            assert np.asarray(found.quality)[unused] == pytest.approx(bound[unused], abs=1e-4)
+        else:
+            assert np.all(np.asarray(found.quality) <= bound + 1e-4)
