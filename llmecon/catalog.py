@@ -8,8 +8,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
 from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax

@@ -374,7 +374,8 @@ def test_two_limits_are_met_by_three_tiers() -> None:
     assert best.outcome.seconds == pytest.approx(INTERIOR[1], rel=1e-6)
     assert np.all(np.asarray(best.outcome.shares[:3]) > 0.05)
     assert all(
-        hybrid.LOWEST + 1.0 < of < hybrid.HIGHEST - 1.0 for of in (best.policy.near, best.policy.far)
+        hybrid.LOWEST + 1.0 < of < hybrid.HIGHEST - 1.0
+        for of in (best.policy.near, best.policy.far)
     )
 
 
