@@ -318,16 +318,13 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
     least = jnp.stack([jnp.zeros_like(near), near, far])
     # Two models are as far apart, or the one or the other is ahead by the skill. Of unit deviation
     # is the difference of two noises, so each has that of root 1/2.
-    ahead = (
-        skill * jnp.asarray([-1.0, 0.0, 1.0]) - (handicaps[:, None] - handicaps[RIVALS])[..., None]
-    )
+    ahead = skill * jnp.arange(-1.0, 2.0) - (least[:, None] - least[RIVALS])[..., None]
     beaten = norm.cdf(NOISE[0] + jnp.sqrt(2.0) * ahead[..., None])
     wins = jnp.einsum("kdn,ken,n->kde", beaten[:, 0], beaten[:, 1], NOISE[1])
     chosen = wins[np.arange(3), LEADS[..., 0], LEADS[..., 1]]
     each = outcomes(of)
-    return Cascaded(
-        each @ chosen, of.weak + each @ jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
-    )
+    gained = jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
+    return Cascaded(each @ chosen, of.weak + each @ gained)
 
 
 def fitted_skill(
