@@ -39,7 +39,7 @@ WAYS = ("device", "edge", "cloud", "drafted")
 LOWEST, HIGHEST = -9.0, 9.0
 LONGEST_DRAFT = 32.0
 # Where the search for the best policy starts: thresholds of edge and cloud, for all three places
-# and for any two, since a place that nothing is sent to at first stays so; and the drafted share.
+# and for any two, since a place that gets nothing at first stays so; and the drafted share.
 STARTS = (
     *((at, at + 0.5) for at in (-1.5, 0.0, 1.5)),
     (HIGHEST, 0.0),

@@ -193,6 +193,8 @@ class Chain(eqx.Module):
 RIGHT = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
 # The two others beside each of three models.
 RIVALS = np.array([[1, 2], [0, 2], [0, 1]])
+# By how much, from 0 to 2, each is right where a rival is wrong: level is 1.
+LEADS = (RIGHT[:, :, None] - RIGHT[:, RIVALS] + 1.0).astype(int)
 # Noise of a score, and its weight; shares are integrated over it to rounding.
 NOISE = np.polynomial.hermite_e.hermegauss(48) / np.array([[1.0], [math.sqrt(2.0 * math.pi)]])
 
@@ -313,14 +315,16 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
         Shares and quality: those of `route` where a model is unused, because its threshold is far
         above all scores, or those of the other two are far below.
     """
-    value = skill * RIGHT - jnp.stack([jnp.zeros_like(near), near, far])
-    # Of unit deviation is the difference of two noises, so each has that of root 1/2.
-    ahead = jnp.sqrt(2.0) * (value[:, :, None] - value[:, RIVALS])
-    chosen = jnp.prod(norm.cdf(NOISE[0] + ahead[..., None]), axis=2) @ NOISE[1]
+    least = jnp.stack([jnp.zeros_like(near), near, far])
+    # Two models are as far apart, or the one or the other is ahead by the skill. Of unit deviation
+    # is the difference of two noises, so each has that of root 1/2.
+    ahead = skill * jnp.arange(-1.0, 2.0) - (least[:, None] - least[RIVALS])[..., None]
+    beaten = norm.cdf(NOISE[0] + jnp.sqrt(2.0) * ahead[..., None])
+    wins = jnp.einsum("kdn,ken,n->kde", beaten[:, 0], beaten[:, 1], NOISE[1])
+    chosen = wins[np.arange(3), LEADS[..., 0], LEADS[..., 1]]
     each = outcomes(of)
-    return Cascaded(
-        each @ chosen, of.weak + each @ jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
-    )
+    gained = jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
+    return Cascaded(each @ chosen, of.weak + each @ gained)
 
 
 def fitted_skill(

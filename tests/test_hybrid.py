@@ -373,10 +373,8 @@ def test_two_limits_are_met_by_three_tiers() -> None:
     assert best.outcome.quality == pytest.approx(INTERIOR[0], abs=1e-6)
     assert best.outcome.seconds == pytest.approx(INTERIOR[1], rel=1e-6)
     assert np.all(np.asarray(best.outcome.shares[:3]) > 0.05)
-    assert all(
-        hybrid.LOWEST + 1.0 < of < hybrid.HIGHEST - 1.0
-        for of in (best.policy.near, best.policy.far)
-    )
+    for threshold in (best.policy.near, best.policy.far):
+        assert hybrid.LOWEST + 1.0 < threshold < hybrid.HIGHEST - 1.0
 
 
 def test_prices_are_what_other_limits_cost() -> None:
