@@ -40,7 +40,7 @@ TERA = 1e12
 COMMON_NETWORK_GB_S = 12.5
 
 # Rents come from the first of these tiers that has any: specialised clouds' list prices, then
-# general clouds', who ask two to three times as much, then what is worse to compare.
+# general clouds', who ask up to two or three times as much, then what is worse to compare.
 RENT_TIERS = (
     *("neocloud", "general-cloud", "all-market", "marketplace"),
     *("assumed", "own-estimate"),

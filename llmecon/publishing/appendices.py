@@ -14,7 +14,15 @@ _COLUMNS = re.compile(r"^- (`\w+`(?:, `\w+`)*)(?:: (.*))?$", re.MULTILINE)
 
 # What a reader finds where. A module that is not named here comes last, under OTHERS.
 _LAYERS = {
-    "Records, tables and numerics": ("errors", "paths", "specs", "schemas", "catalog", "numerics"),
+    "Records, tables and numerics": (
+        "errors",
+        "paths",
+        "specs",
+        "schemas",
+        "catalog",
+        "evidence",
+        "numerics",
+    ),
     "Time and energy": ("roofline", "energy", "training", "planning"),
     "A service under load": (
         "queueing",
