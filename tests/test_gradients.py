@@ -107,6 +107,8 @@ EXCEPTIONS = {
     "fleet.dispatch": "fleets and services of others, tested there; both ways tested beside it",
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
     "serving.deployment_of": "divides whole devices into whole groups",
+    "carbon.kind": "says in words what an intensity counts",
+    "serving.within_context": "yes or no",
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
@@ -629,6 +631,7 @@ CASES: dict[str, Case] = {
         serving.serve,
         ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(3.0, 0.95)),),
         (
+            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(0.0, 0.95)),
             (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
             (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e9, 0.95)),
             (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1.0, 0.95)),
@@ -849,6 +852,14 @@ CASES: dict[str, Case] = {
         carbon.daily_factor,
         ((jnp.asarray([1.0, 3.0, 2.0]), jnp.asarray([1.2, 0.7, 1.1])),),
         ((jnp.asarray([0.0, 3.0, 0.0]), jnp.asarray([1.0, 1.0, 1.0])),),
+    ),
+    "fleet.answered": Case(
+        fleet.answered,
+        (
+            (changed(FLEET, rate=0.5 * FLEET.active * POINT.rate), POINT),
+            (changed(FLEET, rate=2.0 * FLEET.active * POINT.rate), POINT),
+        ),
+        ((changed(FLEET, rate=0.0), POINT), (changed(FLEET, active=0.0), POINT)),
     ),
     "fleet.request_energy": Case(
         fleet.request_energy,
