@@ -5,8 +5,9 @@ or of an adapter (LoRA), which puts the facts into the weights; both together; a
 which puts everything into a cached prompt. All are billed for the same questions over the same
 horizon: tokens served, searches, training, labelling, and what wrong answers cost.
 
-Prices and emissions come as rates by the token, so that those of an API and those of hardware of
-one's own (`own_service`, `own_trainer`) are used alike.
+Prices come as rates by the token, so that those of an API and those of hardware of one's own
+(`own_service`, `own_trainer`) are used alike. Time, energy and emissions are those of
+`serving.serve` at the load that is asked for: the questions, spread over what instances there are.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from llmecon import fleet, serving
-from llmecon.energy import energy_of
+from llmecon.energy import Energy, energy_of
 from llmecon.errors import InputError
 from llmecon.knowledge import (
     PASSAGE,
@@ -31,6 +32,7 @@ from llmecon.knowledge import (
     recall,
     right_with_passages,
 )
+from llmecon.numerics import Solver, solve_increasing
 from llmecon.planning import TrainingPlan, plan_for_deadline
 from llmecon.roofline import parameters, weight_bytes
 from llmecon.specs import (
@@ -88,26 +90,80 @@ class Tariff(eqx.Module):
         return self.request + self.input * computed + self.cached * cached + self.output * output
 
 
+class Machines(eqx.Module):
+    """Instances that answer the questions, one's own or a provider's.
+
+    Attributes:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of an instance.
+        efficiency: attained shares and overheads.
+        site: where the instances stand, with its PUE and grid.
+        workload: the typical request; its lengths are replaced by those of the case.
+        held: seconds for which a request holds an instance, with what stands ready for the peak.
+        making: embodied carbon, kg CO2e per device and second.
+        slowdown: what adapters make of every time, >= 1.
+        least: instances that are there whether or not anyone asks: 1 of one's own, 0 of a provider,
+            whose other customers fill them.
+    """
+
+    llm: LLM
+    xpu: XPU
+    deployment: Deployment
+    efficiency: Efficiency
+    site: Site
+    workload: Workload
+    held: Tariff
+    making: Number = number(default=0.0)
+    slowdown: Number = number(default=1.0)
+    least: Number = number(default=1.0)
+
+
 class Service(eqx.Module):
     """A model that can be asked, on hardware of one's own or through an API.
 
     Attributes:
         price: USD.
-        carbon: kg CO2e.
-        ttft: time to first token, s.
-        tpot: time per output token, s.
         least_price: paid whether or not anyone asks, USD/s: an instance, or a hosting fee.
-        least_carbon: emitted whether or not anyone asks, kg CO2e/s.
         cache_life: time that a prefix stays in the cache after it was used, s.
+        machines: that answer; None where only the bill is asked for.
     """
 
     price: Tariff
-    carbon: Tariff
-    ttft: Tariff
-    tpot: Number = number()
     least_price: Number = number(default=0.0)
-    least_carbon: Number = number(default=0.0)
     cache_life: Number = number(default=3600.0)
+    machines: Machines | None = None
+
+    def paced(self, seconds: Scalar | float, usd: Scalar | float = 1.0) -> "Service":
+        """The same service at another pace or price.
+
+        Args:
+            seconds: for which a request holds an instance, as a multiple of what it was.
+            usd: price of a request, likewise.
+
+        Returns:
+            With `slowdown` as it was: what the times themselves become is up to the machines.
+        """
+        price = jax.tree.map(lambda rate: rate * usd, self.price)
+        if self.machines is None:
+            return Service(price, self.least_price, self.cache_life)
+        held = jax.tree.map(lambda rate: rate * seconds, self.machines.held)
+        machines = eqx.tree_at(lambda of: of.held, self.machines, held)
+        return Service(price, self.least_price, self.cache_life, machines)
+
+    def slowed(self, by: Scalar | float) -> "Service":
+        """The same service with adapters that slow every step.
+
+        Args:
+            by: multiple of every time, >= 1 (`adapter_slowdown`).
+
+        Returns:
+            Requests hold an instance for longer, and cost as much more.
+        """
+        slower = self.paced(by, by)
+        if slower.machines is None:
+            return slower
+        return eqx.tree_at(lambda of: of.machines.slowdown, slower, slower.machines.slowdown * by)
 
 
 class Trainer(eqx.Module):
@@ -132,7 +188,7 @@ class Index(eqx.Module):
     Attributes:
         embedding: of turning text into vectors, USD per token.
         storage: of keeping a passage, USD/s.
-        search: of one search, USD.
+        search: of one search with its reranking, USD.
         seconds: that a search adds before the model starts, s.
         refresh: time between updates of the index, s.
         setup: of building it, USD.
@@ -280,6 +336,28 @@ class Bill(NamedTuple):
         return sum(self, start=jnp.zeros(()))
 
 
+class Operation(NamedTuple):
+    """What the machines do for the questions, on average over the horizon.
+
+    Attributes:
+        instances: that are there.
+        load: requests per second of each, as a share of the most that its layout completes.
+        service: of an instance at that load; `slowdown` is in its times.
+        ttft: time to first token, without the search, s.
+        tpot: time per output token, s.
+        energy: of a question at the meter of the site, J.
+        carbon: of a question, with the making of the machines, kg CO2e.
+    """
+
+    instances: Scalar
+    load: Scalar
+    service: serving.Service
+    ttft: Scalar
+    tpot: Scalar
+    energy: Energy
+    carbon: Scalar
+
+
 class Outcome(NamedTuple):
     """What a way to answer does over the horizon.
 
@@ -290,6 +368,7 @@ class Outcome(NamedTuple):
         response: time to the last token, s.
         prompt: tokens.
         carbon: kg CO2e.
+        operation: of the machines.
     """
 
     bill: Bill
@@ -298,34 +377,80 @@ class Outcome(NamedTuple):
     response: Scalar
     prompt: Scalar
     carbon: Scalar
+    operation: Operation
 
 
-def outcome(method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs) -> Outcome:
-    """What a way to answer costs, and how often it is right.
+def outcome(
+    method: str,
+    case: Case,
+    offers: Offers,
+    knowledge: Knowledge,
+    knobs: Knobs,
+    solve: Solver = solve_increasing,
+) -> Outcome:
+    """What a way to answer costs, how often it is right, and what its machines do.
 
     Args:
         method: one of `METHODS`.
         case: the questions and documents.
-        offers: the services, trainers and index.
+        offers: the services with their machines, the trainers and the index.
         knowledge: how well the model finds, reads and learns.
         knobs: passages, exposures, interval, replay; what a method does not use is ignored.
+        solve: how the load of an instance is solved for; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         Costs over the horizon, and means over it.
 
     Raises:
+        InputError: no such method, or a service without machines.
+    """
+    works = operation(method, case, offers, knobs, solve)
+    searched = offers.index.seconds if method in RETRIEVING else jnp.zeros(())
+    ttft = searched + works.ttft
+    emitted = case.queries * case.horizon * works.carbon
+    if method in TUNED:
+        documents, _ = _trained(case, knobs)
+        tokens = documents * case.document_tokens * knobs.exposures
+        emitted = emitted + tokens * _trainer(method, offers).carbon
+    _, anew, cached = _prompt(method, case, _service(method, offers), knobs)
+    quality = quality_over_life(method, case, offers, knowledge, knobs)
+    return Outcome(
+        bill=_bill(method, case, offers, knobs, quality),
+        quality=quality,
+        ttft=ttft,
+        response=ttft + works.tpot * jnp.maximum(case.answer_tokens - 1.0, 0.0),
+        prompt=anew + cached,
+        carbon=emitted,
+        operation=works,
+    )
+
+
+def bill(method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs) -> Bill:
+    """What a way to answer costs over the horizon: `outcome` without what the machines do.
+
+    Args:
+        method: one of `METHODS`.
+        case: the questions and documents.
+        offers: the services, trainers and index; needs no machines.
+        knowledge: how well the model finds, reads and learns.
+        knobs: passages, exposures, interval, replay.
+
+    Returns:
+        USD by part.
+
+    Raises:
         InputError: no such method.
     """
-    service = _service(method, offers)
-    asked = case.queries * case.horizon
-    passages = knobs.passages * knobs.passage_tokens if method in RETRIEVING else jnp.zeros(())
-    prefix, read_anew, cached = _prompt(method, case, service, passages)
-    seconds = offers.index.seconds if method in RETRIEVING else jnp.zeros(())
-    ttft = seconds + service.ttft.of(read_anew, cached, case.answer_tokens)
-    models = case.tenants if method == "full" else jnp.ones(())
-    served = _at_least(service.price, service.least_price * models, case, read_anew, cached)
-    emitted = _at_least(service.carbon, service.least_carbon * models, case, read_anew, cached)
+    quality = quality_over_life(method, case, offers, knowledge, knobs)
+    return _bill(method, case, offers, knobs, quality)
 
+
+def _bill(method: str, case: Case, offers: Offers, knobs: Knobs, quality: Scalar) -> Bill:
+    service = _service(method, offers)
+    prefix, anew, cached = _prompt(method, case, service, knobs)
+    each = service.price.of(anew, cached, case.answer_tokens)
+    least = service.least_price * _models(method, case)
+    served = case.horizon * jnp.maximum(case.queries * each, least)
     setup = retrieval = training = labelling = jnp.zeros(())
     if method in RETRIEVING:
         setup = offers.index.setup
@@ -336,26 +461,82 @@ def outcome(method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs
         tokens = documents * case.document_tokens * knobs.exposures
         training = tokens * trainer.price + rounds * trainer.round
         labelling = _labelled(case) * case.label
-        emitted = emitted + tokens * trainer.carbon
     if method == "long-context":
-        served = served + _rewritten(case, service.price, prefix, offers.index.refresh)
-        emitted = emitted + _rewritten(case, service.carbon, prefix, offers.index.refresh)
+        anew_tokens = case.horizon * _rewrites(case, offers.index.refresh) * prefix
+        served = served + anew_tokens * (service.price.input - service.price.cached)
+    return Bill(
+        setup=setup,
+        serving=served,
+        retrieval=retrieval,
+        training=training,
+        labelling=labelling,
+        wrong=case.queries * case.horizon * case.wrong * (1.0 - quality),
+    )
 
-    quality = quality_over_life(method, case, offers, knowledge, knobs)
-    return Outcome(
-        bill=Bill(
-            setup=setup,
-            serving=served,
-            retrieval=retrieval,
-            training=training,
-            labelling=labelling,
-            wrong=asked * case.wrong * (1.0 - quality),
-        ),
-        quality=quality,
-        ttft=ttft,
-        response=ttft + service.tpot * jnp.maximum(case.answer_tokens - 1.0, 0.0),
-        prompt=read_anew + cached,
-        carbon=emitted,
+
+def operation(
+    method: str,
+    case: Case,
+    offers: Offers,
+    knobs: Knobs,
+    solve: Solver = solve_increasing,
+) -> Operation:
+    """What the machines do for the questions: instances, their load, times and energy.
+
+    There are as many instances as the peak needs, at least those that are always there, and they
+    share the questions evenly. What one of them does at its share is `serving.serve`; its power is
+    the mean over time of work and waiting.
+
+    Args:
+        method: one of `METHODS`.
+        case: the questions and documents.
+        offers: the services with their machines, and the index.
+        knobs: passages and their length; the others are ignored.
+        solve: how the load of an instance is solved for; `numerics.solve_unrolled` takes no loop.
+
+    Returns:
+        Means over the horizon.
+
+    Raises:
+        InputError: no such method, or a service without machines.
+    """
+    service = _service(method, offers)
+    machines = service.machines
+    if machines is None:
+        raise InputError(
+            f"{method}: the service names no machines, which only its bill can do without"
+        )
+    prefix, anew, cached = _prompt(method, case, service, knobs)
+    if method == "long-context":
+        # A prefix that changed is computed anew by the next question.
+        again = _rewrites(case, offers.index.refresh) * prefix / case.queries
+        again = jnp.minimum(again, cached)
+        anew, cached = anew + again, cached - again
+    held = machines.held.of(anew, cached, case.answer_tokens)
+    there = jnp.maximum(case.queries * held, machines.least * _models(method, case))
+    prompt = anew + cached
+    asked = eqx.tree_at(
+        lambda of: (of.prompt_tokens, of.cached_fraction, of.output_tokens),
+        machines.workload,
+        (prompt, cached / prompt, case.answer_tokens),
+    )
+    llm, xpu, layout, attained = (
+        machines.llm, machines.xpu, machines.deployment, machines.efficiency,
+    )  # fmt: skip
+    # An instance whose every time is longer does at some rate what another does at a higher one.
+    rate = machines.slowdown * case.queries / there
+    served = serving.serve(llm, xpu, layout, asked, attained, rate, solve=solve)
+    crew = fleet.Fleet(case.queries, there)
+    used = fleet.request_energy(crew, served.point, xpu, layout, attained, machines.site)
+    made = there * layout.xpus * machines.making / case.queries
+    return Operation(
+        instances=there,
+        load=served.load,
+        service=served,
+        ttft=machines.slowdown * served.ttft,
+        tpot=machines.slowdown * served.point.tpot,
+        energy=used,
+        carbon=used.total * machines.site.carbon_intensity + made,
     )
 
 
@@ -482,10 +663,18 @@ def _held(case: Case) -> Scalar:
     return jnp.clip(case.window - rest, 0.0, case.corpus)
 
 
+def _models(method: str, case: Case) -> Scalar:
+    """Models of which instances must be there."""
+    return case.tenants if method == "full" else jnp.ones(())
+
+
 def _prompt(
-    method: str, case: Case, service: Service, passages: Scalar
+    method: str, case: Case, service: Service, knobs: Knobs
 ) -> tuple[Scalar, Scalar, Scalar]:
     """Tokens that open every prompt alike; those computed and those cached, on average."""
+    passages = jnp.zeros(())
+    if method in RETRIEVING:
+        passages = knobs.passages * knobs.passage_tokens
     prefix = case.instruction_tokens
     if method not in TUNED:
         prefix = prefix + case.example_tokens
@@ -494,14 +683,6 @@ def _prompt(
     # The prefix is still there if somebody asked within the cache's life.
     warm = -jnp.expm1(-case.queries * service.cache_life)
     return prefix, prefix * (1.0 - warm) + passages + case.question_tokens, prefix * warm
-
-
-def _at_least(
-    tariff: Tariff, least: Scalar, case: Case, computed: Scalar, cached: Scalar
-) -> Scalar:
-    """What serving takes over the horizon, by the request but no less than what is always on."""
-    each = tariff.of(computed, cached, case.answer_tokens)
-    return case.horizon * jnp.maximum(case.queries * each, least)
 
 
 def _retrieval(case: Case, index: Index, knobs: Knobs) -> Scalar:
@@ -527,10 +708,9 @@ def _labelled(case: Case) -> Scalar:
     return case.documents * (1.0 + case.change * case.horizon)
 
 
-def _rewritten(case: Case, tariff: Tariff, prefix: Scalar, refresh: Scalar) -> Scalar:
-    """What computing a changed prefix anew takes over the horizon."""
-    changed = -jnp.expm1(-case.change * case.documents * refresh)
-    return case.horizon / refresh * changed * prefix * (tariff.input - tariff.cached)
+def _rewrites(case: Case, refresh: Scalar) -> Scalar:
+    """How often all documents in a prompt are computed anew, as one of them changed, per second."""
+    return -jnp.expm1(-case.change * case.documents * refresh) / refresh
 
 
 def own_service(
@@ -546,7 +726,7 @@ def own_service(
     peak_to_mean: Scalar | float = 1.0,
     slowdown: Scalar | float = 1.0,
 ) -> Service:
-    """A service on hardware of one's own, as rates by the token around a typical request.
+    """A service on hardware of one's own, its price as a rate by the token.
 
     The rates are the gradient of what `serving.capacity` says of a request; what remains is put
     on the request. So they are exact for the typical request and to first order around it.
@@ -565,12 +745,12 @@ def own_service(
         slowdown: what adapters make of every time (`adapter_slowdown`).
 
     Returns:
-        Rates; infinite or NaN where the instance serves nothing within its targets.
+        Rates and machines; infinite or NaN where the instance serves nothing within its targets.
     """
     cached = workload.prompt_tokens * workload.cached_fraction
     typical = jnp.stack([workload.computed_prompt_tokens, cached, workload.output_tokens])
 
-    def takes(tokens: Float[Array, "3"]) -> tuple[Float[Array, "3"], Float[Array, "3"]]:
+    def takes(tokens: Float[Array, "3"]) -> Scalar:
         prompt = tokens[0] + tokens[1]
         asked = eqx.tree_at(
             lambda of: (of.prompt_tokens, of.cached_fraction, of.output_tokens),
@@ -578,37 +758,16 @@ def own_service(
             (prompt, tokens[1] / prompt, tokens[2]),
         )
         most = serving.capacity(llm, xpu, deployment, asked, efficiency, target)
-        service = most.service
-        device_seconds = slowdown * peak_to_mean * deployment.xpus / most.rate
-        crew = fleet.Fleet(most.rate / slowdown, 1.0, peak_to_mean - 1.0)
-        used = fleet.request_energy(crew, service.point, xpu, deployment, efficiency, site)
-        carbon = used.total * site.carbon_intensity + device_seconds * making
-        each = jnp.stack([device_seconds * device_cost, carbon, slowdown * service.ttft])
-        idle = _idle_carbon(xpu, deployment, efficiency, site, making)
-        return each, jnp.stack([
-            deployment.xpus * device_cost, idle, slowdown * service.point.tpot,
-        ])  # fmt: skip
+        return slowdown * peak_to_mean / most.rate
 
-    each, (least_price, least_carbon, tpot) = takes(typical)
-    rates = jax.jacfwd(lambda tokens: takes(tokens)[0])(typical)
-    price, carbon, ttft = (
-        Tariff(each[row] - rates[row] @ typical, *rates[row]) for row in range(3)
+    each, rates = takes(typical), jax.grad(takes)(typical)
+    held = Tariff(each - rates @ typical, *rates)
+    instance = deployment.xpus * device_cost
+    return Service(
+        price=jax.tree.map(lambda seconds: seconds * instance, held),
+        least_price=instance,
+        machines=Machines(llm, xpu, deployment, efficiency, site, workload, held, making, slowdown),
     )
-    return Service(price, carbon, ttft, tpot, least_price, least_carbon)
-
-
-def _idle_carbon(
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
-    site: Site,
-    making: Scalar | float,
-) -> Scalar:
-    """Emissions of an instance that stands ready, kg CO2e/s."""
-    idle = efficiency.power_multiple * efficiency.idle_power * xpu.tdp
-    host = efficiency.host_power * xpu.tdp
-    drawn = energy_of(deployment.xpus, idle, host, site).total
-    return drawn * site.carbon_intensity + deployment.xpus * making
 
 
 def adapter_slowdown(

@@ -12,7 +12,7 @@ import optimistix as optx
 from jaxtyping import Array, Float
 from scipy import stats
 
-from llmecon.adaptation import METHODS, Case, Knobs, Knowledge, Offers, Outcome, outcome
+from llmecon.adaptation import METHODS, Case, Knobs, Knowledge, Offers, Outcome, bill, outcome
 from llmecon.numerics import solve_increasing
 from llmecon.specs import SECONDS_PER_DAY
 
@@ -85,11 +85,54 @@ def best(
     Raises:
         InputError: no such method.
     """
+    knobs = best_knobs(method, case, offers, knowledge, given)
+    return Best(knobs, outcome(method, case, offers, knowledge, knobs))
+
+
+def least_bill(
+    method: str, case: Case, offers: Offers, knowledge: Knowledge, given: Knobs | None = None
+) -> Scalar:
+    """What a way to answer costs with the knobs that make it cheapest: `best` without the rest.
+
+    Args:
+        method: one of `adaptation.METHODS`.
+        case: the questions and documents.
+        offers: the services, trainers and index; needs no machines.
+        knowledge: how well the model finds, reads and learns.
+        given: knobs to keep, as in `best`.
+
+    Returns:
+        USD over the horizon, wrong answers included.
+
+    Raises:
+        InputError: no such method.
+    """
+    knobs = best_knobs(method, case, offers, knowledge, given)
+    return bill(method, case, offers, knowledge, knobs).total
+
+
+def best_knobs(
+    method: str, case: Case, offers: Offers, knowledge: Knowledge, given: Knobs | None = None
+) -> Knobs:
+    """The knobs that make a way to answer cheapest; see `best`.
+
+    Args:
+        method: one of `adaptation.METHODS`.
+        case: the questions and documents.
+        offers: the services, trainers and index; needs no machines.
+        knowledge: how well the model finds, reads and learns.
+        given: knobs to keep, as in `best`.
+
+    Returns:
+        Those that the method has at their best, without a gradient.
+
+    Raises:
+        InputError: no such method.
+    """
     start = Knobs(*(np.nan,) * len(LIMITS)) if given is None else given
     names = FREE.get(method, ())
     frozen = jax.lax.stop_gradient((case, offers, knowledge, start))
-    knobs = _searched(method, names, *frozen) if names else _neutral(start)
-    return Best(knobs, outcome(method, case, offers, knowledge, knobs))
+    return _searched(method, names, *frozen) if names else _neutral(start)
 
 
 def _neutral(knobs: Knobs) -> Knobs:
@@ -124,7 +167,7 @@ def _searched(
         return knobs
 
     def cost(place: Float[Array, " knobs"], _: None) -> Scalar:
-        return jnp.log(outcome(method, case, offers, knowledge, placed(place)).bill.total)
+        return jnp.log(bill(method, case, offers, knowledge, placed(place)).total)
 
     def search(start: Float[Array, " knobs"]) -> tuple[Float[Array, " knobs"], Scalar]:
         found: Any = optx.minimise(
@@ -184,7 +227,7 @@ def advantage(method: str, other: str, case: Case, offers: Offers, knowledge: Kn
     Raises:
         InputError: no such method.
     """
-    one, two = (best(name, case, offers, knowledge).outcome.bill.total for name in (method, other))
+    one, two = (least_bill(name, case, offers, knowledge) for name in (method, other))
     return jnp.log(two / one)
 
 

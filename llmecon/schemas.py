@@ -1071,6 +1071,7 @@ class Retrieval(Sourced):
     kind: str = _text(isin=["lexical", "dense", "hybrid", "reranked"])
     dataset: str = _reference()
     measure: str = _text(isin=["answer-in-any", "evidence-share", "relevant-share"])
+    corpus_passages: float = _published(ge=1, le=1e12)
     k: int = _number(ge=1, le=10_000)
     recall: float = _number(ge=0, le=1)
 
@@ -1165,6 +1166,25 @@ class EmbeddingPrices(Sourced):
     def _batch(cls, frame: pd.DataFrame) -> pd.Series:
         batch = frame["batch_usd_per_mtok"]
         return batch.isna() | (batch <= frame["usd_per_mtok"])
+
+
+class RerankerPrices(Sourced):
+    """List prices of hosted models that put found passages in order."""
+
+    id: str = _key()
+    provider: str = _text()
+    month: str = _text(str_matches=MONTH)
+    usd_per_search: float = _published(gt=0, le=1)
+    documents_per_search: float = _published(ge=1, le=100_000)
+    usd_per_mtok: float = _published(gt=0, le=100)
+
+    @pa.dataframe_check(name="a price by the search, with its documents, or by the token")
+    @classmethod
+    def _billed(cls, frame: pd.DataFrame) -> pd.Series:
+        by_search = frame["usd_per_search"].notna()
+        return (by_search != frame["usd_per_mtok"].notna()) & (
+            by_search == frame["documents_per_search"].notna()
+        )
 
 
 class VectorStorePrices(Sourced):
@@ -1463,6 +1483,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "reading": Reading,
     "reading_speeds": ReadingSpeeds,
     "rental_prices": RentalPrices,
+    "reranker_prices": RerankerPrices,
     "retrieval": Retrieval,
     "router_pairs": RouterPairs,
     "routers": Routers,

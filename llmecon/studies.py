@@ -54,7 +54,8 @@ def table_of(curve: str) -> pd.DataFrame:
 
 
 def _in_use() -> pd.DataFrame:
-    return catalog.table("retrieval").query("measure == 'answer-in-any' and k <= @MOST_PASSAGES")
+    # A share of several pieces of evidence is not a chance to find the one that is needed.
+    return catalog.table("retrieval").query("measure != 'evidence-share' and k <= @MOST_PASSAGES")
 
 
 def retriever(curve: str, dilution: float = 0.0, span: float = 0.0) -> Fitted:

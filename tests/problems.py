@@ -112,14 +112,22 @@ NEWS = adaptation.Case(
     tenants=3.0,
     window=131072.0,
 )
+MACHINES = adaptation.Machines(
+    llm=DENSE,
+    xpu=catalog.xpu("h100-sxm"),
+    deployment=SINGLE,
+    efficiency=EFFICIENCY,
+    site=SITE,
+    workload=Workload(prompt_tokens=1860.0, output_tokens=150.0, cached_fraction=0.43),
+    held=adaptation.Tariff(request=0.05, input=2e-5, cached=1e-7, output=4e-4),
+    making=1e-6,
+    slowdown=1.1,
+)
 SERVICE = adaptation.Service(
     price=adaptation.Tariff(request=1e-6, input=2e-7, cached=2e-8, output=8e-7),
-    carbon=adaptation.Tariff(request=1e-8, input=1e-8, cached=1e-9, output=1e-7),
-    ttft=adaptation.Tariff(request=0.1, input=2e-5, cached=1e-7, output=1e-6),
-    tpot=0.02,
     least_price=1e-6,
-    least_carbon=1e-8,
     cache_life=300.0,
+    machines=MACHINES,
 )
 TUNED = eqx.tree_at(lambda of: of.least_price, SERVICE, jnp.asarray(2e-4))
 FINDING = Retriever(first=1.0, decline=0.3)

@@ -1,12 +1,17 @@
 """Ways to answer from documents: bills by hand, limits, and rates against the serving model."""
 
+from functools import cache
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from llmecon import adaptation, serving
+from llmecon.energy import device_power
 from llmecon.errors import InputError
+from llmecon.numerics import solve_unrolled
 from llmecon.specs import SECONDS_PER_HOUR, Workload, precision
 from tests.problems import (
     DENSE,
@@ -23,14 +28,20 @@ from tests.problems import (
     TARGET,
     catalog,
     changed,
+    close,
 )
 
 USD_PER_SECOND = 2.5 / SECONDS_PER_HOUR
 H100 = catalog.xpu("h100-sxm")
 
 
+@cache
+def compiled(method: str):  # type: ignore[no-untyped-def]
+    return eqx.filter_jit(lambda *given: adaptation.outcome(method, *given))
+
+
 def answered(method: str, case=NEWS, offers=OFFERS, knowledge=KNOWLEDGE, knobs=KNOBS):  # type: ignore[no-untyped-def]
-    return adaptation.outcome(method, case, offers, knowledge, knobs)
+    return compiled(method)(case, offers, knowledge, knobs)
 
 
 @pytest.mark.parametrize("method", adaptation.METHODS)
@@ -54,9 +65,103 @@ def test_a_bill_of_retrieval_by_hand() -> None:
     embedded = 1e7 * (1.0 + 0.05 * 24.0) + asked * 60.0
     stored = 1e7 / 200.0 * 1e-12 * 2.0 * 365.25 * 86400.0
     assert float(found.bill.retrieval) == pytest.approx(embedded * 2e-8 + stored + asked * 1e-5)
-    assert float(found.ttft) == pytest.approx(0.1 + 0.1 + 1060.0 * 2e-5 + 800e-7 + 150e-6)
-    assert float(found.response) == pytest.approx(float(found.ttft) + 149.0 * 0.02)
     assert float(found.prompt) == pytest.approx(1860.0)
+
+
+def test_times_and_energy_are_those_of_the_serving_model_at_that_load() -> None:
+    """One instance at 0.4 questions a second, all by hand from `serving.serve`."""
+    slow = 1.1
+    machines = OFFERS.base.machines
+    asked = Workload(prompt_tokens=1860.0, output_tokens=150.0, cached_fraction=800.0 / 1860.0)
+    served = serving.serve(DENSE, H100, SINGLE, asked, EFFICIENCY, jnp.asarray(0.4 * slow))
+    found = answered("rag")
+    assert float(found.operation.instances) == 1.0
+    assert float(found.ttft) == pytest.approx(0.1 + slow * float(served.ttft), rel=1e-6)
+    after = 149.0 * slow * float(served.point.tpot)
+    assert float(found.response) == pytest.approx(float(found.ttft) + after, rel=1e-6)
+    host = float(EFFICIENCY.host_power * H100.tdp)
+    watts = float(SITE.pue) * (float(served.point.power) + host)
+    assert float(found.operation.energy.total) == pytest.approx(watts / 0.4, rel=1e-6)
+    each = watts / 0.4 * float(SITE.carbon_intensity) + float(machines.making) / 0.4
+    assert float(found.operation.carbon) == pytest.approx(each, rel=1e-6)
+    assert float(found.carbon) == pytest.approx(each * 0.4 * float(NEWS.horizon), rel=1e-6)
+
+
+def test_power_lies_between_idle_and_full_and_a_question_costs_less_the_more_are_asked() -> None:
+    """From one question in a day to three hundred a second, on one instance and on many."""
+    rates = jnp.geomspace(1e-5, 300.0, 30)
+
+    def at(queries: jax.Array) -> adaptation.Operation:
+        case = eqx.tree_at(lambda of: of.queries, NEWS, queries)
+        return answered("as-is", case).operation
+
+    found = jax.jit(jax.vmap(at))(rates)
+    watts = np.asarray(found.energy.total * rates / found.instances)
+    zero = jnp.zeros(())
+    host = float(EFFICIENCY.host_power * H100.tdp)
+    idle = float(device_power(H100, EFFICIENCY, zero, zero, zero)) + host
+    pue = float(SITE.pue)
+    most = pue * (float(H100.tdp * EFFICIENCY.power_multiple) + host)
+    assert np.all(watts >= pue * idle * (1.0 - 1e-9))
+    assert np.all(watts <= most)
+    assert watts[0] == pytest.approx(pue * idle, rel=0.01)
+    assert np.all(np.diff(found.energy.total) < 1e-9 * found.energy.total[:-1])
+    alone = np.asarray(found.instances) == 1.0
+    assert 5 < alone.sum() < len(alone)
+    # Lighter than one question in half an hour is as light; the cache warms up meanwhile.
+    assert np.all(np.diff(watts[alone]) > -1e-5 * watts[0])
+    assert np.all(np.diff(watts[alone & (np.asarray(rates) > 1e-2)]) > 0.0)
+    assert np.all(np.diff(found.tpot[alone]) > -1e-6 * found.tpot[0])
+
+
+def test_a_provider_fills_its_instances_whatever_one_customer_asks() -> None:
+    shared = changed(OFFERS.base.machines, least=0.0)
+    hosted = eqx.tree_at(lambda of: of.base.machines, OFFERS, shared)
+    few, many = (
+        answered("as-is", changed(NEWS, queries=rate, instruction_tokens=1e-9, example_tokens=1e-9),
+                 offers=hosted).operation
+        for rate in (1e-4, 10.0)
+    )  # fmt: skip
+    assert float(few.energy.total) == pytest.approx(float(many.energy.total), rel=1e-6)
+    assert float(few.ttft) == pytest.approx(float(many.ttft), rel=1e-6)
+    assert float(few.instances) == pytest.approx(1e-5 * float(many.instances), rel=1e-6)
+
+
+def test_models_of_ones_own_need_instances_of_their_own() -> None:
+    few = answered("full", changed(NEWS, queries=1e-3, tenants=3.0))
+    assert float(few.operation.instances) == 3.0
+    one = answered("full", changed(NEWS, queries=1e-3, tenants=1.0))
+    assert float(few.operation.energy.total) > 2.9 * float(one.operation.energy.total)
+
+
+def test_a_bill_alone_is_that_of_the_outcome_and_needs_no_machines() -> None:
+    bare = jax.tree.map(lambda of: of, OFFERS)
+    for name in ("base", "adapted", "tuned", "long"):
+        bare = eqx.tree_at(
+            lambda of, name=name: getattr(of, name).machines,
+            bare,
+            None,
+            is_leaf=lambda of: isinstance(of, adaptation.Machines),
+        )
+    for method in adaptation.METHODS:
+        alone = adaptation.bill(method, NEWS, bare, KNOWLEDGE, KNOBS)
+        close(alone, answered(method).bill)
+    with pytest.raises(InputError, match="names no machines"):
+        answered("rag", offers=bare)
+
+
+def test_what_a_page_computes_without_loops_is_the_same() -> None:
+    unrolled = adaptation.outcome("rag", NEWS, OFFERS, KNOWLEDGE, KNOBS, solve_unrolled)
+    close(unrolled, answered("rag"), rtol=1e-6)
+
+
+def test_a_prompt_of_all_documents_is_computed_anew_when_one_changes() -> None:
+    small = changed(NEWS, documents=200.0)
+    still, moving = (
+        answered("long-context", changed(small, change=change)).operation for change in (0.0, 1e-4)
+    )
+    # A hundred thousand tokens once in an hour, in which 1440 questions are asked.
+    assert 1.001 < float(moving.energy.total / still.energy.total) < 1.1
 
 
 def test_a_bill_of_training_by_hand() -> None:
@@ -146,7 +251,9 @@ def test_spare_hardware_and_adapters_cost_in_proportion() -> None:
     plain = adaptation.own_service(*given)
     slower = adaptation.own_service(*given, peak_to_mean=2.0, slowdown=1.1)
     assert float(slower.price.output) == pytest.approx(2.2 * float(plain.price.output))
-    assert float(slower.tpot) == pytest.approx(1.1 * float(plain.tpot))
+    assert float(slower.machines.slowdown) == pytest.approx(1.1)
+    close(slower.machines.held, plain.paced(2.2).machines.held)
+    close(slower, adaptation.own_service(*given, peak_to_mean=2.0).slowed(1.1))
     one, many = (
         float(adaptation.adapter_slowdown(DENSE, precision("bf16"), *map(jnp.asarray, given)))
         for given in ((4e7, 1.0, 50.0), (4e7, 100.0, 50.0))

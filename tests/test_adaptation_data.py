@@ -27,8 +27,8 @@ def test_recall_that_falls_is_refused() -> None:
 
 def test_a_curve_is_of_one_retriever_on_one_dataset() -> None:
     rows = read("retrieval").groupby("curve")
-    columns = ["retriever", "kind", "dataset", "measure", "source"]
-    assert (rows[columns].nunique() == 1).all(axis=None)
+    columns = ["retriever", "kind", "dataset", "measure", "corpus_passages", "source"]
+    assert (rows[columns].nunique(dropna=False) == 1).all(axis=None)
 
 
 def test_enough_of_the_curves_reach_from_few_passages_to_many() -> None:
@@ -42,8 +42,17 @@ def test_reranking_finds_more_than_what_it_reranks() -> None:
         ("upr-t0-nq-dev-sachan", "bm25-nq-dev-sachan"),
         ("voyage-02-reranked-multihop", "voyage-02-multihop"),
         ("contextual-reranked-anthropic", "contextual-hybrid-anthropic"),
+        ("reranked-code-anthropic", "contextual-hybrid-code-anthropic"),
+        ("contextual-hybrid-code-anthropic", "contextual-code-anthropic"),
     ]:
         assert (at[better] > at[worse]).all(), better
+
+
+def test_rerankers_are_billed_by_the_search_or_by_the_token() -> None:
+    frame = pd.read_csv(DATA / "reranker_prices.csv")
+    frame.loc[0, "usd_per_mtok"] = 0.05
+    with pytest.raises(InputError, match="by the search"):
+        schemas.validate("reranker_prices", frame)
 
 
 def test_readers_do_best_with_the_right_passage_alone() -> None:

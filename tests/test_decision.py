@@ -23,7 +23,7 @@ def solver(method: str) -> Any:
 @cache
 def pricer(method: str) -> Any:
     def total(case: Any, offers: Any, known: Any, knobs: Any) -> Any:
-        return adaptation.outcome(method, case, offers, known, knobs).bill.total
+        return adaptation.bill(method, case, offers, known, knobs).total
 
     return jax.jit(jax.vmap(total, (None, None, None, 0)))
 
@@ -69,6 +69,13 @@ def test_no_knobs_on_a_fine_grid_are_cheaper(method: str, case: Any) -> None:
 def changed_batch(knobs: Any, name: str, values: Any) -> Any:
 
     return eqx.tree_at(lambda of: getattr(of, name), knobs, jnp.asarray(values))
+
+
+def test_the_least_bill_is_that_of_the_best() -> None:
+    least = jax.jit(lambda *given: decision.least_bill("rag", *given))(NEWS, OFFERS, KNOWLEDGE)
+    assert float(least) == pytest.approx(
+        float(solver("rag")(NEWS, OFFERS, KNOWLEDGE).outcome.bill.total), rel=1e-6
+    )
 
 
 def test_passages_are_those_of_the_closed_form_where_they_cost_nothing() -> None:

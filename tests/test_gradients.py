@@ -137,6 +137,8 @@ EXCEPTIONS = {
     "regret.regret": "the least of several priced, tested, over a number",
     "regret.widths": "puts values into a record",
     "regret.market": "a table of what regret gives",
+    "adaptation.bill": "a part of outcome, tested; equal to it beside",
+    "adaptation.operation": "a part of outcome, tested; equal to it beside",
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
     "adaptation.own_trainer": "planning.plan_for_deadline by the token",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
