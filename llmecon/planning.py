@@ -38,10 +38,10 @@ class TrainingPlan(eqx.Module):
 
     Attributes:
         layout: the layout chosen; its number of devices is relaxed.
-        seconds: wall-clock time, failures and checkpoints included.
+        seconds: wall-clock time: failures, checkpoints and the overhead of whole runs included.
         device_seconds: devices times wall-clock.
         step: one optimizer step under that layout.
-        goodput: share of wall-clock that advances the run.
+        goodput: share of a bare run's wall-clock that advances it.
         checkpoint_interval: best time between checkpoints, s.
         feasible: 1 where the memory suffices and the deadline, if any, is met, else 0.
         fits: 1 where the layout is possible and the memory suffices, else 0.

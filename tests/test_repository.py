@@ -114,6 +114,7 @@ FLOORS = (
     "training_measurements",
     "training_calibration",
     "uncertainty",
+    "whole_runs",
     "serving",
     "simulation",
     "loadtest",

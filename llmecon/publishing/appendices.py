@@ -84,6 +84,7 @@ _LAYERS = {
         "calibration",
         "training_calibration",
         "uncertainty",
+        "whole_runs",
         "validation",
         "accuracy",
         "scatter",
