@@ -5,8 +5,6 @@ import math
 from llmecon import catalog, roofline, specs
 from llmecon.errors import InputError
 
-GB = 1e9
-
 
 def require_context(model: str, prompt_tokens: float, output_tokens: float) -> None:
     """Refuse requests longer than a model's context.
@@ -48,8 +46,8 @@ def require_memory(model: str, xpu: str, precision: str, xpus: int = 0) -> None:
     if most is None or needed <= most:
         return
     problem = (
-        f"{model} in {precision} needs {weights / GB:,.3g} GB for its weights and {most} x {xpu} "
-        f"hold {each * most / GB:,.3g} GB"
+        f"{model} in {precision} needs {catalog.memory_gb(weights):,.3g} GB for its weights and {most} x {xpu} "
+        f"hold {catalog.memory_gb(each * most):,.3g} GB"
     )
     if float(device.link_domain) > 1.0:
         raise InputError(f"{problem}: use at least {needed} xPUs per instance")

@@ -156,8 +156,8 @@ def planned(model: str, xpu: str, tokens: float, deadline: float = DEADLINE) -> 
         deadline: wall-clock time allowed, s.
 
     Returns:
-        The plan; where nothing meets the deadline, the fastest that fits, and where nothing fits,
-        the one nearest to fitting.
+        The plan; where nothing meets the deadline, that for twice the shortest time, since the
+        fastest fleet wastes most of itself, and where nothing fits, the one nearest to fitting.
 
     Raises:
         InputError: unknown model or accelerator.
@@ -165,7 +165,10 @@ def planned(model: str, xpu: str, tokens: float, deadline: float = DEADLINE) -> 
     reliability = with_overhead(CLUSTER, overhead(model, xpu).median)
     efficiency = catalog.efficiency(catalog.system(xpu=xpu))
     of = (catalog.llm(model), catalog.xpu(xpu), run_of(model, tokens))
-    return _plan(*of, jnp.asarray(deadline), efficiency, reliability)
+    plan = _plan(*of, jnp.asarray(deadline), efficiency, reliability)
+    if plan.fits > 0 and plan.feasible == 0:
+        plan = _plan(*of, 2.0 * plan.seconds, efficiency, reliability)
+    return plan
 
 
 def energy(plan: TrainingPlan, xpu: XPU, efficiency: Efficiency, site: Site) -> Energy:
