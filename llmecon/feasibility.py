@@ -39,15 +39,15 @@ def require_memory(model: str, xpu: str, precision: str, xpus: int = 0) -> None:
     """
     llm, device, number = catalog.llm(model), catalog.xpu(xpu), specs.precision(precision)
     efficiency = catalog.efficiency()
-    weights = float(roofline.weight_bytes(llm, number))
-    each = float(device.memory * efficiency.usable_memory)
+    weights = catalog.memory_gb(float(roofline.weight_bytes(llm, number)))
+    each = catalog.memory_gb(float(device.memory * efficiency.usable_memory))
     needed = math.ceil(float(roofline.devices_for_weights(llm, device, number, efficiency)))
     most = xpus or (None if float(device.link_domain) > 1.0 else 1)
     if most is None or needed <= most:
         return
     problem = (
-        f"{model} in {precision} needs {catalog.memory_gb(weights):,.3g} GB for its weights and {most} x {xpu} "
-        f"hold {catalog.memory_gb(each * most):,.3g} GB"
+        f"{model} in {precision} needs {weights:,.3g} GB for its weights and {most} x {xpu} "
+        f"hold {each * most:,.3g} GB"
     )
     if float(device.link_domain) > 1.0:
         raise InputError(f"{problem}: use at least {needed} xPUs per instance")
