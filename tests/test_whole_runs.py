@@ -24,8 +24,7 @@ def test_a_published_run_lies_in_its_interval():
 
 
 def test_a_chapter_s_defaults_are_those_of_a_run_of_which_no_more_is_said():
-    given = scenario.chapter("xpu-needs").parameters
-    default = {of.name: of.default for of in given.values()}
+    default = {of.name: of.default for of in scenario.chapter("xpu-needs").parameters}
     assert default["deadline_days"] * 86400.0 == whole_runs.DEADLINE
     assert default["global_batch_tokens"] == whole_runs.GLOBAL_BATCH
     assert default["sequence_tokens"] == whole_runs.SEQUENCE
