@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmecon import InputError, feasibility
+from llmecon import InputError, catalog, feasibility
 
 
 def test_weights_that_fit_are_let_through() -> None:
@@ -32,3 +32,10 @@ def test_every_refusal_is_one_line() -> None:
     with pytest.raises(InputError) as refused:
         feasibility.require_memory("kimi-k2", "t4", "bf16", xpus=8)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("xpu", ["h100-sxm", "a100-sxm-80gb", "mi300x", "tpu-v5e", "a17-pro"])
+def test_memory_is_printed_in_the_unit_of_the_product_s_name(xpu: str) -> None:
+    """An "H100 80GB" holds 80 x 2^30 bytes and is shown with 80 GB."""
+    held = float(catalog.xpu(xpu).memory)
+    assert catalog.memory_gb(held) == catalog.row("xpus", xpu)["memory_gb"] == held / 2**30
