@@ -42,6 +42,7 @@ __all__ = [
     "training_measurements",
     "uncertainty",
     "validation",
+    "whole_runs",
 ]
 
 

@@ -33,6 +33,7 @@ from llmecon.specs import (
 
 GB = 1e9
 # Makers count memory capacity, unlike bandwidth, in binary gigabytes.
+# Vendors count memory in units of 2**30 bytes and print them as GB.
 GIB = 2.0**30
 TERA = 1e12
 
@@ -438,6 +439,18 @@ def system(
         family=str(row("models", model)["family"]) if model else "",
         precision=precision or "",
     )
+
+
+def memory_gb(held: float) -> float:
+    """Memory as vendors print it.
+
+    Args:
+        held: bytes.
+
+    Returns:
+        GB of 2**30 bytes, the unit of the column `memory_gb` and of "H100 80GB".
+    """
+    return held / GIB
 
 
 def efficiency(of: System | None = None) -> Efficiency:

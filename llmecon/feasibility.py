@@ -5,8 +5,6 @@ import math
 from llmecon import catalog, roofline, specs
 from llmecon.errors import InputError
 
-GB = 1e9
-
 
 def require_context(model: str, prompt_tokens: float, output_tokens: float) -> None:
     """Refuse requests longer than a model's context.
@@ -41,15 +39,15 @@ def require_memory(model: str, xpu: str, precision: str, xpus: int = 0) -> None:
     """
     llm, device, number = catalog.llm(model), catalog.xpu(xpu), specs.precision(precision)
     efficiency = catalog.efficiency()
-    weights = float(roofline.weight_bytes(llm, number))
-    each = float(device.memory * efficiency.usable_memory)
+    weights = catalog.memory_gb(float(roofline.weight_bytes(llm, number)))
+    each = catalog.memory_gb(float(device.memory * efficiency.usable_memory))
     needed = math.ceil(float(roofline.devices_for_weights(llm, device, number, efficiency)))
     most = xpus or (None if float(device.link_domain) > 1.0 else 1)
     if most is None or needed <= most:
         return
     problem = (
-        f"{model} in {precision} needs {weights / GB:,.3g} GB for its weights and {most} x {xpu} "
-        f"hold {each * most / GB:,.3g} GB"
+        f"{model} in {precision} needs {weights:,.3g} GB for its weights and {most} x {xpu} "
+        f"hold {each * most:,.3g} GB"
     )
     if float(device.link_domain) > 1.0:
         raise InputError(f"{problem}: use at least {needed} xPUs per instance")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, training_measurements
+from llmecon import catalog, training_measurements, whole_runs
 from llmecon.carbon import operational_carbon, water
 from llmecon.embodied import amortised, manufacture
 from llmecon.energy import Energy, device_power, energy_of
@@ -242,7 +242,7 @@ def metered_training() -> list[Comparison]:
 
 
 def training_energy(model: str, xpu: str, tokens: float, site: Site) -> Energy:
-    """Energy of training a model of the catalogue, restarts and waiting as published runs had them.
+    """Energy of training a model of the catalogue, all that published runs took included.
 
     Args:
         model: id of the model.
@@ -256,17 +256,9 @@ def training_energy(model: str, xpu: str, tokens: float, site: Site) -> Energy:
     Raises:
         InputError: unknown model or accelerator.
     """
-    of = catalog.row("models", model)
-    sizes = {name: of[name] for name in ("parameters_total_b", "parameters_active_b")}
-    row = {"label": of["name"], "xpu": catalog.require("xpus", xpu), "precision": "bf16"}
-    frame = pd.DataFrame([{**row, **sizes, "tokens_b": tokens / 1e9}])
-    trained = _trained(training_measurements.in_our_names(frame)).iloc[0]
-    return energy_of(
-        jnp.asarray(trained["hours"] * SECONDS_PER_HOUR),
-        jnp.asarray(trained["power"]),
-        catalog.efficiency().host_power * trained["rated"],
-        site,
-    )
+    plan = whole_runs.planned(model, xpu, tokens)
+    efficiency = catalog.efficiency(catalog.system(xpu=xpu))
+    return whole_runs.energy(plan, catalog.xpu(xpu), efficiency, site)
 
 
 def _trained(rows: pd.DataFrame) -> pd.DataFrame:

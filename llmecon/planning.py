@@ -31,6 +31,11 @@ TENSOR_WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 PIPELINE_DEPTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RECOMPUTED_SHARES = (0.0, 0.5, 1.0)
 SEARCHED_REPLICAS = 32
+# Numbers of replicas and paces at which layouts are compared before the crossings are sought.
+COMPARED_REPLICAS = 256
+COMPARED_PACES = 400
+# A pace that no run reaches, tokens/s.
+NEVER = 1e30
 
 
 class TrainingPlan(eqx.Module):
@@ -38,10 +43,10 @@ class TrainingPlan(eqx.Module):
 
     Attributes:
         layout: the layout chosen; its number of devices is relaxed.
-        seconds: wall-clock time, failures and checkpoints included.
+        seconds: wall-clock time: failures, checkpoints and the overhead of whole runs included.
         device_seconds: devices times wall-clock.
         step: one optimizer step under that layout.
-        goodput: share of wall-clock that advances the run.
+        goodput: share of a bare run's wall-clock that advances it.
         checkpoint_interval: best time between checkpoints, s.
         feasible: 1 where the memory suffices and the deadline, if any, is met, else 0.
         fits: 1 where the layout is possible and the memory suffices, else 0.
@@ -57,6 +62,66 @@ class TrainingPlan(eqx.Module):
     feasible: Scalar
     fits: Scalar
     possible: Scalar
+
+
+class LayoutsByPace(eqx.Module):
+    """Which layout takes the fewest devices, by how fast tokens have to be trained.
+
+    Attributes:
+        paces: where the next layout takes over, tokens/s, ascending.
+        tensor: of each layout, one more than there are paces.
+        pipeline: of each layout.
+        shard_weights: of each layout.
+        recompute: of each layout.
+    """
+
+    paces: tuple[Scalar, ...]
+    tensor: tuple[Scalar, ...]
+    pipeline: tuple[Scalar, ...]
+    shard_weights: tuple[Scalar, ...]
+    recompute: tuple[Scalar, ...]
+
+    def at(self, pace: Scalar) -> TrainingLayout:
+        """The layout for a pace.
+
+        Args:
+            pace: training tokens over the time allowed, tokens/s.
+
+        Returns:
+            The layout, with one replica.
+        """
+
+        def chosen(of: tuple[Scalar, ...]) -> Scalar:
+            found = jnp.asarray(of[0])
+            for end, value in zip(self.paces, of[1:], strict=True):
+                found = jnp.where(pace > end, value, found)
+            return found
+
+        return TrainingLayout(
+            tensor=chosen(self.tensor),
+            pipeline=chosen(self.pipeline),
+            data=1.0,
+            shard_weights=chosen(self.shard_weights),
+            recompute=chosen(self.recompute),
+        )
+
+    def padded(self, length: int) -> "LayoutsByPace":
+        """The same choice with more layouts, of which the last are never taken.
+
+        Args:
+            length: layouts in all, at least as many as there are.
+
+        Returns:
+            The choice, so long.
+        """
+        more = length - len(self.tensor)
+        return LayoutsByPace(
+            self.paces + more * (jnp.asarray(NEVER),),
+            self.tensor + more * self.tensor[-1:],
+            self.pipeline + more * self.pipeline[-1:],
+            self.shard_weights + more * self.shard_weights[-1:],
+            self.recompute + more * self.recompute[-1:],
+        )
 
 
 def _candidates() -> TrainingLayout:
@@ -213,18 +278,12 @@ def plan_with_layout(
     Returns:
         The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
     """
-    # A replica works on at least one sequence a step; devices without links can't form replicas.
-    most = jnp.where(xpu.link_domain > 1.0, run.global_batch / run.sequence, 1.0)
-    most = jnp.maximum(most, 1.0)
-    usable = xpu.memory * efficiency.usable_memory
+    most = _most_replicas(xpu, run)
 
     def too_slow(data: Scalar) -> Scalar:
         spread = _with_replicas(layout, data)
         seconds = wall_clock(llm, xpu, run, spread, efficiency, reliability)
         return jnp.log(deadline / seconds)
-
-    def too_large(data: Scalar) -> Scalar:
-        return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
 
     # Ever more devices fail ever more often: beyond some number a run gets slower again.
     counts = jnp.geomspace(1.0, most, SEARCHED_REPLICAS)
@@ -234,9 +293,124 @@ def plan_with_layout(
         )
     )(counts)
     in_time = solve(too_slow, 1.0, counts[jnp.argmin(clocks)])
-    in_memory = solve(too_large, 1.0, most)
+    in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency, solve)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
     return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
+
+
+def layouts_by_pace(
+    llm: LLM,
+    xpu: XPU,
+    run: TrainingRun,
+    slowest: float,
+    fastest: float,
+    efficiency: Efficiency,
+    reliability: Reliability,
+) -> LayoutsByPace:
+    """The layouts that `plan_for_deadline` chooses as tokens grow or the deadline nears.
+
+    A plan depends on tokens and deadline through their quotient alone, so that one axis holds all
+    of its choices.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        run: what is trained; its number of tokens does not matter.
+        slowest: least training tokens over time allowed, tokens/s.
+        fastest: most of them.
+        efficiency: attained shares of peak and link rates.
+        reliability: failures and what they cost, and the overhead of whole runs.
+
+    Returns:
+        The choice. Crossings are found between replicas on a grid, so that within 1e-4 of one it
+        may name the other layout, which there takes as many devices.
+    """
+    reach = [np.asarray(x) for x in _reach(llm, xpu, run, efficiency, reliability)]
+    replicas, in_memory, paces, usable = reach
+    candidates = _candidates()
+    stage = np.asarray(candidates.tensor * candidates.pipeline)
+
+    def devices(pace: np.ndarray, i: int) -> np.ndarray:
+        """Devices that layout i takes for each of some paces; infinite where it can't."""
+        # Ever more devices fail ever more often: beyond some number a run gets slower again.
+        most = int(paces[i].argmax())
+        rising, counts = np.log(paces[i, : most + 1]), np.log(replicas[: most + 1])
+        in_time = np.exp(np.interp(np.log(pace), rising, counts))
+        data = np.maximum(in_time, in_memory[i])
+        attained = np.where(data > replicas[most], np.interp(data, replicas, paces[i]), np.inf)
+        possible = (usable[i] > 0) & (pace <= paces[i, most]) & (pace <= attained)
+        return np.where(possible, data * stage[i], np.inf)
+
+    grid = np.geomspace(slowest, fastest, COMPARED_PACES)
+    priced = np.stack([devices(grid, i) for i in range(len(stage))])
+    best = priced.argmin(axis=0)
+    some = np.isfinite(priced.min(axis=0))
+    # Where no layout is fast enough any more, the last that was stays.
+    ends, chosen = [], [int(best[0])]
+    for k in range(1, len(grid)):
+        if best[k] == chosen[-1] or not some[k]:
+            continue
+        low, high = float(grid[k - 1]), float(grid[k])
+        for _ in range(50):
+            middle = np.array([np.sqrt(low * high)])
+            later = devices(middle, best[k]) < devices(middle, chosen[-1])
+            low, high = (low, float(middle[0])) if later else (float(middle[0]), high)
+        ends.append(jnp.asarray(low))
+        chosen.append(int(best[k]))
+    kept = jax.tree.map(lambda leaf: tuple(leaf[i] for i in chosen), candidates)
+    return LayoutsByPace(
+        tuple(ends), kept.tensor, kept.pipeline, kept.shard_weights, kept.recompute
+    )
+
+
+@jax.jit
+def _reach(
+    llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency, reliability: Reliability
+) -> tuple[Array, Array, Array, Array]:
+    """Replicas compared; by layout those that memory takes, paces, and whether it can be used."""
+    most = _most_replicas(xpu, run)
+    counts = jnp.geomspace(1.0, most, COMPARED_REPLICAS)
+
+    def of(layout: TrainingLayout) -> tuple[Array, Array, Array]:
+        def clock(data: Scalar) -> Scalar:
+            return wall_clock(llm, xpu, run, _with_replicas(layout, data), efficiency, reliability)
+
+        in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency, solve_increasing)
+        least = _plan(
+            llm,
+            xpu,
+            run,
+            _with_replicas(layout, in_memory),
+            efficiency,
+            reliability,
+            jnp.asarray(jnp.inf),
+        )
+        return in_memory, run.tokens / jax.vmap(clock)(counts), least.fits
+
+    return (counts, *jax.vmap(of)(_candidates()))
+
+
+def _most_replicas(xpu: XPU, run: TrainingRun) -> Scalar:
+    """A replica works on at least one sequence; devices without links can't form replicas."""
+    most = jnp.where(xpu.link_domain > 1.0, run.global_batch / run.sequence, 1.0)
+    return jnp.maximum(most, 1.0)
+
+
+def _replicas_in_memory(
+    llm: LLM,
+    xpu: XPU,
+    run: TrainingRun,
+    layout: TrainingLayout,
+    efficiency: Efficiency,
+    solve: Solver,
+) -> Scalar:
+    """Fewest replicas over which a layout fits; as many as there can be where it doesn't."""
+    usable = xpu.memory * efficiency.usable_memory
+
+    def too_large(data: Scalar) -> Scalar:
+        return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
+
+    return solve(too_large, 1.0, _most_replicas(xpu, run))
 
 
 def _unfit(plan: TrainingPlan) -> Scalar:

@@ -623,10 +623,13 @@ def best_deployment(
     efficiency: Efficiency,
     target: LatencyTarget,
 ) -> tuple[Deployment, Capacity]:
-    """The layout that serves most requests per device within the latency targets.
+    """The smallest of the layouts that serve about as many requests per device as any can.
 
     Considered are tensor widths up to the accelerator's fast-link domain, experts split or spread
-    whole, and a few pipeline depths. The gradient is that of the winner while the layout stays.
+    whole, and a few pipeline depths. Those within `TOLERATED_LOSS` of the most requests per device
+    that meet the latency targets count as equal, since fewer devices are easier to run; so a
+    better accelerator may serve up to that much less per device, never less than that. The
+    gradient is that of the winner while the layout stays.
 
     Args:
         llm: the model.

@@ -46,17 +46,20 @@ class TrainingRun(eqx.Module):
 
 
 class Reliability(eqx.Module):
-    """How often a cluster stops, and what a stop costs.
+    """How often a cluster stops, what a stop costs, and what else whole runs take.
 
     Attributes:
         device_mtbf: mean time between failures that stop the job, per device, s.
         checkpoint: time that writing a checkpoint holds the job up, s, > 0.
         restart: time from a failure to training again, s.
+        overhead: wall-clock over that of steps, checkpoints and failures alone: evaluations, failed
+            starts, repeated stretches; 1 for a bare run (see `whole_runs.overhead`).
     """
 
     device_mtbf: Number = number()
     checkpoint: Number = number()
     restart: Number = number()
+    overhead: Number = number(default=1.0)
 
 
 class TrainingLayout(eqx.Module):
@@ -66,7 +69,8 @@ class TrainingLayout(eqx.Module):
     are spread over replicas too.
 
     Attributes:
-        tensor: devices that each layer is split over.
+        tensor: devices that each layer is split over; its norms and residuals too (sequence
+            parallelism [Korthikanti2022]).
         pipeline: consecutive groups of layers on different devices.
         data: replicas that see different sequences.
         shard_weights: 1 if weights and gradients are sharded over replicas too (ZeRO stage 3,
@@ -175,7 +179,9 @@ def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scala
     Returns:
         Weights, gradients and optimizer states [Rajbhandari2020], plus the activations of the first
         pipeline stage, which holds as many sequences in flight as there are stages, so those of all
-        layers of one sequence, divided over the tensor-parallel group [Korthikanti2022].
+        layers of one sequence. Sequence parallelism is taken to be on: what tensor parallelism
+        leaves whole (norms, residuals) is split over its group too [Korthikanti2022], which costs
+        no more traffic. Without it, every device of the group would hold all of those.
     """
     count = parameters(llm)
     stage = layout.tensor * layout.pipeline
@@ -334,7 +340,7 @@ def wall_clock(
     efficiency: Efficiency,
     reliability: Reliability,
 ) -> Scalar:
-    """Duration of a whole run, failures and checkpoints included.
+    """Duration of a run: failures, checkpoints and the overhead of whole runs included.
 
     Args:
         llm: the model.
@@ -342,14 +348,15 @@ def wall_clock(
         run: what is trained.
         layout: how it is spread.
         efficiency: attained shares of peak and link rates.
-        reliability: failures and what they cost.
+        reliability: failures and what they cost, and the overhead.
 
     Returns:
         Seconds.
     """
     step = training_step(llm, xpu, run, layout, efficiency)
     steps = run.tokens / run.global_batch
-    return steps * step.seconds / training_goodput(layout.devices, reliability)
+    goodput = training_goodput(layout.devices, reliability)
+    return reliability.overhead * steps * step.seconds / goodput
 
 
 def fewest_devices_in_memory(

@@ -14,16 +14,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Array
 
 from llmecon import catalog
 from llmecon.pooling import MULTIPLES, UNSEEN, System
-from llmecon.roofline import parameters
-from llmecon.specs import LLM, XPU, Efficiency
-from llmecon.training import TrainingLayout, TrainingRun, training_step
-from llmecon.training_calibration import calibrated_runs
-from llmecon.training_measurements import Setups, in_our_names
+from llmecon.specs import Efficiency
 
 Draws = TypeVar("Draws")
 
@@ -168,62 +163,6 @@ class Multiple:
         evenly = (np.random.default_rng(seed).permutation(count) + 0.5) / count
         normal = np.array([NormalDist().inv_cdf(float(u)) for u in evenly])
         return jnp.asarray(np.exp(self.log_mean + self.log_sd * normal))
-
-
-@dataclass(frozen=True)
-class TrainingMultiples:
-    """What the time of a run is uncertain by.
-
-    Attributes:
-        steps: time of a step as measured ones suggest, as a multiple of the law's.
-        run: device-hours of a published run, with restarts, evaluations and all else that their
-            publishers count, as a multiple of those that the law gives its steps.
-    """
-
-    steps: Multiple
-    run: Multiple
-
-
-def training_multiples(
-    model: str, xpu: str, llm: LLM, device: XPU, run: TrainingRun, layout: TrainingLayout
-) -> TrainingMultiples:
-    """How far measured steps and published runs like this one are from the law.
-
-    Args:
-        model: its name, which tells its family.
-        xpu: id of the accelerator.
-        llm: the model.
-        device: the accelerator.
-        run: what is trained.
-        layout: how it is spread.
-
-    Returns:
-        Multiples of what `training.training_step` gives with the shared efficiencies, from all
-        measured steps and all published runs; the software is taken to be unknown.
-    """
-    size = parameters(llm)
-    row = {
-        "label": model,
-        "xpu": xpu,
-        "precision": "bf16",
-        "parameters_total_b": float(size.total) / 1e9,
-        "parameters_active_b": float(size.active) / 1e9,
-    }
-    rows = in_our_names(pd.DataFrame([row]))
-    llms, devices, runs, layouts = jax.tree.map(
-        lambda leaf: jnp.reshape(jnp.asarray(leaf, float), (1,)), (llm, device, run, layout)
-    )
-    of = Setups(llms, devices, runs, layouts, jnp.ones(1), jnp.ones(1))
-    step = jax.jit(training_step)(llm, device, run, layout, catalog.efficiency())
-    per_token = math.log(float(step.seconds * layout.devices / run.global_batch))
-    tokens = math.log(float(jnp.asarray(run.tokens)) / 3600.0)
-    calibration = calibrated_runs()
-    steps, steps_sd = (float(x[0]) for x in calibration.steps.predict(rows, of))
-    hours, hours_sd = (float(x[0]) for x in calibration.predict(rows, of))
-    return TrainingMultiples(
-        steps=Multiple(steps - per_token, steps_sd),
-        run=Multiple(hours - tokens - per_token, hours_sd),
-    )
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ EXCEPTIONS = {
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
     "adaptation.own_trainer": "planning.plan_for_deadline by the token",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
+    "planning.layouts_by_pace": "names layouts of plan_for_deadline, tested beside it",
+    "numerics.of_all_rates": "adds elasticities up, tested beside it",
 }
 
 H100 = catalog.xpu("h100-sxm")

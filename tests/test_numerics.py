@@ -1,13 +1,15 @@
 """Smooth maxima and root solves against closed forms."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array, Float
 
-from llmecon import numerics
+from llmecon import catalog, numerics, serving, specs
 from tests.problems import floats
 
 pytestmark = pytest.mark.internals
@@ -111,3 +113,25 @@ def test_a_whole_count_is_paid_for_whole_but_moves_as_the_count_does() -> None:
     counts = jnp.asarray([0.0, 0.3, 1.0, 1.0 + 1e-12, 1.7])
     assert numerics.whole(counts).tolist() == [0.0, 1.0, 1.0, 1.0, 2.0]
     assert jax.vmap(jax.grad(numerics.whole))(counts).tolist() == [1.0] * 5
+
+
+def test_the_elasticity_to_all_rates_is_that_of_scaling_them_together() -> None:
+    """fp8 weights with attention in bf16: both rates count, and so do both elasticities."""
+    llm, xpu = catalog.llm("llama-3.1-8b"), catalog.xpu("h100-sxm")
+    deployment = specs.Deployment(precision=specs.precision("fp8"))
+    efficiency, batch = catalog.efficiency(), jnp.asarray(64.0)
+    stream = specs.Workload(1155.0, 211.0)
+
+    def rate(of: specs.XPU) -> Float[Array, ""]:
+        return serving.operating_point(llm, of, deployment, stream, efficiency, batch).rate
+
+    def scaled(times: Float[Array, ""]) -> Float[Array, ""]:
+        names = ("bf16_flops", "fp8_flops", "fp4_flops")
+        faster = {name: getattr(xpu, name) * times for name in names}
+        return rate(replace(xpu, **faster))
+
+    (apart,) = numerics.elasticity(rate, xpu)
+    (together,) = numerics.elasticity(scaled, jnp.asarray(1.0))
+    found = float(numerics.of_all_rates(apart))
+    assert found == pytest.approx(float(together), rel=1e-9)
+    assert found > 1.02 * float(apart.fp8_flops) > 0.0

@@ -120,3 +120,61 @@ def test_an_unrolled_plan_is_the_solver_s() -> None:
         unrolled = planning.plan_with_layout(*given, solve=numerics.solve_unrolled)
         assert unrolled.feasible == exact.feasible
         assert unrolled.layout.data == pytest.approx(float(exact.layout.data), rel=1e-6)
+
+
+# Days and tokens far from a chapter's own: long, small, hurried, and all that a panel can ask for.
+FAR = ((1000.0, 15e12), (90.0, 1e9), (30.0, 3e11), (400.0, 1e14), (5.0, 1e11))
+
+
+@pytest.mark.parametrize("xpu_id", ["h100-sxm", "mi355x"])
+def test_layouts_by_pace_are_those_of_the_search(xpu_id: str) -> None:
+    llm, xpu = catalog.llm("llama-3.1-70b"), catalog.xpu(xpu_id)
+    run = training.TrainingRun(15e12, 8192.0, 16e6)
+    given = (EFFICIENCY, changed(RELIABILITY, overhead=1.9))
+    choice = planning.layouts_by_pace(llm, xpu, run, 1e9 / (1000 * DAY), 1e14 / DAY, *given)
+    choice = choice.padded(len(choice.tensor) + 2)
+    chosen = set()
+    for days, tokens in FAR:
+        asked = changed(run, tokens=tokens)
+        plan = evaluate(planning.plan_for_deadline, llm, xpu, asked, *floats(days * DAY), *given)
+        layout = choice.at(*floats(tokens / (days * DAY)))
+        again = planning.plan_with_layout(
+            llm, xpu, asked, layout, *floats(days * DAY), *given, solve=numerics.solve_unrolled
+        )
+        assert again.feasible == plan.feasible == 1.0
+        assert again.layout.devices == pytest.approx(float(plan.layout.devices), rel=1e-9)
+        assert again.device_seconds == pytest.approx(float(plan.device_seconds), rel=1e-9)
+        chosen.add(tuple(float(getattr(plan.layout, name)) for name in CHOSEN))
+    assert len(chosen) > 2
+
+
+CHOSEN = ("tensor", "pipeline", "shard_weights", "recompute")
+
+
+def test_a_better_device_never_takes_more_devices() -> None:
+    """Random gains of bandwidth, memory, arithmetic and links: the plan's devices do not grow."""
+    llm = catalog.llm("llama-3.1-70b")
+    run = training.TrainingRun(2e12, 8192.0, 4e6)
+    rng = np.random.default_rng(5)
+    names = ("memory_bandwidth", "memory", "bf16_flops", "link_bandwidth", "network_bandwidth")
+    for _ in range(12):
+        gains = np.exp(rng.uniform(0.0, 0.5, len(names)) * rng.integers(0, 2, len(names)))
+        better = changed(
+            H100, **{n: getattr(H100, n) * g for n, g in zip(names, gains, strict=True)}
+        )
+        for days in (20.0, 300.0):
+            devices = [
+                float(
+                    evaluate(
+                        planning.plan_for_deadline,
+                        llm,
+                        xpu,
+                        run,
+                        *floats(days * DAY),
+                        EFFICIENCY,
+                        RELIABILITY,
+                    ).layout.devices
+                )
+                for xpu in (H100, better)
+            ]
+            assert devices[1] <= devices[0] * (1 + 1e-9), gains

@@ -116,6 +116,7 @@ FLOORS = (
     "training_measurements",
     "training_calibration",
     "uncertainty",
+    "whole_runs",
     "serving",
     "simulation",
     "loadtest",

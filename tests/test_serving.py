@@ -9,7 +9,7 @@ import pytest
 
 from llmecon import catalog, numerics, queueing, roofline, serving
 from llmecon.errors import InputError
-from llmecon.specs import Deployment, LatencyTarget, Workload, precision
+from llmecon.specs import XPU, Deployment, LatencyTarget, Workload, precision
 from tests.problems import (
     CHAT,
     DENSE,
@@ -380,6 +380,26 @@ def test_best_deployment_beats_the_layouts_it_considers() -> None:
     assert nothing.rate == 0.0
     for _, leaf in named_leaves(nothing):
         assert math.isfinite(leaf)
+
+
+def test_a_better_device_serves_no_less_than_the_tolerance_says() -> None:
+    """Random gains of bandwidth, memory, arithmetic and links."""
+    llm, fp8 = catalog.llm("llama-3.1-70b"), precision("fp8")
+    search = jax.jit(serving.best_deployment)
+    names = ("memory_bandwidth", "memory", "bf16_flops", "fp8_flops", "link_bandwidth")
+    rng = np.random.default_rng(11)
+
+    def per_device(xpu: XPU) -> float:
+        layout, found = search(llm, xpu, fp8, CHAT, EFFICIENCY, TARGET)
+        return float(found.rate / layout.xpus)
+
+    before = per_device(H100)
+    for _ in range(25):
+        gains = np.exp(rng.uniform(0.0, 0.3, len(names)) * rng.integers(0, 2, len(names)))
+        better = {n: getattr(H100, n) * g for n, g in zip(names, gains, strict=True)}
+        # Half a percent is the grid of batches.
+        least = 1.0 - serving.TOLERATED_LOSS - 0.005
+        assert per_device(changed(H100, **better)) >= least * before, better
 
 
 @pytest.mark.parametrize(("xpus", "tensor", "pipeline"), [(1, 1, 1), (8, 8, 1), (16, 8, 2)])

@@ -226,6 +226,25 @@ def test_wall_clock_is_steps_over_goodput() -> None:
     assert training.wall_clock(*given, RELIABILITY) == pytest.approx(float(expected))
 
 
+def test_an_overhead_stretches_the_wall_clock_and_nothing_else() -> None:
+    given = (GROUPED, H100, RUN, LAYOUT, EFFICIENCY)
+    longer = changed(RELIABILITY, overhead=1.9)
+    bare = training.wall_clock(*given, RELIABILITY)
+    assert training.wall_clock(*given, longer) == pytest.approx(1.9 * float(bare), rel=1e-12)
+    assert training.training_goodput(LAYOUT.devices, longer) == training.training_goodput(
+        LAYOUT.devices, RELIABILITY
+    )
+
+
+def test_activations_are_split_over_the_tensor_group_whole() -> None:
+    """Sequence parallelism is assumed: twice the tensor width halves a stage's activations."""
+    alone = changed(RUN, tokens=1e12, trainable=0.0)
+    one = changed(LAYOUT, tensor=1.0, pipeline=1.0, shard_weights=0.0, recompute=0.0)
+    two = changed(one, tensor=2.0)
+    needs = [float(training.training_memory(GROUPED, alone, of)) for of in (one, two)]
+    assert needs[1] == pytest.approx(needs[0] / 2.0, rel=1e-12)
+
+
 def test_fewest_devices_in_memory() -> None:
     """18 bytes for each of 405.85e9 weights in 72 GiB a device; LoRA needs the weights alone."""
     llm = catalog.llm("llama-3.1-405b")

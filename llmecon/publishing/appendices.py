@@ -92,6 +92,7 @@ _LAYERS = {
         "calibration",
         "training_calibration",
         "uncertainty",
+        "whole_runs",
         "validation",
         "accuracy",
         "scatter",
