@@ -202,7 +202,9 @@ def in_words(answer: Answer, row: pd.Series) -> tuple[str, str]:
     interval = ""
     if answer.log_sd:
         reach = float(np.exp(_NINETY * row[answer.log_sd]))
-        interval = f"90%: {words.span(value / reach, value * reach, answer.unit)}"
+        full = bool(answer.counted)
+        said = words.interval(value, value / reach, value * reach, answer.unit, full)
+        interval = f"90%: {said}" if said else ""
     whole = words.count(value, answer.counted) if answer.counted else ""
     return whole or words.quantity(value, answer.unit), interval
 
@@ -319,7 +321,8 @@ def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter 
             f'<div class="llmecon-control"><label for="{identifier}">{label}</label>'
             f'<select id="{identifier}" name="{control.name}">{options}</select></div>'
         )
-    shown = html.escape(words.quantity(control.value, _unit(control, declared)))
+    say = words.whole if declared is not None and declared.type is int else words.quantity
+    shown = html.escape(say(control.value, _unit(control, declared)))
     return (
         f'<div class="llmecon-control"><label for="{identifier}">{label}</label>'
         f'<output for="{identifier}">{shown}</output>'

@@ -70,10 +70,15 @@ class Headline:
 
     @property
     def interval(self) -> str:
-        """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none."""
-        if self.low is None or self.high is None:
+        """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none.
+
+        Empty, too, where it is narrower than the number is rounded.
+        """
+        if self.low is None or self.high is None or self.value is None:
             return ""
-        return f"90%: {words.span(self.low, self.high, self.unit)}"
+        full = self.value.is_integer() and self.text.startswith(f"{self.value:,.0f}")
+        said = words.interval(self.value, self.low, self.high, self.unit, full)
+        return f"90%: {said}" if said else ""
 
 
 def headline(

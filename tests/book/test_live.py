@@ -139,17 +139,37 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
     assert intervals
 
 
+UNITS = ("", "USD", "USD per hour", "s", "g", "fraction", "xPUs", "days", "tokens/s", "times")
+SIZES = (0.0, 1e-12, 1e-7, 1e-5, 0.00034, 0.0951, 0.5, 1.0, 2.345, 59.99, 99.996, 1234.5, 16384.0,
+         90000.0, 3.21e6, 7.7e9, 4.5e13, 6.0e15, -0.02, -1500.0)  # fmt: skip
+
+
 def test_numbers_read_as_they_do_in_prose(page: Page):
     visit(page, "chapters/tokenomics.html")
-    cases = [
-        (value, unit)
-        for value in (0.0, 1e-7, 0.00034, 0.0951, 0.5, 1.0, 2.345, 59.99, 99.996, 1234.5, 16384.0,
-                      3.21e6, 7.7e9, 4.5e13, 6.0e15, -0.02, -1500.0)
-        for unit in ("", "USD", "USD per hour", "s", "fraction", "xPUs", "tokens/s")
-    ]  # fmt: skip
-    found = page.evaluate(f"(cases) => cases.map(([x, unit]) => {PANEL}.words(x, unit))", cases)
+    cases = [(value, unit) for value in SIZES for unit in UNITS]
+    found = page.evaluate(
+        f"(cases) => cases.map(([x, unit]) => {PANEL}.words.quantity(x, unit))", cases
+    )
     for (value, unit), text in zip(cases, found, strict=True):
         assert text == words.quantity(value, unit), (value, unit)
+    numbers = [(n, unit) for n in (0, 1, 2, 1580, 1_234_567, -3) for unit in ("", "requests")]
+    found = page.evaluate(f"(cases) => cases.map((of) => {PANEL}.words.whole(...of))", numbers)
+    assert found == [words.whole(*of) for of in numbers]
+
+
+def test_intervals_read_as_they_do_in_prose(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    cases = [
+        (value, low * value, high * value, unit, full)
+        for value in SIZES
+        if value > 0
+        for unit in UNITS
+        for low, high in ((0.5, 2.0), (0.991, 1.013), (0.9999, 1.7), (0.3, 1.0), (1.0, 1.0))
+        for full in (False, True)
+    ]
+    found = page.evaluate(f"(cases) => cases.map((of) => {PANEL}.words.interval(...of))", cases)
+    for of, text in zip(cases, found, strict=True):
+        assert text == words.interval(*of), of
 
 
 def test_one_slider_moves_everything_and_reset_takes_it_back(page: Page):
