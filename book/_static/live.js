@@ -157,7 +157,7 @@
     const form = panel.querySelector("form");
     const inputs = Object.fromEntries(told.controls.map((c) => [c.name, form.elements[c.name]]));
     const values = Object.fromEntries(told.controls.map((c) => [c.name, c.value]));
-    const command = actions(panel);
+    const [command, left] = actions(panel);
     let chart = null;
     let bars = null;
     let rows = null;  // name of the curve's rows
@@ -192,15 +192,18 @@
 
     function changed(control) {
       values[control.name] = read(control);
-      for (const other of told.controls) {
-        if (other.follows?.menu !== control.name) continue;
-        const value = other.follows.values[values[control.name]];
-        if (value === undefined) continue;
-        values[other.name] = Math.min(Math.max(value, other.low), other.high);
-        place(other);
-      }
-      place(control);
+      follow(control.name);
+      for (const other of told.controls) place(other);
       update();
+    }
+
+    // Sliders that follow a menu take its entry's value, but for those that are given.
+    function follow(menu, given = new URLSearchParams()) {
+      for (const slider of told.controls) {
+        if (slider.follows?.menu !== menu || given.has(slider.name)) continue;
+        const value = slider.follows.values[values[menu]];
+        if (value !== undefined) values[slider.name] = Math.min(Math.max(value, slider.low), slider.high);
+      }
     }
 
     function signal(control) {
@@ -257,13 +260,22 @@
       return told.controls.filter((c) => values[c.name] !== c.value);
     }
 
+    // What a rerun must be told: what differs from the chapter's case, and what follows a menu
+    // that does, since the chapter might look up another value for it.
+    function retold(control) {
+      const menu = told.controls.find((c) => c.name === control.follows?.menu);
+      return values[control.name] !== control.value || Boolean(menu && values[menu.name] !== menu.value);
+    }
+
     function tell() {
       const words = { ...told.given };
-      for (const control of differing()) {
+      for (const control of told.controls.filter(retold)) {
         if (control.parameter) words[control.name] = values[control.name];
       }
       const options = Object.entries(words).map(([name, value]) => ` -p ${name} ${/^[\w.+-]+$/.test(value) ? value : `"${value}"`}`);
       command.textContent = `llmecon run ${told.chapter}${options.join("")}`;
+      const beyond = differing().filter((c) => !c.parameter).map((c) => c.label);
+      left.textContent = beyond.length ? `Not in the command, since the chapter has no such parameter: ${beyond.join("; ")}.` : "";
       const state = new URLSearchParams(differing().map((c) => [c.name, values[c.name]]));
       const fragment = state.size ? `#${told.chapter}?${state}` : "";
       if (fragment || location.hash.startsWith(`#${told.chapter}?`)) {
@@ -275,11 +287,15 @@
     function restore() {
       const [chapter, state] = location.hash.slice(1).split("?");
       if (chapter !== told.chapter || !state) return false;
-      for (const [name, text] of new URLSearchParams(state)) {
+      const given = new URLSearchParams(state);
+      for (const [name, text] of given) {
         const control = told.controls.find((c) => c.name === name);
         if (!control) continue;
         if (control.entries) {
-          if (control.entries.includes(text)) values[name] = text;
+          if (control.entries.includes(text)) {
+            values[name] = text;
+            follow(name, given);
+          }
         } else if (Number.isFinite(Number(text)) && text !== "") {
           values[name] = Math.min(Math.max(Number(text), control.low), control.high);
         }
@@ -290,6 +306,7 @@
     function actions(panel) {
       const row = panel.querySelector(".llmecon-actions");
       const code = document.createElement("code");
+      const left = document.createElement("span");
       const said = document.createElement("span");
       said.setAttribute("role", "status");
       const button = (text, act) => {
@@ -318,8 +335,9 @@
         button("Copy command that reruns the chapter with it", () => copy(() => code.textContent, "Command")),
         said,
         code,
+        left,
       );
-      return code;
+      return [code, left];
     }
 
     // ---------------------------------------------------------------- drawing
@@ -353,7 +371,7 @@
     }
     form.addEventListener("submit", (event) => event.preventDefault());
     tell();
-    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), data, words: { quantity, whole, interval } };
+    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), values: () => ({ ...values }), data, words: { quantity, whole, interval } };
     if (shared) panel.scrollIntoView();
 
     // The curve as it is, and as it was in the chapter.

@@ -310,7 +310,7 @@ def markup(
 
 def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter | None) -> str:
     identifier = f"{panel.chapter}-{control.name}"
-    label = html.escape(_capital(control.label or (declared.help if declared else "")))
+    label = html.escape(_label(control, declared))
     if isinstance(control, Menu):
         options = "".join(
             f'<option value="{html.escape(key)}"{" selected" if key == control.value else ""}>'
@@ -333,7 +333,12 @@ def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter 
 
 def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> dict[str, Any]:
     """What the page's script needs to know of a control."""
-    common = {"name": control.name, "value": control.value, "parameter": declared is not None}
+    common = {
+        "name": control.name,
+        "value": control.value,
+        "label": _label(control, declared),
+        "parameter": declared is not None,
+    }
     if isinstance(control, Menu):
         return common | {"entries": list(control.entries)}
     described: dict[str, Any] = common | {
@@ -347,6 +352,10 @@ def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> d
         menu, values = control.follows
         described["follows"] = {"menu": menu, "values": dict(values)}
     return described
+
+
+def _label(control: Slider | Menu, declared: scenario.Parameter | None) -> str:
+    return _capital(control.label or (declared.help if declared else ""))
 
 
 def _unit(control: Slider, declared: scenario.Parameter | None) -> str:

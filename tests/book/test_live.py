@@ -198,13 +198,49 @@ def test_a_setting_is_a_link_and_a_command(page: Page):
         "\xa0", " "
     )
     command = page.inner_text(".llmecon-actions code")
-    assert command == "llmecon run tokenomics -p xpu h200-sxm -p output_tokens 900"
+    # The rent follows the accelerator, so the command names it.
+    assert re.fullmatch(
+        r"llmecon run tokenomics -p xpu h200-sxm -p usd_per_xpu_hour [\d.]+ -p output_tokens 900",
+        command,
+    )
     # The command line takes what the page gives.
     options = dict(re.findall(r"-p (\S+) (\S+)", command))
     scenario.validate(scenario.chapter("tokenomics"), options)
     page.select_option("select[name=model]", "llama-3.1-8b")
     page.wait_for_function("location.hash.includes('model=llama-3.1-8b')")
     assert "-p model llama-3.1-8b" in page.inner_text(".llmecon-actions code")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_command_says_all_that_the_panel_computes_with(page: Page, chapter: str):
+    """A rerun by the command has the panel's inputs, however they were come by."""
+    visit(page, f"chapters/{chapter}.html")
+    of = scenario.chapter(chapter)
+    start = page.evaluate(f"{PANEL}.values()")
+    for name, entries in options(page).items():
+        page.select_option(f".llmecon-panel select[name={name}]", entries[-1])
+    page.locator(".llmecon-panel input[type=range]").last.press("Home")
+    command = page.inner_text(".llmecon-actions code")
+    words = dict(re.findall(r"-p (\S+) (\S+)", command))
+    rerun = scenario.validate(of, words)
+    for name, value in page.evaluate(f"{PANEL}.values()").items():
+        if name in words:
+            assert rerun[name] == (pytest.approx(value) if isinstance(value, float) else value)
+        elif name in rerun:
+            # What isn't said stands where the chapter's own case has it.
+            assert value == start[name]
+        elif value != start[name]:
+            assert "Not in the command" in page.inner_text(".llmecon-actions")
+
+
+def test_a_link_without_a_rent_takes_that_of_its_accelerator(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    page.select_option("select[name=xpu]", "l4")
+    chosen = page.evaluate(f"{PANEL}.values()")
+    visit(page, "chapters/tokenomics.html#tokenomics?xpu=l4")
+    assert page.evaluate(f"{PANEL}.values()") == chosen
+    visit(page, "chapters/tokenomics.html#tokenomics?usd_per_xpu_hour=9&xpu=l4")
+    assert page.evaluate(f"{PANEL}.values()") == chosen | {"usd_per_xpu_hour": 9}
 
 
 def test_a_menu_takes_its_slider_along(page: Page):
