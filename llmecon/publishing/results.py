@@ -119,7 +119,9 @@ def headlines(row: Sequence[Headline]) -> None:
     display(
         {
             "text/html": cards(row),
-            "text/markdown": "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row),
+            "text/markdown": _without_tags(
+                "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row)
+            ),
             "text/plain": "\n".join(f"{h.text}: {_in_brackets(h)}{h.label}" for h in row),
         },
         metadata={_KEY: [asdict(h) for h in row]},
@@ -135,9 +137,14 @@ def say(markdown: str) -> None:
     """Show prose that was computed from the parameters.
 
     Args:
-        markdown: The prose, in Markdown.
+        markdown: The prose, in Markdown; what looks like HTML in it, such as a name from
+            somebody's table, is text.
     """
-    display(Markdown(markdown))
+    display(Markdown(_without_tags(markdown)))
+
+
+def _without_tags(markdown: str) -> str:
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
 
 
 def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = None) -> None:

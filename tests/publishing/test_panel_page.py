@@ -9,6 +9,7 @@ import pytest
 import vl_convert
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from llmecon.errors import InputError
 from llmecon.publishing import browser, live, scenario
 from tests.publishing.test_live import panel  # noqa: F401  a fixture
 
@@ -20,15 +21,17 @@ PANEL = "document.querySelector('.llmecon-panel').llmecon"
 def chromium() -> Iterator[Browser]:
     try:
         program = browser.find()
-    except Exception as missing:
+    except InputError as missing:
         pytest.skip(str(missing))
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=str(program), args=["--no-sandbox"])
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=str(program), args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture
 def page(panel: live.Panel, chromium: Browser, tmp_path: Path) -> Page:  # noqa: F811
-    """A panel whose number of replicas follows the accelerator, and that has a slider of its own."""
+    """A panel whose replicas follow the accelerator, and that has a slider of its own."""
     follows = ("xpu", {"h100-sxm": 4.0, "h200-sxm": 9.0})
     controls = [
         replace(c, follows=follows, value=4.0) if c.name == "replicas" else c
@@ -36,10 +39,10 @@ def page(panel: live.Panel, chromium: Browser, tmp_path: Path) -> Page:  # noqa:
     ]
     own = live.Slider("clients", 1.0, 10.0, 2.0, "Clients at once", "clients")
     shown = live.show(replace(panel, controls=[*controls, own]))
-    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    vega = vl_convert.javascript_bundle()
     file = tmp_path / "page.html"
     file.write_text(
-        f'<meta charset="utf-8">{shown.markup}<script type="module">{vega}</script>'
+        f'<meta charset="utf-8">{shown.markup}<script>(() => {{{vega}}})();</script>'
         f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         encoding="utf-8",
     )
