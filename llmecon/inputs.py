@@ -49,16 +49,24 @@ def nearest(name: object, known: Sequence[str]) -> str:
 
 
 @cache
+def rows(table: str) -> tuple[dict[str, str], ...]:
+    """The rows of a table of data/, as text and unchecked; of several vintages the preferred one.
+
+    Args:
+        table: The file's name without its ending.
+    """
+    with (paths.DATA / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(row for row in csv.DictReader(file) if row.get("preferred", "1") == "1")
+
+
 def ids(table: str, column: str = "id") -> tuple[str, ...]:
-    """The ids in a table of data/, read without checking the rest of it.
+    """The ids in a table of data/.
 
     Args:
         table: The file's name without its ending.
         column: The column that holds them.
     """
-    with (paths.DATA / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("preferred", "1") == "1"]
-    return tuple(dict.fromkeys(row[column] for row in rows))
+    return tuple(dict.fromkeys(row[column] for row in rows(table)))
 
 
 def require(table: str, identifier: object, column: str = "id") -> None:

@@ -39,6 +39,9 @@ SERVING_COLUMNS = (
 )
 OFFLINE_COLUMNS = ("model", "xpu", "n_xpus", "precision", "prompt_tokens", "output_tokens")
 
+MOST = 1e9
+"""Of whatever a row counts: what is above is a slip of the pen."""
+
 LAYOUT_COLUMNS = ("tensor_parallel", "expert_parallel", "data_parallel")
 
 # Load generators draw lengths between 80% and all of the nominal one, evenly.
@@ -114,6 +117,7 @@ def refusals(frame: pd.DataFrame, required: Sequence[str]) -> pd.Series:
     for column in (*numbers, *(c for c in LAYOUT_COLUMNS if c in frame)):
         values = pd.to_numeric(frame[column], errors="coerce")
         refuse(frame[column].notna() & ~(values > 0), f"{column} is not a number above 0")
+        refuse(values > MOST, f"{column} is above {MOST:g}")
     return reasons
 
 

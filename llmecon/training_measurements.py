@@ -144,6 +144,8 @@ NUMBERS = (
     "tokens_per_s_per_device",
     "step_time_s",
 )
+MOST = 1e12
+"""Of whatever a row counts: what is above is a slip of the pen."""
 TEXTS = ("label", "xpu", "precision", "parallelism", "recomputation", "source", "note")
 
 
@@ -168,6 +170,8 @@ def refusals(rows: pd.DataFrame, required: tuple[str, ...] = ()) -> pd.Series:
     refuse(~rows["xpu"].isin(known), "xpu " + rows["xpu"] + " is not in the catalogue")
     for column in ("parameters_active_b", *required):
         refuse(~(rows[column] > 0), f"{column} is not a number above 0")
+    for column in NUMBERS:
+        refuse(rows[column].abs() > MOST, f"{column} is above {MOST:g}")
     refuse(
         rows["parameters_active_b"] > rows["parameters_total_b"],
         "parameters_active_b exceeds parameters_total_b",

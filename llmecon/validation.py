@@ -56,6 +56,9 @@ REMAINDERS: Mapping[str, tuple[str, ...]] = {
 }
 Model = Callable[[Systems, Efficiency], dict[str, Array]]
 
+# What is measured in any of these units is less: more is a slip of the pen.
+MOST_MEASURED = 1e12
+
 # A submission's layout, batch and settings are its own: what choosing for it adds, in logs.
 OFFLINE_SPREAD = 0.25
 
@@ -354,7 +357,7 @@ def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None
     figures = pd.DataFrame(
         {name: pd.to_numeric(frame[column], errors="coerce") for name, column in present.items()}
     )
-    figures = figures.where(figures > 0)
+    figures = figures.where((figures > 0) & (figures < MOST_MEASURED))
     usable = found["reason"] == ""
     targets = {}
     for name in present:

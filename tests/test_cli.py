@@ -244,7 +244,7 @@ def test_a_bad_table_is_refused_before_anything_is_computed(
         ("", "name a file"),
         ("taken.csv", "--force"),
         ("folder", "is a folder"),
-        ("no/such.csv", "can't write there"),
+        ("no/such.csv", "there is no folder"),
         ("x" * 300, "can't write there"),
     ],
 )

@@ -40,6 +40,8 @@ def rows(*changes: dict[str, object]) -> pd.DataFrame:
         ({"precision": "fp6"}, "precision fp6 is not one of bf16, fp8, fp4, int4"),
         ({"concurrency": None}, "concurrency is empty"),
         ({"output_tokens": 0}, "output_tokens is not a number above 0"),
+        ({"concurrency": 1e300}, "concurrency is above 1e+09"),
+        ({"n_xpus": np.inf}, "n_xpus is above 1e+09"),
         ({"n_xpus": "eight"}, "n_xpus is not a number above 0"),
         ({"tensor_parallel": -1}, "tensor_parallel is not a number above 0"),
     ],

@@ -159,6 +159,7 @@ def test_unknown_groups_have_wider_intervals() -> None:
         ({"params_total_b": None, "params_active_b": None}, "parameters_active_b"),
         ({"precision": "ternary"}, "ternary"),
         ({"params_active_b": 9.0}, "exceeds"),
+        ({"params_active_b": 1e300, "params_total_b": 1e300}, "above 1e+12"),
     ],
 )
 def test_unusable_rows_say_why(changes: dict[str, object], reason: str) -> None:

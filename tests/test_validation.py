@@ -66,6 +66,14 @@ def test_rows_without_a_measurement_are_named() -> None:
     assert found.skipped == [(1, "none of tpot_s given")]
 
 
+def test_a_slip_of_the_pen_is_no_measurement() -> None:
+    frame = pd.DataFrame({"model": ["a", "b", "c"], "tpot_s": [1.0, 1e300, np.inf]})
+    columns = {"tpot": 1.0, "tpot_low": 0.9, "tpot_high": 1.1, "reason": ""}
+    found = validation.report("serving", frame, pd.DataFrame([columns] * 3))
+    assert found.targets["tpot"].rows == 1
+    assert [row for row, _ in found.skipped] == [1, 2]
+
+
 def test_days_on_devices_are_device_hours() -> None:
     frame = pd.DataFrame(
         {
@@ -154,10 +162,10 @@ def test_predict_writes_every_row_once(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "there is no file"),
+        (None, "can't be read (No such file"),
         ("", "is not a CSV table"),
         ("model,xpu\n", "has no rows"),
-        ("model,xpu\nllama-3.1-8b,h100-sxm\n", "the file has no column n_xpus"),
+        ("model,xpu\nllama-3.1-8b,h100-sxm\n", "has no column n_xpus"),
     ],
 )
 def test_bad_files_get_one_line(

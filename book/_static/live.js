@@ -30,47 +30,113 @@
     return grouped.format(size);
   }
 
-  function usd(x) {
+  const PLURAL = /^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])/;
+  const TINY = 1e-6;
+
+  function rounded(x, digits) {
+    return [Number(x.toExponential(digits - 1)), number(x, digits)];
+  }
+
+  function money(x, more = 0) {
     const size = Math.abs(x);
-    if (size >= 0.0995 && size < 99.995) return `USD${SPACE}${x < 0 ? "\u2212" : ""}${size.toFixed(2)}`;
-    return `USD${SPACE}${number(x, size < 1 ? 2 : 3)}`;
+    if (size >= 0.0995 && size < 99.995) {
+      const text = size.toFixed(2 + more);
+      return [Math.sign(x) * Number(text), `${x < 0 ? "\u2212" : ""}${text}`];
+    }
+    const [value, text] = rounded(x, (size < 1 ? 2 : 3) + more);
+    const plain = Math.abs(value) >= 9.5e-7 && Math.abs(value) < 1e-4;
+    return [value, plain ? `${x < 0 ? "\u2212" : ""}${positional(Math.abs(value))}` : text];
+  }
+
+  function share(x, more = 0) {
+    const size = Math.abs(x);
+    if (size > 0 && size < TINY) return [0, x > 0 ? `under ${positional(100 * TINY)}%` : "0%"];
+    const [value, text] = rounded(100 * x, (size > 0.985 ? 3 : 2) + more);
+    return [value / 100, `${text}%`];
+  }
+
+  // The unit in which a quantity of this size is said, and how many of `unit` it is.
+  function scale(x, unit) {
+    const size = Math.abs(x);
+    if (unit === "s" && Number.isFinite(size)) {
+      for (const [length, name] of [[365.25 * 86400, "years"], [86400, "days"], [3600, "hours"], [60, "minutes"]]) {
+        if (size >= length) return [length, name];
+      }
+      if (size > 0 && size < 1) return size >= 1e-3 ? [1e-3, "ms"] : [1e-6, "\u00b5s"];
+    }
+    if (unit === "g" && Number.isFinite(size)) {
+      for (const [heavy, name] of [[1e6, "t"], [1e3, "kg"]]) if (size >= heavy) return [heavy, name];
+    }
+    return [1, unit];
+  }
+
+  function end(x, unit, like, more = 0) {
+    if (unit.startsWith("USD")) return money(x, more);
+    if (unit === "fraction") return share(x, more);
+    const [each] = scale(like, unit);
+    const [value, text] = rounded(x / each, 2 + more);
+    return [value * each, text];
+  }
+
+  function agreeing(unit, text) {
+    return text === "1" ? unit.replace(PLURAL, (_, one) => one.replace(/ie$/, "y")) : unit;
+  }
+
+  function nameOf(unit, like) {
+    if (unit.startsWith("USD")) return "USD";
+    return unit === "fraction" ? "" : scale(like, unit)[1];
+  }
+
+  function withUnit(text, unit, like) {
+    const name = nameOf(unit, like);
+    if (name === "USD") return `USD${SPACE}${text}${unit.slice(3)}`;
+    return name ? `${text}${SPACE}${agreeing(name, text)}` : text;
+  }
+
+  function whole(n, unit) {
+    const text = `${n < 0 ? "\u2212" : ""}${positional(Math.round(Math.abs(n)))}`;
+    return unit ? `${text}${SPACE}${agreeing(unit, text)}` : text;
   }
 
   function count(n, noun) {
-    const whole = Number.isInteger(n) && Math.abs(n) < 1e6;
-    const text = whole ? `${n < 0 ? "\u2212" : ""}${positional(Math.abs(n))}` : number(n);
+    const text = Number.isInteger(n) && Math.abs(n) < 1e6 ? whole(n, "") : number(n);
     return `${text}${SPACE}${noun}${text === "1" ? "" : "s"}`;
   }
 
   function duration(seconds) {
-    const size = Math.abs(seconds);
-    for (const [length, unit] of [[365.25 * 86400, "year"], [86400, "day"], [3600, "hour"], [60, "minute"]]) {
-      if (size >= length) return count(seconds / length, unit);
-    }
-    if (size > 0 && size < 1) {
-      const milli = size >= 1e-3;
-      return `${number(seconds * (milli ? 1e3 : 1e6))}${SPACE}${milli ? "ms" : "\u00b5s"}`;
-    }
-    return `${number(seconds)}${SPACE}s`;
+    const [length, unit] = scale(seconds, "s");
+    return unit.length <= 2 ? `${number(seconds / length)}${SPACE}${unit}` : count(seconds / length, unit.slice(0, -1));
   }
 
   function quantity(x, unit) {
-    if (unit.startsWith("USD")) return usd(x) + unit.slice(3);
-    if (unit === "s") return duration(x);
-    if (unit === "fraction") return `${number(100 * x, Math.abs(x) > 0.985 ? 3 : 2)}%`;
-    return unit ? `${number(x)}${SPACE}${unit}` : number(x);
+    return unit === "s" ? duration(x) : withUnit(end(x, unit, x)[1], unit, x);
   }
 
-  function span(low, high, unit) {
-    const kind = unit.startsWith("USD") ? "USD" : unit;
-    const rest = unit.slice(kind.length);
-    let [one, other] = [low, high].map((x) => quantity(x, kind).split(SPACE));
-    if (one.join() === other.join()) return other.join(SPACE) + rest;
-    if (one.length === other.length) {
-      while (one.length > 1 && one.at(-1) === other[one.length - 1]) one = one.slice(0, -1);
-      if (kind === "USD") other = other.slice(1);
+  // Two numbers as a range: what they share is said once.
+  function joined(first, last, name, unit) {
+    let start = first.split(SPACE);
+    let other = last.split(SPACE);
+    const alike = start.length === other.length;
+    const same = alike && start.slice(1).join() === other.slice(1).join();
+    if (name === "USD") {
+      if (!alike) other = ["USD", ...other];
+      return `USD${SPACE}${(same ? start.slice(0, 1) : start).join(SPACE)} to ${other.join(SPACE)}${unit.slice(3)}`;
     }
-    return `${one.join(SPACE)} to ${other.join(SPACE)}${rest}`;
+    if (same) start = start.slice(0, 1);
+    else if (!alike && name) start.push(agreeing(name, first));
+    if (name) other.push(agreeing(name, last));
+    return `${start.join(SPACE)} to ${other.join(SPACE)}`;
+  }
+
+  // With as many digits as tell the ends from the value as written; empty where none do.
+  function interval(value, low, high, unit, full = false) {
+    const middle = full ? value : end(value, unit, value)[0];
+    const ends = (x) => [0, 1, 2].map((more) => end(x, unit, value, more));
+    const below = ends(low).find(([x]) => low < value && x < middle)?.[1];
+    const above = ends(high).find(([x]) => high > value && x > middle)?.[1];
+    if (below && above) return joined(below, above, nameOf(unit, value), unit);
+    if (below || above) return `${below ? "at least" : "up to"} ${withUnit(below || above, unit, value)}`;
+    return "";
   }
 
   function signed(x) {
@@ -91,7 +157,7 @@
     const form = panel.querySelector("form");
     const inputs = Object.fromEntries(told.controls.map((c) => [c.name, form.elements[c.name]]));
     const values = Object.fromEntries(told.controls.map((c) => [c.name, c.value]));
-    const command = actions(panel);
+    const [command, left] = actions(panel);
     let chart = null;
     let bars = null;
     let rows = null;  // name of the curve's rows
@@ -109,8 +175,7 @@
       const { low, high, log } = control;
       const share = log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
       input.value = Math.round(STEPS * Math.min(Math.max(share, 0), 1));
-      const text = control.whole ? count(value, "") .trim() : quantity(value, control.unit);
-      const shown = control.whole && control.unit ? `${text}${SPACE}${control.unit}` : text;
+      const shown = (control.whole ? whole : quantity)(value, control.unit);
       input.setAttribute("aria-valuetext", shown);
       form.querySelector(`output[for="${input.id}"]`).textContent = shown;
     }
@@ -127,15 +192,18 @@
 
     function changed(control) {
       values[control.name] = read(control);
-      for (const other of told.controls) {
-        if (other.follows?.menu !== control.name) continue;
-        const value = other.follows.values[values[control.name]];
-        if (value === undefined) continue;
-        values[other.name] = Math.min(Math.max(value, other.low), other.high);
-        place(other);
-      }
-      place(control);
+      follow(control.name);
+      for (const other of told.controls) place(other);
       update();
+    }
+
+    // Sliders that follow a menu take its entry's value, but for those that are given.
+    function follow(menu, given = new URLSearchParams()) {
+      for (const slider of told.controls) {
+        if (slider.follows?.menu !== menu || given.has(slider.name)) continue;
+        const value = slider.follows.values[values[menu]];
+        if (value !== undefined) values[slider.name] = Math.min(Math.max(value, slider.low), slider.high);
+      }
     }
 
     function signal(control) {
@@ -172,7 +240,8 @@
         card.querySelector("strong").textContent = possible ? said(value, answer) : "\u2013";
         if (answer.log_sd) {
           const reach = Math.exp(NINETY * found(answer.log_sd));
-          card.querySelector("em").textContent = possible ? `90%: ${span(value / reach, value * reach, answer.unit)}` : "";
+          const within = possible ? interval(value, value / reach, value * reach, answer.unit, Boolean(answer.counted)) : "";
+          card.querySelector("em").textContent = within && `90%: ${within}`;
         }
       }
       for (const name of told.refusals) {
@@ -191,13 +260,22 @@
       return told.controls.filter((c) => values[c.name] !== c.value);
     }
 
+    // What a rerun must be told: what differs from the chapter's case, and what follows a menu
+    // that does, since the chapter might look up another value for it.
+    function retold(control) {
+      const menu = told.controls.find((c) => c.name === control.follows?.menu);
+      return values[control.name] !== control.value || Boolean(menu && values[menu.name] !== menu.value);
+    }
+
     function tell() {
       const words = { ...told.given };
-      for (const control of differing()) {
+      for (const control of told.controls.filter(retold)) {
         if (control.parameter) words[control.name] = values[control.name];
       }
       const options = Object.entries(words).map(([name, value]) => ` -p ${name} ${/^[\w.+-]+$/.test(value) ? value : `"${value}"`}`);
       command.textContent = `llmecon run ${told.chapter}${options.join("")}`;
+      const beyond = differing().filter((c) => !c.parameter).map((c) => c.label);
+      left.textContent = beyond.length ? `Not in the command, since the chapter has no such parameter: ${beyond.join("; ")}.` : "";
       const state = new URLSearchParams(differing().map((c) => [c.name, values[c.name]]));
       const fragment = state.size ? `#${told.chapter}?${state}` : "";
       if (fragment || location.hash.startsWith(`#${told.chapter}?`)) {
@@ -209,11 +287,15 @@
     function restore() {
       const [chapter, state] = location.hash.slice(1).split("?");
       if (chapter !== told.chapter || !state) return false;
-      for (const [name, text] of new URLSearchParams(state)) {
+      const given = new URLSearchParams(state);
+      for (const [name, text] of given) {
         const control = told.controls.find((c) => c.name === name);
         if (!control) continue;
         if (control.entries) {
-          if (control.entries.includes(text)) values[name] = text;
+          if (control.entries.includes(text)) {
+            values[name] = text;
+            follow(name, given);
+          }
         } else if (Number.isFinite(Number(text)) && text !== "") {
           values[name] = Math.min(Math.max(Number(text), control.low), control.high);
         }
@@ -224,6 +306,7 @@
     function actions(panel) {
       const row = panel.querySelector(".llmecon-actions");
       const code = document.createElement("code");
+      const left = document.createElement("span");
       const said = document.createElement("span");
       said.setAttribute("role", "status");
       const button = (text, act) => {
@@ -252,8 +335,9 @@
         button("Copy command that reruns the chapter with it", () => copy(() => code.textContent, "Command")),
         said,
         code,
+        left,
       );
-      return code;
+      return [code, left];
     }
 
     // ---------------------------------------------------------------- drawing
@@ -287,7 +371,7 @@
     }
     form.addEventListener("submit", (event) => event.preventDefault());
     tell();
-    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), data, words: quantity };
+    panel.llmecon = { set, signal: (name) => chart.signal(`out_${name}`), values: () => ({ ...values }), data, words: { quantity, whole, interval } };
     if (shared) panel.scrollIntoView();
 
     // The curve as it is, and as it was in the chapter.

@@ -75,7 +75,8 @@ def writing(file: Path, force: bool) -> Iterator[Path]:
             raise InputError(f"{file}: is a folder; name a file with -o")
         if file.exists() and not force:
             raise InputError(f"{file}: exists; name another file, or replace it with --force")
-        file.parent.stat()
+        if not file.parent.exists():
+            raise InputError(f"there is no folder {inputs.shown(str(file.parent))} to write to")
         with aside.open("x"):
             pass
     except (OSError, ValueError) as error:

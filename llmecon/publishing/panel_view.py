@@ -202,7 +202,9 @@ def in_words(answer: Answer, row: pd.Series) -> tuple[str, str]:
     interval = ""
     if answer.log_sd:
         reach = float(np.exp(_NINETY * row[answer.log_sd]))
-        interval = f"90%: {words.span(value / reach, value * reach, answer.unit)}"
+        full = bool(answer.counted)
+        said = words.interval(value, value / reach, value * reach, answer.unit, full)
+        interval = f"90%: {said}" if said else ""
     whole = words.count(value, answer.counted) if answer.counted else ""
     return whole or words.quantity(value, answer.unit), interval
 
@@ -308,7 +310,7 @@ def markup(
 
 def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter | None) -> str:
     identifier = f"{panel.chapter}-{control.name}"
-    label = html.escape(_capital(control.label or (declared.help if declared else "")))
+    label = html.escape(_label(control, declared))
     if isinstance(control, Menu):
         options = "".join(
             f'<option value="{html.escape(key)}"{" selected" if key == control.value else ""}>'
@@ -319,7 +321,8 @@ def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter 
             f'<div class="llmecon-control"><label for="{identifier}">{label}</label>'
             f'<select id="{identifier}" name="{control.name}">{options}</select></div>'
         )
-    shown = html.escape(words.quantity(control.value, _unit(control, declared)))
+    say = words.whole if declared is not None and declared.type is int else words.quantity
+    shown = html.escape(say(control.value, _unit(control, declared)))
     return (
         f'<div class="llmecon-control"><label for="{identifier}">{label}</label>'
         f'<output for="{identifier}">{shown}</output>'
@@ -330,7 +333,12 @@ def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter 
 
 def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> dict[str, Any]:
     """What the page's script needs to know of a control."""
-    common = {"name": control.name, "value": control.value, "parameter": declared is not None}
+    common = {
+        "name": control.name,
+        "value": control.value,
+        "label": _label(control, declared),
+        "parameter": declared is not None,
+    }
     if isinstance(control, Menu):
         return common | {"entries": list(control.entries)}
     described: dict[str, Any] = common | {
@@ -344,6 +352,10 @@ def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> d
         menu, values = control.follows
         described["follows"] = {"menu": menu, "values": dict(values)}
     return described
+
+
+def _label(control: Slider | Menu, declared: scenario.Parameter | None) -> str:
+    return _capital(control.label or (declared.help if declared else ""))
 
 
 def _unit(control: Slider, declared: scenario.Parameter | None) -> str:

@@ -70,10 +70,15 @@ class Headline:
 
     @property
     def interval(self) -> str:
-        """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none."""
-        if self.low is None or self.high is None:
+        """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none.
+
+        Empty, too, where it is narrower than the number is rounded.
+        """
+        if self.low is None or self.high is None or self.value is None:
             return ""
-        return f"90%: {words.span(self.low, self.high, self.unit)}"
+        full = self.value.is_integer() and self.text.startswith(f"{self.value:,.0f}")
+        said = words.interval(self.value, self.low, self.high, self.unit, full)
+        return f"90%: {said}" if said else ""
 
 
 def headline(
@@ -114,7 +119,9 @@ def headlines(row: Sequence[Headline]) -> None:
     display(
         {
             "text/html": cards(row),
-            "text/markdown": "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row),
+            "text/markdown": _without_tags(
+                "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row)
+            ),
             "text/plain": "\n".join(f"{h.text}: {_in_brackets(h)}{h.label}" for h in row),
         },
         metadata={_KEY: [asdict(h) for h in row]},
@@ -130,9 +137,14 @@ def say(markdown: str) -> None:
     """Show prose that was computed from the parameters.
 
     Args:
-        markdown: The prose, in Markdown.
+        markdown: The prose, in Markdown; what looks like HTML in it, such as a name from
+            somebody's table, is text.
     """
-    display(Markdown(markdown))
+    display(Markdown(_without_tags(markdown)))
+
+
+def _without_tags(markdown: str) -> str:
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
 
 
 def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = None) -> None:

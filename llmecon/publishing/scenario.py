@@ -170,9 +170,28 @@ def validate(of: Chapter, values: Mapping[str, Any]) -> dict[str, Value]:
         One value of the declared type for every parameter, in the order declared.
 
     Raises:
-        InputError: A name is unknown or a value not allowed; one line tells all that is wrong.
+        InputError: A name is unknown or a value not allowed; one line tells all that is wrong. Or
+            the requests are longer than a model reads.
     """
-    return _record(of, values).model_dump()
+    record = _record(of, values).model_dump()
+    _require_context(of, record)
+    return record
+
+
+def _require_context(of: Chapter, values: Mapping[str, Value]) -> None:
+    """Refuse requests that a chapter's models can't read, before anything is executed."""
+    models = [p.name for p in of.parameters if p.table == "models" and not p.several]
+    context = {row["id"]: float(row["context_tokens"]) for row in inputs.rows("models")}
+    for kind in ("", "long_"):
+        names = [f"{kind}prompt_tokens", f"{kind}output_tokens"]
+        tokens = sum(float(values[name]) for name in names if name in values)
+        for name in models if set(names) <= set(values) else ():
+            most = context[str(values[name])]
+            if tokens > most:
+                raise InputError(
+                    f"{' and '.join(names)}: {values[name]} handles at most {most:,.0f} tokens and "
+                    f"these are {tokens:,.0f}: lower them or choose another {name}"
+                )
 
 
 def check(slug: str, namespace: Mapping[str, Any]) -> pydantic.BaseModel:

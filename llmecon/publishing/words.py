@@ -1,11 +1,16 @@
 """Numbers as prose: two or three significant digits, thousands separators, no bare exponents."""
 
 import math
+import re
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 import humanize
 
 _LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+_TINY = 1e-6  # a share that nobody tells from none
+_PLURAL = re.compile(r"^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])")
+_MASSES = ((1e6, "t"), (1e3, "kg"))  # in grams
 _DURATIONS = ((365.25 * 86400, "year"), (86400, "day"), (3600, "hour"), (60, "minute"))
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUS = "\N{MINUS SIGN}"
@@ -26,7 +31,7 @@ def number(x: float, digits: int = 2) -> str:
         return "unknown"
     if math.isinf(x):
         return "unlimited" if x > 0 else f"{_MINUS}unlimited"
-    mantissa, exponent = f"{abs(x):.{digits - 1}e}".split("e")
+    mantissa, exponent = _scientific(abs(x), digits).split("e")
     size = float(f"{mantissa}e{exponent}")
     sign = _MINUS if x < 0 and size > 0 else ""
     if size >= 1e15 or 0 < size < 1e-4:
@@ -36,6 +41,12 @@ def number(x: float, digits: int = 2) -> str:
         if size >= scale:
             return f"{sign}{_positional(size / scale)}{_SPACE}{name}"
     return sign + _positional(size)
+
+
+def _scientific(size: float, digits: int) -> str:
+    """A number with an exponent, ties rounded up as a page's script does."""
+    context = Context(prec=digits, rounding=ROUND_HALF_UP)
+    return f"{context.create_decimal(Decimal(size)):.{digits - 1}e}"
 
 
 def _positional(size: float) -> str:
@@ -49,19 +60,42 @@ def usd(x: float) -> str:
     Args:
         x: Amount [USD].
     """
-    if 0.0995 <= abs(x) < 99.995:
-        return f"USD{_SPACE}{_MINUS if x < 0 else ''}{abs(x):.2f}"
-    return f"USD{_SPACE}{number(x, 2 if abs(x) < 1 else 3)}"
+    return f"USD{_SPACE}{_money(x)[1]}"
 
 
 def percent(x: float) -> str:
-    """A fraction as a percentage: `0.4%`, `37%`, `99.7%`.
+    """A fraction as a percentage: `0.4%`, `37%`, `99.7%`, `under 0.0001%`.
 
     Args:
         x: Fraction; 0.37 is 37%.
     """
+    return _share(x)[1]
+
+
+def _money(x: float, more: int = 0) -> tuple[float, str]:
+    """An amount as rounded and as written, with more digits than usual."""
+    if 0.0995 <= abs(x) < 99.995:
+        text = str(Decimal(abs(x)).quantize(Decimal(1).scaleb(-2 - more), ROUND_HALF_UP))
+        return math.copysign(float(text), x), f"{_MINUS if x < 0 else ''}{text}"
+    rounded, text = _rounded(x, (2 if abs(x) < 1 else 3) + more)
+    if 9.5e-7 <= abs(rounded) < 1e-4:
+        text = f"{_MINUS if x < 0 else ''}{_positional(abs(rounded))}"
+    return rounded, text
+
+
+def _share(x: float, more: int = 0) -> tuple[float, str]:
+    """A percentage as rounded and as written, with more digits than usual."""
+    if 0 < abs(x) < _TINY:
+        return 0.0, f"under {_positional(100 * _TINY)}%" if x > 0 else "0%"
     # Near 100% the distance from 100% is what matters, so one more digit is kept from there on.
-    return f"{number(100 * x, 3 if abs(x) > 0.985 else 2)}%"
+    rounded, text = _rounded(100 * x, (3 if abs(x) > 0.985 else 2) + more)
+    return rounded / 100, f"{text}%"
+
+
+def _rounded(x: float, digits: int) -> tuple[float, str]:
+    """A number as rounded and as written."""
+    size = float(_scientific(abs(x), digits)) if math.isfinite(x) else abs(x)
+    return math.copysign(size, x), number(x, digits)
 
 
 def signed_percent(x: float) -> str:
@@ -70,7 +104,7 @@ def signed_percent(x: float) -> str:
     Args:
         x: Change relative to what was before.
     """
-    text = percent(x)
+    text = percent(x) if abs(x) >= _TINY else "0%"
     return text if x < 0 or text == "0%" else f"+{text}"
 
 
@@ -80,15 +114,26 @@ def duration(seconds: float) -> str:
     Args:
         seconds: Length of time [s].
     """
-    size = abs(seconds)
-    if math.isfinite(size):
-        for length, unit in _DURATIONS:
+    length, unit = _scale(seconds, "s")
+    if len(unit) <= 2:
+        return f"{number(seconds / length)}{_SPACE}{unit}"
+    return count(seconds / length, unit.removesuffix("s"))
+
+
+def _scale(x: float, unit: str) -> tuple[float, str]:
+    """The unit in which a quantity of this size is said, and how many of `unit` it is."""
+    size = abs(x)
+    if unit == "s" and math.isfinite(size):
+        for length, name in _DURATIONS:
             if size >= length:
-                return count(seconds / length, unit)
+                return length, f"{name}s"
         if 0 < size < 1:
-            milli = size >= 1e-3
-            return f"{number(seconds * (1e3 if milli else 1e6))}{_SPACE}{'ms' if milli else 'µs'}"
-    return f"{number(seconds)}{_SPACE}s"
+            return (1e-3, "ms") if size >= 1e-3 else (1e-6, "µs")
+    if unit == "g" and math.isfinite(size):
+        for heavy, name in _MASSES:
+            if size >= heavy:
+                return heavy, name
+    return 1.0, unit
 
 
 def count(n: float, noun: str) -> str:
@@ -111,13 +156,79 @@ def quantity(x: float, unit: str) -> str:
         unit: `USD` (alone or as in `USD per hour`), `s`, `fraction`, an empty text for a pure
             number, or any other unit, which is written after the number.
     """
-    if unit.startswith("USD"):
-        return usd(x) + unit.removeprefix("USD")
     if unit == "s":
         return duration(x)
+    return _with_unit(_end(x, unit, x)[1], unit, x)
+
+
+def whole(n: float, unit: str) -> str:
+    """A whole number with its unit, in full: `1 request`, `1,580 tokens`.
+
+    Args:
+        n: The number.
+        unit: As in `quantity`, in the plural.
+    """
+    text = f"{n:,.0f}".replace("-", _MINUS)
+    return f"{text}{_SPACE}{_agreeing(unit, text)}" if unit else text
+
+
+def _agreeing(unit: str, text: str) -> str:
+    """A unit in the singular after 1: `1 token/s`."""
+    if text != "1":
+        return unit
+    return _PLURAL.sub(lambda match: re.sub("ie$", "y", match[1]), unit, count=1)
+
+
+def _end(x: float, unit: str, like: float, more: int = 0) -> tuple[float, str]:
+    """A quantity as rounded and as written, in the unit of another one and without its name."""
+    if unit.startswith("USD"):
+        return _money(x, more)
     if unit == "fraction":
-        return percent(x)
-    return f"{number(x)}{_SPACE}{unit}" if unit else number(x)
+        return _share(x, more)
+    scale = _scale(like, unit)[0]
+    rounded, text = _rounded(x / scale, 2 + more)
+    return rounded * scale, text
+
+
+def _with_unit(text: str, unit: str, like: float) -> str:
+    name = _name(unit, like)
+    if name == "USD":
+        return f"USD{_SPACE}{text}{unit.removeprefix('USD')}"
+    return f"{text}{_SPACE}{_agreeing(name, text)}" if name else text
+
+
+def _name(unit: str, like: float) -> str:
+    """What stands before or after a number, in the plural; nothing for what it holds itself."""
+    if unit.startswith("USD"):
+        return "USD"
+    return "" if unit == "fraction" else _scale(like, unit)[1]
+
+
+def interval(value: float, low: float, high: float, unit: str, full: bool = False) -> str:
+    """An interval around a value, in the unit in which the value is said.
+
+    Args:
+        value: What lies inside, in `unit`.
+        low: Lower end, in `unit`.
+        high: Upper end, in `unit`.
+        unit: As in `quantity`.
+        full: The value is written in full, as a number of things is.
+
+    Returns:
+        Such as `210 to 350 xPUs`, with as many digits as it takes to tell the ends from the value
+        as written; `up to 350 xPUs` or `at least 210 xPUs` where one end can't be told from it;
+        empty where neither can.
+    """
+    middle = value if full else _end(value, unit, value)[0]
+    lows, highs = ([_end(x, unit, value, more) for more in range(3)] for x in (low, high))
+    below = next((text for rounded, text in lows if low < value and rounded < middle), "")
+    above = next((text for rounded, text in highs if high > value and rounded > middle), "")
+    name = _name(unit, value)
+    if below and above:
+        return " to ".join(_joined((below, name), (above, name), unit))
+    if below or above:
+        return f"{'at least' if below else 'up to'} {_with_unit(below or above, unit, value)}"
+    return ""
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -148,18 +259,26 @@ def between(low: float, high: float, unit: str) -> str:
 
 
 def _ends(low: float, high: float, unit: str) -> tuple[str, str]:
-    """Both ends, what they share said once; the first is empty where they read alike."""
-    kind, rest = ("USD", unit.removeprefix("USD")) if unit.startswith("USD") else (unit, "")
-    one, other = (quantity(x, kind).split(_SPACE) for x in (low, high))
-    if one == other:
-        return "", _SPACE.join(other) + rest
+    """Both ends, each in the unit that fits it; the first is empty where they read alike."""
+    first, last = (_end(x, unit, x)[1] for x in (low, high))
+    if quantity(low, unit) == quantity(high, unit):
+        return "", quantity(high, unit)
+    return _joined((first, _name(unit, low)), (last, _name(unit, high)), unit)
+
+
+def _joined(first: tuple[str, str], last: tuple[str, str], unit: str) -> tuple[str, str]:
+    """Two numbers with the names of their units as a range: what they share is said once."""
+    one, other = (text.split(_SPACE) for text, _ in (first, last))
     # "900 to 2 million" would read as 900 million: what differs in scale is written in full.
-    if len(one) == len(other):
-        while len(one) > 1 and one[-1] == other[len(one) - 1]:
-            one = one[:-1]
-        if kind == "USD":
-            other = other[1:]
-    return _SPACE.join(one), _SPACE.join(other) + rest
+    alike = first[1] == last[1] and len(one) == len(other)
+    start = one[:1] if alike and one[1:] == other[1:] else one
+    if unit.startswith("USD"):
+        other = other if alike else ["USD", *other]
+        return _SPACE.join(["USD", *start]), _SPACE.join(other) + unit.removeprefix("USD")
+    if not alike and first[1]:
+        start = [*one, _agreeing(first[1], first[0])]
+    name = _agreeing(last[1], last[0])
+    return _SPACE.join(start), _SPACE.join([*other, name] if name else other)
 
 
 def mass(kilograms: float) -> str:

@@ -139,17 +139,37 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
     assert intervals
 
 
+UNITS = ("", "USD", "USD per hour", "s", "g", "fraction", "xPUs", "days", "tokens/s", "times")
+SIZES = (0.0, 1e-12, 1e-7, 1e-5, 0.00034, 0.0951, 0.5, 1.0, 2.345, 59.99, 99.996, 1234.5, 16384.0,
+         90000.0, 3.21e6, 7.7e9, 4.5e13, 6.0e15, -0.02, -1500.0)  # fmt: skip
+
+
 def test_numbers_read_as_they_do_in_prose(page: Page):
     visit(page, "chapters/tokenomics.html")
-    cases = [
-        (value, unit)
-        for value in (0.0, 1e-7, 0.00034, 0.0951, 0.5, 1.0, 2.345, 59.99, 99.996, 1234.5, 16384.0,
-                      3.21e6, 7.7e9, 4.5e13, 6.0e15, -0.02, -1500.0)
-        for unit in ("", "USD", "USD per hour", "s", "fraction", "xPUs", "tokens/s")
-    ]  # fmt: skip
-    found = page.evaluate(f"(cases) => cases.map(([x, unit]) => {PANEL}.words(x, unit))", cases)
+    cases = [(value, unit) for value in SIZES for unit in UNITS]
+    found = page.evaluate(
+        f"(cases) => cases.map(([x, unit]) => {PANEL}.words.quantity(x, unit))", cases
+    )
     for (value, unit), text in zip(cases, found, strict=True):
         assert text == words.quantity(value, unit), (value, unit)
+    numbers = [(n, unit) for n in (0, 1, 2, 1580, 1_234_567, -3) for unit in ("", "requests")]
+    found = page.evaluate(f"(cases) => cases.map((of) => {PANEL}.words.whole(...of))", numbers)
+    assert found == [words.whole(*of) for of in numbers]
+
+
+def test_intervals_read_as_they_do_in_prose(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    cases = [
+        (value, low * value, high * value, unit, full)
+        for value in SIZES
+        if value > 0
+        for unit in UNITS
+        for low, high in ((0.5, 2.0), (0.991, 1.013), (0.9999, 1.7), (0.3, 1.0), (1.0, 1.0))
+        for full in (False, True)
+    ]
+    found = page.evaluate(f"(cases) => cases.map((of) => {PANEL}.words.interval(...of))", cases)
+    for of, text in zip(cases, found, strict=True):
+        assert text == words.interval(*of), of
 
 
 def test_one_slider_moves_everything_and_reset_takes_it_back(page: Page):
@@ -178,13 +198,50 @@ def test_a_setting_is_a_link_and_a_command(page: Page):
         "\xa0", " "
     )
     command = page.inner_text(".llmecon-actions code")
-    assert command == "llmecon run tokenomics -p xpu h200-sxm -p output_tokens 900"
+    # The rent follows the accelerator, so the command names it.
+    assert re.fullmatch(
+        r"llmecon run tokenomics -p xpu h200-sxm -p usd_per_xpu_hour [\d.]+ -p output_tokens 900",
+        command,
+    )
     # The command line takes what the page gives.
     options = dict(re.findall(r"-p (\S+) (\S+)", command))
     scenario.validate(scenario.chapter("tokenomics"), options)
     page.select_option("select[name=model]", "llama-3.1-8b")
     page.wait_for_function("location.hash.includes('model=llama-3.1-8b')")
     assert "-p model llama-3.1-8b" in page.inner_text(".llmecon-actions code")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_command_says_all_that_the_panel_computes_with(page: Page, chapter: str):
+    """A rerun by the command has the panel's inputs, however they were come by."""
+    visit(page, f"chapters/{chapter}.html")
+    of = scenario.chapter(chapter)
+    start = page.evaluate(f"{PANEL}.values()")
+    for name, entries in options(page).items():
+        page.select_option(f".llmecon-panel select[name={name}]", entries[-1])
+    page.locator(".llmecon-panel input[type=range]").last.press("Home")
+    page.evaluate(f"{PANEL}.set({{}})")  # without the wait until all is quiet
+    command = page.inner_text(".llmecon-actions code")
+    words = dict(re.findall(r"-p (\S+) (\S+)", command))
+    rerun = scenario.validate(of, words)
+    for name, value in page.evaluate(f"{PANEL}.values()").items():
+        if name in words:
+            assert str(rerun[name]) == str(value) or rerun[name] == pytest.approx(value)
+        elif name in rerun:
+            # What isn't said stands where the chapter's own case has it.
+            assert value == start[name]
+        elif value != start[name]:
+            assert "Not in the command" in page.inner_text(".llmecon-actions")
+
+
+def test_a_link_without_a_rent_takes_that_of_its_accelerator(page: Page):
+    visit(page, "chapters/tokenomics.html")
+    page.select_option("select[name=xpu]", "l4")
+    chosen = page.evaluate(f"{PANEL}.values()")
+    visit(page, "chapters/tokenomics.html#tokenomics?xpu=l4")
+    assert page.evaluate(f"{PANEL}.values()") == chosen
+    visit(page, "chapters/tokenomics.html#tokenomics?usd_per_xpu_hour=9&xpu=l4")
+    assert page.evaluate(f"{PANEL}.values()") == chosen | {"usd_per_xpu_hour": 9}
 
 
 def test_a_menu_takes_its_slider_along(page: Page):

@@ -45,6 +45,33 @@ def test_shown_as_html_markdown_and_text(shown):
     assert output.data["text/plain"].endswith("2.50: a <token>")
 
 
+def test_a_name_is_never_markup(shown, monkeypatch):
+    name = "<img src=x onerror=alert(1)>"
+    results.headline("cost", 2.5, unit="USD", label=f"of {name}")
+    (output,) = shown
+    for kind in ("text/html", "text/markdown"):
+        assert "<img" not in output.data[kind]
+    said = []
+    monkeypatch.setattr(results, "display", said.append)
+    results.say(f"**{name}** takes 2 < 3 and <b>more</b>")
+    assert said[0].data == "**&lt;img src=x onerror=alert(1)>** takes 2 < 3 and &lt;b>more&lt;/b>"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text", "low", "high", "said"),
+    [
+        (616, "xPUs", "616\N{NO-BREAK SPACE}xPUs", 610, 640, "90%: 610 to 640 xPUs"),
+        (1, "xPUs", "1\N{NO-BREAK SPACE}xPU", 1, 1, ""),
+        (163.2, "USD", "", 163.2, 163.2, ""),
+        (11_000, "g", "", 10_000, 11_400, "90%: 10 to 11.4 kg"),
+        (1.0, "fraction", "", 1.0, 1.0, ""),
+    ],
+)
+def test_an_interval_is_in_the_number_s_unit_and_tells_its_ends(value, unit, text, low, high, said):
+    found = Headline("n", value, unit, "", text=text, low=low, high=high).interval
+    assert found.replace("\N{NO-BREAK SPACE}", " ") == said
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 def test_what_is_not_a_number_needs_an_explanation(value):
     with pytest.raises(ValueError, match=r"'volume'.*says why"):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from llmecon import inputs
 from llmecon.errors import InputError
 from llmecon.publishing import scenario
 from tests.conftest import write_notebook
@@ -90,3 +91,47 @@ def test_saved_scenario_reproduces_the_values(toy_book, tmp_path):
     values = scenario.validate(of, {"tokens": "1.5e25", "precision": "fp8", "spot": "yes"})
     scenario.save(of, values, tmp_path / "saved.yaml")
     assert scenario.validate(of, scenario.load(tmp_path / "saved.yaml").values(of)) == values
+
+
+@pytest.mark.parametrize(
+    ("slug", "values", "said"),
+    [
+        ("carbon", {"prompt_tokens": 9e5}, "llama-3.1-70b handles at most 131,072 tokens"),
+        ("tokenomics", {"output_tokens": 9e5}, "llama-3.1-70b handles at most"),
+        ("hardware-choice", {"long_prompt_tokens": 9e5}, "long_prompt_tokens and long_output"),
+        ("hybrid-futures", {"near_model": "llama-2-7b", "prompt_tokens": 5e3}, "near_model"),
+        ("validation", {"prompt_tokens": 1e5, "model": "llama-2-7b"}, "at most 4,096"),
+        ("xpu-needs", {"prompt_tokens": 1e6}, "handles at most"),
+        ("tokenomics", {"api": "gpt-nine"}, "api: 'gpt-nine' is not in the table api_prices"),
+        ("rag-vs-ft", {"retriever": ""}, "retriever: '' is not in the table retrieval"),
+        ("rag-vs-ft", {"retriever": "dpr-nq"}, "nearest: dpr-nq-released"),
+        ("hybrid-futures", {"router_pair": "gpt-4"}, "nearest: gpt-4-mixtral"),
+    ],
+)
+def test_the_book_s_chapters_refuse_at_once_and_name_the_parameter(slug, values, said):
+    with pytest.raises(InputError) as refused:
+        scenario.validate(scenario.chapter(slug), values)
+    assert said in str(refused.value)
+
+
+def test_every_id_of_the_book_s_chapters_is_looked_up_in_a_table():
+    """No text parameter is free: it has choices or a table, so that nothing is left to a kernel."""
+    for of in scenario.chapters():
+        for parameter in of.parameters:
+            if parameter.type is str:
+                assert parameter.choices or parameter.table, (of.slug, parameter.name)
+                if parameter.table:
+                    assert inputs.ids(parameter.table, parameter.column)
+
+
+def test_a_word_may_stand_in_place_of_an_id(toy_book):
+    write_notebook(
+        toy_book / "notebooks" / "slow_one.ipynb",
+        title="S",
+        parameters='rival: str = "auto"  # hosted rival [api price id or auto]\n'
+        'search: str = "bm25-nq"  # of a study [curve of retrieval]',
+    )
+    rival, search = scenario.chapter("slow-one").parameters
+    assert (rival.table, rival.besides) == ("api_prices", "auto")
+    assert rival.allowed == "auto, or an id from: llmecon list api_prices"
+    assert (search.table, search.column) == ("retrieval", "curve")

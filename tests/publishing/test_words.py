@@ -1,6 +1,7 @@
 """Numbers as prose."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,8 @@ def plain(text: str) -> str:
         (15e12, 2, "15 trillion"),
         (3.8e25, 2, "3.8 × 10²⁵"),
         (-12.0, 2, "−12"),
+        (12.5, 2, "13"),
+        (3.85e9, 2, "3.9 billion"),
         (math.nan, 2, "unknown"),
         (math.inf, 2, "unlimited"),
     ],
@@ -53,11 +56,15 @@ def test_number_never_shows_an_exponent_or_minus_zero(x):
         (0.6, "USD 0.60"),
         (2.5, "USD 2.50"),
         (99.99, "USD 99.99"),
+        (0.125, "USD 0.13"),
         (99.996, "USD 100"),
         (12_345.0, "USD 12,300"),
         (3_249_000.0, "USD 3.25 million"),
         (-2.5, "USD −2.50"),
         (0, "USD 0"),
+        (1e-5, "USD 0.00001"),
+        (3.42e-6, "USD 0.0000034"),
+        (3.4e-9, "USD 3.4 × 10⁻⁹"),
     ],
 )
 def test_usd(x, said):
@@ -66,14 +73,24 @@ def test_usd(x, said):
 
 @pytest.mark.parametrize(
     ("x", "said"),
-    [(0.37, "37%"), (0.004, "0.4%"), (0.9968, "99.7%"), (1.0, "100%"), (5.45, "545%"), (0, "0%")],
+    [
+        (0.37, "37%"),
+        (0.004, "0.4%"),
+        (0.9968, "99.7%"),
+        (1.0, "100%"),
+        (5.45, "545%"),
+        (0, "0%"),
+        (5.6e-34, "under 0.0001%"),
+        (2e-6, "0.0002%"),
+    ],
 )
 def test_percent(x, said):
     assert words.percent(x) == said
 
 
 @pytest.mark.parametrize(
-    ("x", "said"), [(0.042, "+4.2%"), (-0.12, "−12%"), (0, "0%"), (2.0, "+200%")]
+    ("x", "said"),
+    [(0.042, "+4.2%"), (-0.12, "−12%"), (0, "0%"), (2.0, "+200%"), (1e-12, "0%"), (-1e-12, "0%")],
 )
 def test_signed_percent(x, said):
     assert words.signed_percent(x) == said
@@ -119,6 +136,18 @@ def test_count(n, said):
         (0.5, "s", "500 ms"),
         (12.34, "kg CO2e", "12 kg CO2e"),
         (12.34, "", "12"),
+        (1, "days", "1 day"),
+        (1, "requests per day", "1 request per day"),
+        (1, "tokens/s", "1 token/s"),
+        (1, "xPUs", "1 xPU"),
+        (1, "times", "1 times"),
+        (1, "Gbps", "1 Gbps"),
+        (1, "days of queries", "1 day of queries"),
+        (1, "a second", "1 a second"),
+        (1.5, "days", "1.5 days"),
+        (44, "g", "44 g"),
+        (11_400, "g", "11 kg"),
+        (3.4e6, "g", "3.4 t"),
     ],
 )
 def test_quantity(x, unit, said):
@@ -164,6 +193,10 @@ def test_sources_have_room_to_wrap() -> None:
         (1.5e6, 2.1e9, "tokens", "1.5 million to 2.1 billion tokens"),
         (24.0, 24.0, "xPUs", "24 xPUs"),
         (1.5, 2.5, "", "1.5 to 2.5"),
+        (1.0, 3.0, "xPUs", "1 to 3 xPUs"),
+        (0.5, 1.0, "days", "0.5 to 1 day"),
+        (900.0, 2e6, "tokens", "900 tokens to 2 million tokens"),
+        (500.0, 11_400.0, "g", "500 g to 11 kg"),
     ],
 )
 def test_span(low, high, unit, said):
@@ -173,3 +206,55 @@ def test_span(low, high, unit, said):
 def test_between():
     assert plain(words.between(24.0, 24.0, "xPUs")) == "always 24 xPUs"
     assert plain(words.between(1.2, 2.3, "USD per hour")) == "between USD 1.20 and 2.30 per hour"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "said"),
+    [
+        (300.0, 210.0, 350.0, "xPUs", "210 to 350 xPUs"),
+        (11_400.0, 10_000.0, 12_400.0, "g", "10 to 12 kg"),
+        (5400.0, 3000.0, 9000.0, "s", "0.83 to 2.5 hours"),
+        (3.2e6, 2.9e6, 5e6, "USD per month", "USD 2.9 to 5 million per month"),
+        (9.5e5, 9e5, 2e6, "USD", "USD 900,000 to USD 2 million"),
+        # As many digits as tell the ends from the value as written.
+        (0.0964, 0.0957, 0.22, "USD", "USD 0.0957 to 0.22"),
+        (42.1, 41.6, 42.3, "xPUs", "41.6 to 42.3 xPUs"),
+        (0.501, 0.498, 0.504, "fraction", "49.8% to 50.4%"),
+        # An end that no digits tell from the value.
+        (0.0964, 0.0962, 0.22, "USD", "up to USD 0.22"),
+        (1.0, 0.9, 1.0, "fraction", "at least 90%"),
+        (5.6e-34, 0.0, 0.3, "fraction", "up to 30%"),
+        (1.0, 1.0, 1.0, "fraction", ""),
+        (163.0, 163.0, 163.0, "USD", ""),
+        (1.0, 1.0, 1.0, "xPUs", ""),
+        (0.0, 0.0, 0.0, "", ""),
+    ],
+)
+def test_interval(value, low, high, unit, said):
+    assert plain(words.interval(value, low, high, unit)) == said
+
+
+def test_an_interval_around_a_number_written_in_full():
+    assert plain(words.interval(616, 610, 640, "xPUs", full=True)) == "610 to 640 xPUs"
+    assert plain(words.interval(616, 615, 617, "xPUs", full=True)) == "615 to 620 xPUs"
+    assert plain(words.interval(616, 616, 616, "xPUs", full=True)) == ""
+
+
+def test_a_whole_number_in_full():
+    assert plain(words.whole(1580, "tokens")) == "1,580 tokens"
+    assert plain(words.whole(1, "instances")) == "1 instance"
+    assert words.whole(-2, "") == "−2"
+
+
+@given(
+    st.floats(1e-9, 1e12),
+    st.floats(0, 3),
+    st.floats(0, 3),
+    st.sampled_from(["USD", "s", "g", "fraction", "xPUs", "USD per hour", ""]),
+)
+def test_an_interval_never_repeats_its_value(value, down, up, unit):
+    said = words.interval(value, value * math.exp(-down), value * math.exp(up), unit)
+    parts = re.split(" to |at least |up to ", said)
+    shown = words.quantity(value, unit).removeprefix("USD\N{NO-BREAK SPACE}")
+    for part in parts:
+        assert part.removeprefix("USD\N{NO-BREAK SPACE}") != shown
