@@ -1,6 +1,6 @@
 """Optimal hardware: what to run, how much of it, how full, what binds, and how good a fleet can be.
 
-What is minimised is a sum over pools and requests,
+What is minimised is a sum over pools and requests, ::
 
     sum over pools of  n_o f_o   +   sum over pools and buckets of  x_oc v_oc(b_oc)
 

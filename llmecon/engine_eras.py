@@ -1,12 +1,13 @@
 """Serving software of other times, as far as it decides which accelerator is cheapest.
 
 The scheduler and HTTP server of vLLM before 0.6 shared one Python process and held up the GPU for a
-time that does not depend on it. How long is derived from what others measured of that engine:
+time that does not depend on it. How long is derived from what others measured of that engine::
 
-    h = (1 / measured rate - 1 / modelled rate at h = 0) / output tokens     offline [VLLM7162]
-    s = (1 / rate online - 1 / rate offline) / output tokens                 server  [VLLM5046]
+    h = (1 / measured rate - 1 / modelled rate at h = 0) / output tokens
+    s = (1 / rate online - 1 / rate offline) / output tokens
 
-where h + s is host work per sequence and step. A published profile of the time [VLLM060] gives
+where h, from runs offline [VLLM7162], and s, from a server [VLLM5046], are together host work per
+sequence and step. A published profile of the time [VLLM060] gives
 other values: its share of execution a lower one, its ratio of server to scheduling a higher one.
 """
 

@@ -1,7 +1,7 @@
 """Waiting time over a finite horizon: finite under overload, textbook in the limits.
 
 Steady-state formulas divide by (1 - load) and say nothing at or beyond 1, where real services
-spend their worst hours. Averaged over a horizon T that starts with an empty queue, the wait is
+spend their worst hours. Averaged over a horizon T that starts with an empty queue, the wait is ::
 
     W = T/4 * ((load - 1) + sqrt((load - 1)**2 + 8 k g / (capacity * T)))
 
@@ -14,7 +14,7 @@ a pace of its own.
 
 Servers that share one machine are faster while few of them are busy, so fewer are busy than the
 load says. If a service with n busy takes a + b n, the number of busy servers is a birth-death
-chain whose weight falls from its mode, occupancy * servers, to the last server by
+chain whose weight falls from its mode, occupancy * servers, to the last server by ::
 
     u = exp(servers * (log(load) + (1 - load) * log(1 + s) / s)),  s = load / occupancy - 1
 

@@ -3,10 +3,10 @@
 The server batches continuously [Kwon2023]: a request joins the running batch as soon as there is
 room, its prompt is computed between the others' tokens, and it leaves when its output ends. With
 B requests in flight, each decoding O tokens, one request finishes and one prompt is computed per
-O / B steps, so that
+O / B steps. So a token waits for the others' prompts, and by Little's law [Little1961] ::
 
-    TPOT(B) = step(B) + (B - 1) / O * i p           a token waits for the others' prompts
-    rate(B) = B / (q + O * TPOT(B))                 Little's law [Little1961]
+    TPOT(B) = step(B) + (B - 1) / O * i p
+    rate(B) = B / (q + O * TPOT(B))
 
 A prompt that joins a step in which others decode finds weights loaded and kernels launched: the
 step lasts p longer, what one more prompt adds to a pass over many. It lasts no less in all than the
@@ -16,7 +16,7 @@ costs i times as much. q is i p, or the pass where the request meets nobody.
 If requests come at a rate, B comes and goes with them around the batch that solves rate(B) = rate.
 A slower batch makes it linger above, as in a birth-death chain: the mean is
 B + x / (1 - x) where one request more slows the others by a share x, and Little's law turns that
-into the TPOT. The time to first token is
+into the TPOT. The time to first token is ::
 
     TTFT = request + slot + (1 - busy) pass + busy (i p + step) + (1/2 + use) C
     C    = busy step / (1 - use) + use i p (1 + v) / (1 - use**2)

@@ -1,7 +1,7 @@
 """What an accelerator of given rates would cost to make, to buy and to run.
 
 A chip is described by what it offers: FLOP/s, bytes/s, bytes, link bytes/s. The model lays out the
-silicon that this takes and prices it, smoothly, so that a search may follow its gradient:
+silicon that this takes and prices it, smoothly, so that a search may follow its gradient::
 
     area = compute + memory interfaces + links + fixed, or more where the edge is too short
     dies = area / reticle, at least 1, times as many more as are asked for

@@ -4,10 +4,11 @@ The engine batches continuously, step by step [Kwon2023], and mixes chunks of pr
 steps [Agrawal2024]. Requests wait first come, first served, until one of the largest batch's slots
 is free. In every step each request whose prompt is complete decodes one token, and up to a chunk of
 the prompts that have been admitted is computed, in order of arrival. A prompt's first token comes
-at the end of the step that completes it. A step with n requests decoding and k prompt tokens lasts
+at the end of the step that completes it. A step with n requests decoding and k prompt tokens
+lasts ::
 
-    decode(n) + interference * max(prompts, begin + prompts - decode(n))     or, if none decodes,
-    begin + prompts
+    decode(n) + interference * max(prompts, begin + prompts - decode(n))
+    begin + prompts                                                         if none decodes
 
 where `prompts` is k times what one more prompt token adds to a pass, and `begin` what a pass over
 prompts alone costs beside.

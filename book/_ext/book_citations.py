@@ -24,8 +24,13 @@ def link_citations(
         lines[i] = _CITED.sub(lambda found: f":cite:p:`{re.sub('[,; ]+', ',', found[1])}`", line)
 
 
+def without_escapes(text: str) -> str:
+    """A text of the bibliography without the backslashes that TeX wants before some signs."""
+    return re.sub(r"\\([$&%#_{}])", r"\1", text)
+
+
 def complete_references(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Give every entry of a bibliography the anchor `ref-KEY` and links to where it is used."""
+    """Give every entry of a bibliography its key, the anchor `ref-KEY`, links to its uses."""
     entries = list(doctree.findall(nodes.citation))
     if not entries:
         return
@@ -33,8 +38,12 @@ def complete_references(app: Sphinx, doctree: nodes.document, docname: str) -> N
     known = {c.citation_id: c.key for c in domain.citations}  # type: ignore[attr-defined]
     used = _used(app)
     for entry in entries:
+        for text in list(entry.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(without_escapes(text.astext())))
         for key in [known[i] for i in entry["ids"] if i in known]:
             entry["ids"].append(f"ref-{key}")
+            shown = nodes.inline("", key, classes=["llmecon-cited"])
+            entry.children[-1].insert(0, [shown, nodes.Text(" ")])
             if links := _links(app, docname, used.get(key, ())):
                 entry.children[-1] += links
 

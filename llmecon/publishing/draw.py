@@ -24,6 +24,15 @@ TITLE = 44  # characters of an axis title that fit a phone
 # Around text that may lie on a line; the style sheet paints it beneath the letters.
 HALO: dict[str, Any] = {"stroke": SURFACE, "strokeWidth": 3}
 
+# A text of several lines hangs from its first; raised, it is centred on its row.
+_RAISED: Any = {
+    "condition": [
+        {"test": f"length(split(datum.value, '\\n')) == {rows}", "value": -6.5 * (rows - 1)}
+        for rows in (2, 3, 4)
+    ],
+    "value": 0,
+}
+
 TICKS = alt.ExprRef(expr="max(3, width / 80)")
 # Plain thousands and millions; SI's G reads as "giga" beside a price, so billions are "bn".
 NUMBERS = (
@@ -257,6 +266,18 @@ def axis(title: str, **options: Any) -> alt.Axis:
     return alt.Axis(title=lines if len(lines) > 1 else title, titleAnchor="start", **options)
 
 
+def told(field: str, title: str) -> alt.Tooltip:
+    """A line of a tooltip, which is also a column of the figure's data.
+
+    Args:
+        field: The field with its type, `value:Q`; numbers are written without exponents.
+        title: What it is: the axis's title, the unit or a column's name.
+    """
+    title = title.replace("_", " ")
+    number = {"format": ",.4~r"} if field.endswith(":Q") else {}
+    return alt.Tooltip(field, title=title, **number)
+
+
 def labels(**options: Any) -> alt.Y:
     """The vertical axis of named rows."""
     return alt.Y(
@@ -267,6 +288,7 @@ def labels(**options: Any) -> alt.Y:
             labelExpr="split(datum.label, '\\n')",
             labelColor=INK,
             labelLineHeight=13,
+            labelOffset=_RAISED,
             labelPadding=8,
             **options,
         ),

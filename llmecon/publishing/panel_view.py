@@ -66,8 +66,8 @@ def curve_chart(panel: Panel, program: Program, chapter: pd.DataFrame) -> dict[s
     x = alt.X("x:Q", scale=scale(curve.log_x), axis=x_axis)
     y = alt.Y("y:Q", scale=scale(curve.log_y), axis=y_axis)
     tooltip = [
-        alt.Tooltip("x:Q", title=curve.x_title, format=",.3~g"),
-        alt.Tooltip("y:Q", title=curve.y_title, format=",.3~g"),
+        alt.Tooltip("x:Q", title=curve.x_title, format=",.3~r"),
+        alt.Tooltip("y:Q", title=curve.y_title, format=",.3~r"),
     ]
     chapter = chapter.assign(x=draw.shortened(chapter["x"]), y=draw.shortened(chapter["y"]))
     before = alt.Chart(chapter[["along", "x", "y"]])

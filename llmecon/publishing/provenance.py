@@ -1,6 +1,6 @@
 """Where a figure's or a table's numbers come from: rows of the data tables, parameters, version.
 
-A chapter says in a few words which rows it used; names, sources and checks come from the tables:
+A chapter says in a few words which rows it used; names, sources and checks come from the tables::
 
     system = provenance.of(models="llama-3.1-70b", xpus="h100-sxm")
     charts.show(chart, description="...", data=system | provenance.of(api_prices=all))

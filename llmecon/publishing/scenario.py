@@ -1,7 +1,7 @@
 """A chapter's parameters: declared once, in its first cell; validated, documented, saved.
 
 The cell tagged `parameters` is the declaration. Each line is a typed default and a comment:
-the meaning, then in brackets the unit or kind, then perhaps what is allowed.
+the meaning, then in brackets the unit or kind, then perhaps what is allowed::
 
     deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]
     tokens: float = 15e12  # training tokens [tokens, > 0]

@@ -109,6 +109,9 @@ def theme() -> alt.theme.ThemeConfig:
                 "labelPadding": 6,
                 "titlePadding": 8,
                 "labelLimit": 0,
+                # The first and the last number stand at their places too.
+                "labelFlush": False,
+                "labelSeparation": 5,
                 "titleLimit": 0,
             },
             "text": {"font": _FONT, "fontSize": 12, "fill": INK},

@@ -1,10 +1,13 @@
 """The pages of tables and modules, made from their sources."""
 
+import ast
 import csv
 import importlib
 import pkgutil
 
 import pytest
+from docutils import core, nodes
+from sphinx.ext import napoleon
 
 import llmecon
 from llmecon import paths
@@ -99,3 +102,30 @@ def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
         "Time and energy": {"llmecon.roofline": "Known."},
         "Others": {"llmecon.brand_new": "Unheard of."},
     }
+
+
+def _docstrings():
+    for file in sorted(paths.LIBRARY.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+            if isinstance(node, kinds) and (text := ast.get_docstring(node)):
+                yield f"{file.stem}.{getattr(node, 'name', '')}", text
+
+
+def _run_together(docstring: str) -> list[str]:
+    """Indented blocks that a page would fill like prose, their lines run together."""
+    plain = str(napoleon.GoogleDocstring(docstring, napoleon.Config(napoleon_use_ivar=True)))
+    # Roles and directives of Sphinx are unknown here and don't matter.
+    tree = core.publish_doctree(plain, settings_overrides={"report_level": 5})
+    return [block.astext() for block in tree.findall(nodes.block_quote)]
+
+
+def test_lines_that_run_together_are_found():
+    assert _run_together("The wait is\n\n    W = k g\n    g = 1\n") == ["W = k g\ng = 1"]
+    assert _run_together("The wait is ::\n\n    W = k g\n    g = 1\n") == []
+
+
+def test_indented_formulas_of_the_library_keep_their_lines():
+    found = {name: blocks for name, text in _docstrings() if (blocks := _run_together(text))}
+    assert found == {}

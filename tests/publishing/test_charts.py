@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
+import vl_convert
+from bs4 import BeautifulSoup, Tag
 
 from llmecon import paths
 from llmecon.publishing import charts, draw, theme
@@ -130,15 +131,15 @@ def test_every_kind_fits_its_place_and_reaches_no_other_host(shown):
         assert all(address.startswith("http://www.w3.org/") for address in addresses)
 
 
-def test_bars_are_ranked_and_labelled_beyond_the_published_figure():
+def test_bars_are_ranked_and_name_the_published_figure_where_it_is_in_the_way():
     rows = charts.bars(
         DEVICES, "device", "hours", title="t", unit="h", reference="published"
     ).to_dict()["datasets"]
-    (rows,) = [r for r in rows.values() if "edge" in r[0]]
-    assert [(r["label"], r["text"], r["edge"]) for r in rows] == [
-        ("b", "7", 7.0),
-        ("c", "5", 5.5),
-        ("a", "3", 4.0),
+    (rows,) = [r for r in rows.values() if "both" in r[0]]
+    assert [(r["label"], r["text"], r["both"]) for r in rows] == [
+        ("b", "7", "7"),
+        ("c", "5", "5, ◆ 5.5"),
+        ("a", "3", "3, ◆ 4"),
     ]
 
 
@@ -324,3 +325,115 @@ def test_the_name_of_a_line_stands_where_no_curve_crosses_it(x, y, place):
     curves = pd.DataFrame({"x": x, "y": y, "series": "a"})
     x_scale, y_scale = draw.Scale(False, [0.0, 3.0], None), draw.Scale(False, [0.0, 4.0], None)
     assert draw.free_place("even", 1.0, curves, x_scale, y_scale, 340.0) == place
+
+
+COMPARED = pd.DataFrame(
+    {
+        "run": ["first", "second, whose long name takes two lines", "third", "fourth", "fifth"],
+        "hours": [2210.0, 1440.0, 257.0, 99.0, 21.0],
+        "published": [3440.0, 1287.0, 257.0, 110.0, np.nan],
+    }
+)
+
+
+def drawn(chart: Chart, width: float) -> BeautifulSoup:
+    """The chart as it is drawn on a page of some width."""
+    spec = chart.to_dict() | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    spec.pop("title")
+    return BeautifulSoup(vl_convert.vegalite_to_svg(spec), "html.parser")
+
+
+def place(mark: Tag) -> tuple[float, float]:
+    x, y = map(float, re.findall(r"-?[\d.]+", mark["transform"])[:2])
+    return x, y
+
+
+@pytest.mark.parametrize("width", [330, 480, 760])
+@pytest.mark.parametrize("log", [True, False])
+def test_a_value_stands_nearest_to_its_own_mark_or_names_both(width: float, log: bool):
+    chart = charts.bars(
+        COMPARED, "run", "hours", title="t", unit="h", reference="published", log=log
+    )
+    svg = drawn(chart, width)
+    ends: dict[float, float] = {}
+    others: dict[float, float] = {}
+    for point in svg.select('path[aria-roledescription="point"]'):
+        x, y = place(point)
+        (others if point["fill"] == theme.INK else ends)[y] = x
+    bars = svg.select('path[aria-roledescription="bar"]')
+    heights = sorted({place(t)[1] for t in svg.select('text[aria-roledescription="text mark"]')})
+    for bar, y in zip(bars, heights, strict=not log):
+        ends[y] = float(re.search(r"h([\d.]+)", bar["d"])[1])
+    texts = [
+        text
+        for text in svg.select('text[aria-roledescription="text mark"]')
+        if text.get("opacity") != "0"
+    ]
+    assert len(texts) == len(COMPARED)
+    for text in texts:
+        x, y = place(text)
+        own = ends[min(ends, key=lambda at: abs(at - y))]
+        other = next((of for at, of in others.items() if abs(at - y) < 8.0), None)
+        if "◆" in text.get_text():
+            assert other is not None
+        else:
+            assert 4.0 < abs(x - own) < 12.0
+            right = text.get("text-anchor") != "end"
+            assert (x > own) is right
+            # What is written doesn't reach over to the published figure's mark.
+            reach = x + (1 if right else -1) * 7.0 * len(text.get_text())
+            assert other is None or not min(x, reach) - 3 < other < max(x, reach) + 3
+            assert min(x, reach) > 0
+
+
+def test_both_marks_are_in_the_key():
+    chart = charts.bars(COMPARED, "run", "hours", title="t", unit="h", reference="published")
+    figure = BeautifulSoup(charts.show(chart, "d").markup, "html.parser")
+    entries = [entry.get_text() for entry in figure.select(".llmecon-entry")]
+    assert entries == ["computed here", "◆ published"]
+
+
+def test_tooltips_speak_as_the_axes_do_and_without_exponents():
+    tips = [
+        tip
+        for chart in of_every_kind().values()
+        for layer in chart.to_dict()["layer"]
+        for tip in layer.get("encoding", {}).get("tooltip", [])
+    ]
+    assert len(tips) > 30
+    assert [tip["title"] for tip in tips if "_" in tip["title"]] == []
+    assert {tip["format"][-1] for tip in tips if "format" in tip} <= set("rfd%")
+    frame = DEVICES.rename(columns={"hours": "usd_each"}).assign(usd_each=1.066e6)
+    chart = charts.bars(frame, "device", "usd_each", title="t", unit="USD an hour")
+    spoken = drawn(chart, 640).select('path[aria-roledescription="bar"]')[0]["aria-label"]
+    assert "USD an hour" in {
+        tip["title"] for tip in chart.to_dict()["layer"][0]["encoding"]["tooltip"]
+    }
+    assert "1,066,000" in spoken
+
+
+def test_a_name_of_two_lines_is_centred_on_its_row():
+    svg = drawn(charts.bars(COMPARED, "run", "hours", title="t", unit="h", log=True), 640)
+    rows = sorted(place(dot)[1] for dot in svg.select('path[aria-roledescription="point"]'))
+    names = svg.select(".role-axis-label text")
+    (long,) = [name for name in names if name.get_text().startswith("second")]
+    others = [name for name in names if name.get_text() in ("first", "third")]
+    base = np.mean([place(name)[1] for name in others]) - np.mean([rows[0], rows[2]])
+    lines = len(long.select("tspan"))
+    assert lines == 2
+    middle = place(long)[1] + 13.0 * (lines - 1) / 2 - base
+    assert middle == pytest.approx(rows[1], abs=1.0)
+
+
+def test_numbers_stand_at_their_places_on_an_axis():
+    svg = drawn(charts.bars(COMPARED, "run", "hours", title="t", unit="h", log=True), 640)
+    numbers = [t for t in svg.select(".role-axis-label text") if re.match(r"^\d", t.get_text())]
+    assert [number.get_text() for number in numbers][-1] == "5k"
+    assert {number["text-anchor"] for number in numbers} == {"middle"}
+
+
+def test_a_subtitle_ends_before_what_is_changed_is_named():
+    for said in ("which stays as it is", "which stays as it is."):
+        chart = charts.elasticities({"a": 1.0}, outcome="cost", title="t", subtitle=said)
+        subtitle = chart.to_dict()["title"]["subtitle"]
+        assert subtitle.startswith("which stays as it is. Change of cost, in percent")

@@ -143,11 +143,11 @@ def agreement(
             color=paint,
             opacity=alt.condition(picked, alt.value(0.7), alt.value(0.05)),
             tooltip=[
-                *(alt.Tooltip(f"{c}:N", title=t) for c, t in zip(hues, colour_by, strict=True)),
-                *(alt.Tooltip(f"{c}:N", title=t) for c, t in zip(more, details or {}, strict=True)),
-                alt.Tooltip("x:Q", title="measured", format=",.3~g"),
+                *(draw.told(f"{c}:N", t) for c, t in zip(hues, colour_by, strict=True)),
+                *(draw.told(f"{c}:N", t) for c, t in zip(more, details or {}, strict=True)),
+                draw.told("x:Q", "measured"),
                 *(
-                    alt.Tooltip(f"{c}:Q", title=f"predicted, left out: {t}", format=",.3~g")
+                    draw.told(f"{c}:Q", f"predicted, left out: {t}")
                     for c, t in zip(named, predicted, strict=True)
                 ),
             ],

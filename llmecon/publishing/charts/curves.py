@@ -95,15 +95,11 @@ def lines(
         legend=None,
     )
     tooltip = [
-        alt.Tooltip("series:N", title=series),
-        *([alt.Tooltip("point:N", title=point_label)] if point_label else []),
-        alt.Tooltip("x:Q", title=x_title, format=",.4~g"),
-        alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
-        *(
-            alt.Tooltip(f"{end}:Q", title=f"{y_title}, {end} end", format=",.4~g")
-            for end in ("low", "high")
-            if band
-        ),
+        draw.told("series:N", series),
+        *([draw.told("point:N", point_label)] if point_label else []),
+        draw.told("x:Q", x_title),
+        draw.told("y:Q", y_title),
+        *(draw.told(f"{end}:Q", f"{y_title}, {end} end") for end in ("low", "high") if band),
     ]
     base = alt.Chart(rows).encode(x=x_axis, y=y_axis, color=paint)
     layers: list[Chart] = []

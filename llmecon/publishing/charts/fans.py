@@ -101,12 +101,11 @@ def fan(
     layers.append(
         line.mark_point(filled=True, size=160, opacity=0).encode(
             tooltip=[
-                alt.Tooltip("x:Q", title=x_title, format="d" if years else ",.4~g"),
-                alt.Tooltip("median:Q", title="median", format=",.3~g"),
-                *(
-                    alt.Tooltip(f"band{i}:N", title=words.percent(share))
-                    for i, share in enumerate(shares)
-                ),
+                alt.Tooltip("x:Q", title=x_title, format="d")
+                if years
+                else draw.told("x:Q", x_title),
+                draw.told("median:Q", "median"),
+                *(draw.told(f"band{i}:N", words.percent(share)) for i, share in enumerate(shares)),
             ]
         )
     )
@@ -198,8 +197,8 @@ def _marked(points: pd.DataFrame, y_title: str) -> list[Chart]:
         ).encode(
             color=alt.value(INK),
             tooltip=[
-                alt.Tooltip("label:N", title="published"),
-                alt.Tooltip("value:Q", title=y_title, format=",.3~g"),
+                draw.told("label:N", "published"),
+                draw.told("value:Q", y_title),
             ],
         ),
         base.mark_text(

@@ -141,10 +141,10 @@ def flow(nodes: pd.DataFrame, links: pd.DataFrame, *, title: str, subtitle: str 
         detail="link:N",
         order="step:O",
         tooltip=[
-            alt.Tooltip("source:N", title="from"),
-            alt.Tooltip("target:N", title="to"),
+            draw.told("source:N", "from"),
+            draw.told("target:N", "to"),
             alt.Tooltip("share:Q", title="share", format=".3~%"),
-            alt.Tooltip("what:N", title="what"),
+            draw.told("what:N", "what"),
         ],
     )
     card = cards.encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
@@ -162,7 +162,7 @@ def flow(nodes: pd.DataFrame, links: pd.DataFrame, *, title: str, subtitle: str 
         card.mark_rect(cornerRadius=7, fillOpacity=0.1, strokeWidth=1.5).encode(
             fill=alt.Fill("paint:N", scale=None, legend=None),
             stroke=alt.Stroke("paint:N", scale=None, legend=None),
-            tooltip=[alt.Tooltip("name:N", title="name"), alt.Tooltip("about:N", title="what")],
+            tooltip=[draw.told("name:N", "name"), draw.told("about:N", "what")],
         ),
         mark.transform_filter("datum.kind == 'head'")
         .mark_point(filled=True, size=58, opacity=1)

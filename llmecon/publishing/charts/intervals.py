@@ -68,11 +68,11 @@ def intervals(
         y=draw.labels(),
         color=paint,
         tooltip=[
-            alt.Tooltip("label:N", title=label),
-            *([alt.Tooltip("group:N", title=group)] if group else []),
+            draw.told("label:N", label),
+            *([draw.told("group:N", group)] if group else []),
             *(
-                alt.Tooltip(f"{name}:Q", title=f"{said} [{unit}]", format=",.3~g")
-                for name, said in (("value", middle), ("low", "from"), ("high", "to"))
+                draw.told(f"{name}:Q", f"{unit}{said}")
+                for name, said in (("value", ""), ("low", ", from"), ("high", ", to"))
             ),
         ],
         **more,

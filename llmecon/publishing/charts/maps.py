@@ -101,7 +101,7 @@ def winners(
             y=up,
             y2="y2:Q",
             color=paint,
-            tooltip=alt.Tooltip("name:N", title="best"),
+            tooltip=draw.told("name:N", "best"),
         )
     ]
     # Tints alone are hard to tell apart for the colour-blind.
@@ -294,4 +294,4 @@ def _marker(
         lineHeight=14,
         **draw.HALO,
     )
-    return [ring.encode(tooltip=alt.Tooltip("label:N", title="here")), name.encode(text="text:N")]
+    return [ring.encode(tooltip=draw.told("label:N", "here")), name.encode(text="text:N")]

@@ -12,6 +12,8 @@ from llmecon.publishing import draw, words
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import INK, PALETTE, SURFACE, colour, colours
 
+_NARROW = 100.0  # between the ends of an axis on a phone, beside names and values [px]
+
 
 def bars(
     frame: pd.DataFrame,
@@ -25,6 +27,7 @@ def bars(
     highlight: str | None = None,
     reference: str | None = None,
     reference_name: str = "published",
+    value_name: str = "computed here",
     log: bool = False,
     ranked: bool = True,
 ) -> Chart:
@@ -41,6 +44,7 @@ def bars(
         highlight: Name of the one bar to single out.
         reference: Column of values to mark beside ours; may be missing in some rows.
         reference_name: What the marks are, for the key.
+        value_name: What our values are, for the key, where there are marks beside them.
         log: Whether the axis is logarithmic.
         ranked: Whether to sort by value rather than keep the order of the rows.
 
@@ -62,6 +66,17 @@ def bars(
         rows = rows.sort_values("value", ascending=False, kind="stable")
     rows["text"] = [words.number(v, 3) for v in rows["value"]]
     rows["lines"] = [draw.wrapped(name, draw.LABEL) for name in rows["label"]]
+    wide = 12 + draw.CHARACTER_PX * rows["text"].str.len()
+    if reference:
+        rows["beyond"] = rows["reference"] > rows["value"]
+        if not log:
+            rows["both"] = [
+                f"{text}, ◆ {words.number(other, 3)}" if beyond else text
+                for text, other, beyond in zip(
+                    rows["text"], rows["reference"], rows["beyond"], strict=True
+                )
+            ]
+            wide = 12 + draw.CHARACTER_PX * rows["both"].str.len()
     ends = rows[["value", "reference"]] if reference else rows[["value"]]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
 
@@ -83,66 +98,56 @@ def bars(
     if highlight is not None and not group:
         strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.55))
 
-    scale: dict[str, Any] = {
-        "range": [0, draw.room(10 + draw.CHARACTER_PX * rows["text"].str.len().max())]
-    }
+    left = 0.0
     axis: Any = None
+    scale: dict[str, Any] = {}
     if log:
         domain, ticks = draw.decades(low, high)
+        if reference and rows["beyond"].any():
+            # Values left of their dots need room there, on a phone too.
+            start = draw.Scale(True, domain, ticks).fraction(rows["value"]) * _NARROW
+            left = max(float((wide - start)[rows["beyond"]].max()), 0.0)
         scale |= {"type": "log", "domain": domain, "nice": False}
         axis = draw.axis("", values=ticks)
     else:
         scale |= {"domain": [min(0.0, low), max(0.0, high) or 1.0], "nice": False}
+    scale["range"] = [round(left), draw.room(float(wide.max()))]
     chosen = f"datum.value == {json.dumps(draw.wrapped(highlight or '', draw.LABEL))}"
+    # A dot needs no line from the axis, whose end is not zero; a faint one leads to its name.
     y = draw.labels(
         labelFontWeight=alt.condition(chosen, alt.value("bold"), alt.value("normal"))
         if highlight is not None
-        else "normal"
+        else "normal",
+        grid=log,
     )
     x = alt.X("value:Q", scale=alt.Scale(**scale), axis=axis)
+    told = [("value", value_name), ("reference", reference_name)] if reference else []
     tooltip = [
-        alt.Tooltip("label:N", title=label),
-        *([alt.Tooltip("group:N", title=group)] if group else []),
-        alt.Tooltip("value:Q", title=f"{value} [{unit}]", format=",.4~g"),
-        *([alt.Tooltip("reference:Q", title=reference_name, format=",.4~g")] if reference else []),
+        draw.told("label:N", label),
+        *([draw.told("group:N", group)] if group else []),
+        *(draw.told(f"{field}:Q", f"{unit}, {said}") for field, said in told),
+        *([] if reference else [draw.told("value:Q", unit)]),
     ]
     base = alt.Chart(rows).encode(y=y, tooltip=tooltip)
     if log:
-        stem = base.mark_rule(strokeWidth=1.5, opacity=0.35).encode(
-            x=x, x2=alt.datum(scale["domain"][0]), color=paint
-        )
-        dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, color=paint)
-        layers = [stem, dot]
+        mark = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, color=paint)
     else:
-        layers = [
-            base.mark_bar(height={"band": 0.68}, cornerRadiusEnd=2).encode(
-                x=x, color=paint, opacity=strength
-            )
-        ]
-    # The value stands beside its own mark, or beyond the published one where there is no room.
-    edge = "value"
-    shown: Any = alt.value(1)
-    if reference:
-        rows["edge"] = rows[["value", "reference"]].max(axis=1)
-        edge = "edge"
-        gap = "scale('x', datum.edge) - scale('x', datum.value)"
-        roomy = f"{gap} > 22 + {draw.CHARACTER_PX} * length(datum.text)"
-        shown = alt.condition(roomy, alt.value(0), alt.value(1))
-        mark = base.transform_filter("isValid(datum.reference)").mark_point(
+        mark = base.mark_bar(height={"band": 0.68}, cornerRadiusEnd=2).encode(
+            x=x, color=paint, opacity=strength
+        )
+    layers: list[Chart] = [mark]
+    after = {"align": "left", "dx": 9, **draw.HALO}
+    if not reference:
+        layers.append(base.mark_text(**after).encode(x="value:Q", text="text:N"))
+    else:
+        published = base.transform_filter("isValid(datum.reference)").mark_point(
             shape="diamond", filled=True, size=95, opacity=1, stroke=SURFACE, strokeWidth=1.5
         )
-        layers.append(mark.encode(x="reference:Q", color=alt.value(INK)))
+        layers.append(published.encode(x="reference:Q", color=alt.value(INK)))
+        layers += _values_beside(base, paint, after) if log else _values_beyond(base, after)
+        tint = "" if group or highlight is not None else colour("blue")
+        key.append((value_name if tint else f"{'●' if log else '■'} {value_name}", tint))
         key.append((f"◆ {reference_name}", ""))
-        layers.append(
-            base.mark_text(align="left", dx=9, **draw.HALO).encode(
-                x="value:Q",
-                text="text:N",
-                opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
-            )
-        )
-    layers.append(
-        base.mark_text(align="left", dx=9).encode(x=f"{edge}:Q", text="text:N", opacity=shown)
-    )
     return draw.finish(
         alt.layer(*layers),
         title,
@@ -152,6 +157,37 @@ def bars(
         key=key,
         unit=unit,
     )
+
+
+def _values_beside(base: alt.Chart, paint: Any, after: Mapping[str, Any]) -> list[Chart]:
+    """Values in the colour of their dots, on the side of them where the published one is not."""
+    before = {**after, "align": "right", "dx": -after["dx"]}
+    return [
+        base.transform_filter(f"{'' if left else '!'}datum.beyond")
+        .mark_text(**look)
+        .encode(x="value:Q", text="text:N", color=paint)
+        for left, look in ((True, before), (False, after))
+    ]
+
+
+def _values_beyond(base: alt.Chart, after: Mapping[str, Any]) -> list[Chart]:
+    """Values at the ends of their bars, or with the published ones where those are in the way."""
+    gap = "scale('x', datum.reference) - scale('x', datum.value)"
+    roomy = f"!datum.beyond || {gap} > 22 + {draw.CHARACTER_PX} * length(datum.text)"
+    return [
+        base.mark_text(**after).encode(
+            x="value:Q",
+            text="text:N",
+            opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
+        ),
+        base.transform_filter("datum.beyond")
+        .mark_text(**after)
+        .encode(
+            x="reference:Q",
+            text="both:N",
+            opacity=alt.condition(roomy, alt.value(0), alt.value(1)),
+        ),
+    ]
 
 
 def elasticities(
@@ -192,7 +228,7 @@ def elasticities(
             "datum.value < 0", alt.value(colour("teal")), alt.value(colour("orange"))
         ),
         tooltip=[
-            alt.Tooltip("label:N", title="1% more of"),
+            draw.told("label:N", "1% more of"),
             alt.Tooltip("value:Q", title=f"changes {outcome} by [%]", format="+.3~f"),
         ],
     )
@@ -209,10 +245,13 @@ def elasticities(
     )
     key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
     unit = f"Change of {outcome}, in percent, for 1% more of the input"
+    # What comes before ends as a sentence does.
+    before = subtitle.strip()
+    before += "." if before and before[-1] not in ".:;!?" else ""
     return draw.finish(
         chart,
         title,
-        f"{subtitle} {unit}".strip(),
+        f"{before} {unit}".strip(),
         note,
         height=draw.rows_height(len(rows), rows["lines"]),
         key=key if low < 0 < high else [],
@@ -278,9 +317,9 @@ def stacked(
     base = alt.Chart(rows).encode(
         y=draw.labels(),
         tooltip=[
-            alt.Tooltip("label:N", title=label),
-            alt.Tooltip("part:N", title=part),
-            alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+            draw.told("label:N", label),
+            draw.told("part:N", part),
+            draw.told("value:Q", unit),
             alt.Tooltip("of:Q", title="share", format=".1%"),
         ],
     )

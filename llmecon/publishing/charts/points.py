@@ -90,10 +90,10 @@ def points(
         legend=None,
     )
     tooltip = [
-        alt.Tooltip("label:N", title=name),
-        alt.Tooltip("x:Q", title=x_title, format=",.3~g"),
-        alt.Tooltip("y:Q", title=y_title, format=",.3~g"),
-        *(alt.Tooltip(f"{c}:N", title=t) for c, t in zip(more, details or {}, strict=True)),
+        draw.told("label:N", name),
+        draw.told("x:Q", x_title),
+        draw.told("y:Q", y_title),
+        *(draw.told(f"{c}:N", t) for c, t in zip(more, details or {}, strict=True)),
     ]
     others, own = (alt.Chart(part) for part in (rows[~rows["marked"]], chosen))
     layers: list[Chart] = []

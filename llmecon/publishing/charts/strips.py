@@ -86,8 +86,8 @@ def strip(
     axis = draw.axis(unit, values=scale.ticks, tickCount=draw.TICKS, grid=False, domain=True)
     across = alt.X("value:Q", scale=alt.Scale(**scale.arguments), axis=axis)
     tooltip = [
-        alt.Tooltip("label:N", title=name),
-        alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+        draw.told("label:N", name),
+        draw.told("value:Q", unit),
     ]
     accent, accented = colour("blue"), alt.value(colour("blue"))
     paint = alt.condition("datum.chosen", accented, alt.value(INK))

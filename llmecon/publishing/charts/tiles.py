@@ -66,9 +66,9 @@ def heatmap(
             ),
         ),
         tooltip=[
-            alt.Tooltip("x:N", title=x_title),
-            alt.Tooltip("y:N", title=y_title),
-            alt.Tooltip("value:Q", title=unit, format=",.4~g"),
+            draw.told("x:N", x_title),
+            draw.told("y:N", y_title),
+            draw.told("value:Q", unit),
         ],
     )
     # Opacity rather than a colour ramp: it starts from the page's own background in either theme.
