@@ -143,3 +143,10 @@ def test_headline_numbers_carry_intervals(
     bare = {h.name for h in shown if h.value is not None and h.low is None}
     assert bare <= WITHOUT_INTERVAL
     assert any(h.low is not None and h.high is not None and h.low < h.high for h in shown)
+
+
+def test_the_rival_that_is_chosen_is_on_sale(executed: dict[tuple[str, str], Path]) -> None:
+    shown = results.collect(executed["default", "tokenomics"])
+    rival = next(h for h in shown if h.name == "usd_per_mtok_api")
+    sellers = set(catalog.api_offers("llama-3.1-70b")["provider"])
+    assert any(f"from {seller}'s Llama 3.1 70B" in rival.label for seller in sellers)
