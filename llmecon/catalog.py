@@ -581,7 +581,8 @@ def electricity_price(grid: str) -> float | None:
         InputError: unknown grid.
     """
     prices = table("electricity_prices").drop_duplicates("grid").set_index("grid")["usd_per_kwh"]
-    return next((float(prices[of]) for of in (grid, country_of(grid)) if of in prices), None)
+    nearest = (grid, country_of(grid) or grid)
+    return next((float(prices[of]) for of in nearest if of in prices), None)
 
 
 def site(
@@ -635,7 +636,9 @@ def _plant_water(grid: str) -> float:
     """Litres that power plants consume per kWh: the region's, its country's or the world's."""
     frame = _preferred("water")
     known = frame.dropna(subset="l_per_kwh").set_index("grid")["l_per_kwh"]
-    return float(next(known[of] for of in (grid, country_of(grid), WORLD) if of in known.index))
+    return float(
+        next(known[of] for of in (grid, country_of(grid) or WORLD, WORLD) if of in known.index)
+    )
 
 
 @cache
