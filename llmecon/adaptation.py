@@ -514,21 +514,36 @@ def operation(
         anew, cached = anew + again, cached - again
     held = machines.held.of(anew, cached, case.answer_tokens)
     there = jnp.maximum(case.queries * held, machines.least * _models(method, case))
+    return _at_load(machines, case.queries, there, anew, cached, case.answer_tokens, solve)
+
+
+# Compiled by itself, since all ways to answer share it.
+@eqx.filter_jit
+def _at_load(
+    machines: Machines,
+    queries: Scalar,
+    there: Scalar,
+    anew: Scalar,
+    cached: Scalar,
+    output: Scalar,
+    solve: Solver,
+) -> Operation:
+    """What a number of instances does that share so many questions per second."""
     prompt = anew + cached
     asked = eqx.tree_at(
         lambda of: (of.prompt_tokens, of.cached_fraction, of.output_tokens),
         machines.workload,
-        (prompt, cached / prompt, case.answer_tokens),
+        (prompt, cached / prompt, output),
     )
     llm, xpu, layout, attained = (
         machines.llm, machines.xpu, machines.deployment, machines.efficiency,
     )  # fmt: skip
     # An instance whose every time is longer does at some rate what another does at a higher one.
-    rate = machines.slowdown * case.queries / there
+    rate = machines.slowdown * queries / there
     served = serving.serve(llm, xpu, layout, asked, attained, rate, solve=solve)
-    crew = fleet.Fleet(case.queries, there)
+    crew = fleet.Fleet(queries, there)
     used = fleet.request_energy(crew, served.point, xpu, layout, attained, machines.site)
-    made = there * layout.xpus * machines.making / case.queries
+    made = there * layout.xpus * machines.making / queries
     return Operation(
         instances=there,
         load=served.load,
