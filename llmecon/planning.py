@@ -346,7 +346,8 @@ def layouts_by_pace(
     best = priced.argmin(axis=0)
     some = np.isfinite(priced.min(axis=0))
     # Where no layout is fast enough any more, the last that was stays.
-    ends, chosen = [], [int(best[0])]
+    ends: list[Scalar] = []
+    chosen = [int(best[0])]
     for k in range(1, len(grid)):
         if best[k] == chosen[-1] or not some[k]:
             continue
