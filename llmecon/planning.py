@@ -346,17 +346,19 @@ def layouts_by_pace(
     best = priced.argmin(axis=0)
     some = np.isfinite(priced.min(axis=0))
     # Where no layout is fast enough any more, the last that was stays.
-    ends, chosen = [], [int(best[0])]
+    ends: list[Scalar] = []
+    chosen = [int(best[0])]
     for k in range(1, len(grid)):
-        if best[k] == chosen[-1] or not some[k]:
+        rival = int(best[k])
+        if rival == chosen[-1] or not some[k]:
             continue
         low, high = float(grid[k - 1]), float(grid[k])
         for _ in range(50):
             middle = np.array([np.sqrt(low * high)])
-            later = devices(middle, best[k]) < devices(middle, chosen[-1])
+            later = devices(middle, rival) < devices(middle, chosen[-1])
             low, high = (low, float(middle[0])) if later else (float(middle[0]), high)
         ends.append(jnp.asarray(low))
-        chosen.append(int(best[k]))
+        chosen.append(rival)
     kept = jax.tree.map(lambda leaf: tuple(leaf[i] for i in chosen), candidates)
     return LayoutsByPace(
         tuple(ends), kept.tensor, kept.pipeline, kept.shard_weights, kept.recompute

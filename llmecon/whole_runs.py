@@ -165,7 +165,7 @@ def planned(model: str, xpu: str, tokens: float, deadline: float = DEADLINE) -> 
     reliability = with_overhead(CLUSTER, overhead(model, xpu).median)
     efficiency = catalog.efficiency(catalog.system(xpu=xpu))
     of = (catalog.llm(model), catalog.xpu(xpu), run_of(model, tokens))
-    plan = _plan(*of, jnp.asarray(deadline), efficiency, reliability)
+    plan: TrainingPlan = _plan(*of, jnp.asarray(deadline), efficiency, reliability)
     if plan.fits > 0 and plan.feasible == 0:
         plan = _plan(*of, 2.0 * plan.seconds, efficiency, reliability)
     return plan
