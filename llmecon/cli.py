@@ -111,7 +111,7 @@ def run_chapter(
     slug: str, pairs: Sequence[tuple[str, str]], file: Path | None, folder: Path | None
 ) -> None:
     """Rerun a CHAPTER: writes a notebook, a self-contained HTML report and the scenario."""
-    from llmecon.publishing import report, scenario
+    from llmecon.publishing import scenario
 
     of = scenario.chapter(slug)
     given = dict(pairs)
@@ -119,6 +119,8 @@ def run_chapter(
         raise InputError("a parameter is given twice; give each one value")
     parameters = scenario.load(file) if file else scenario.EMPTY
     values = scenario.validate(of, parameters.values(of) | given)
+    from llmecon.publishing import report
+
     page = report.make(of, values, folder or Path("runs") / slug, progress=_say)
     click.echo(f"report: {page}")
 

@@ -117,12 +117,13 @@ class _Plain(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             problem = f"*{event.anchor} repeats something by name: write it out instead"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise yaml.composer.ComposerError(None, None, problem, mark)
         if self.nested >= MOST_NESTED:
             problem = f"nested more than {MOST_NESTED} deep"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise yaml.composer.ComposerError(None, None, problem, mark)
         self.nested += 1
         try:
             return super().compose_node(parent, index)

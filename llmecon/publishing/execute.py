@@ -276,7 +276,7 @@ class _Running:
         started = self._add
 
         class Manager(AsyncKernelManager):
-            async def start_kernel(self, **given: Any) -> None:
+            async def start_kernel(self, **given: Any) -> None:  # type: ignore[override]
                 await super().start_kernel(**given)
                 started(self.provisioner)
 
@@ -287,13 +287,20 @@ class _Running:
         with self._lock:
             self.stopped = True
             for provisioner in self._started:
-                _end(provisioner.pid)
+                self._kill(provisioner)
 
     def _add(self, provisioner: Any) -> None:
         with self._lock:
             self._started.append(provisioner)
             if self.stopped:
-                _end(provisioner.pid)
+                self._kill(provisioner)
+
+    @staticmethod
+    def _kill(provisioner: Any) -> None:
+        # The number of a kernel that has ended may be another process's by now.
+        process = provisioner.process
+        if process is not None and process.poll() is None:
+            _end(process.pid)
 
 
 def _end(session: int) -> None:
