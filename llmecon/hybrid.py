@@ -38,14 +38,13 @@ WAYS = ("device", "edge", "cloud", "drafted")
 # Thresholds on the scores of a router, in deviations of its noise: all are sent, none is sent.
 LOWEST, HIGHEST = -9.0, 9.0
 LONGEST_DRAFT = 32.0
-# Where the search for the best policy starts: scores from which requests leave the device and from
-# which they go on to the cloud, for all three places and for any two, since a place that gets
-# nothing at first stays so; and the drafted share.
+# Where the search for the best policy starts: thresholds of edge and cloud, for all three places
+# and for any two, since a place that gets nothing at first stays so; and the drafted share.
 STARTS = (
     *((at, at + 0.5) for at in (-1.5, 0.0, 1.5)),
-    (0.0, LOWEST),
+    (HIGHEST, 0.0),
     (0.0, HIGHEST),
-    (LOWEST, 0.0),
+    (LOWEST, LOWEST),
 )
 DRAFTED = (0.1, 0.9)
 
@@ -92,14 +91,14 @@ class Policy(eqx.Module):
     """Who answers what.
 
     Attributes:
-        leaving: score from which requests leave the device.
-        further: score from which those that leave go on to the cloud.
+        near: how much higher the score of the edge must be than that of the device.
+        far: how much higher that of the cloud must be.
         drafted_share: of the requests for the cloud, those that the device drafts.
         draft_tokens: tokens a round that it drafts.
     """
 
-    leaving: Number = number()
-    further: Number = number()
+    near: Number = number()
+    far: Number = number()
     drafted_share: Number = number(default=0.0)
     draft_tokens: Number = number(default=4.0)
 
@@ -366,7 +365,7 @@ def outcome(
         skill: of the router.
         models: how good the three are on the same requests.
     """
-    sent = routing.cascade(policy.leaving, policy.further, jnp.asarray(skill, float), models)
+    sent = routing.cascade(policy.near, policy.far, jnp.asarray(skill, float), models)
     device, edge, far = sent.shares
     by_draft = policy.drafted_share * far
     shares = jnp.stack([device, edge, far - by_draft, by_draft])

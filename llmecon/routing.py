@@ -5,11 +5,12 @@ lose by being sent. A router sees a score that is higher where sending gains and
 loses, blurred by noise of unit deviation, and sends what lies above a threshold. A skill of 0 is
 chance, unlimited skill the oracle.
 
-Between three models the same kind of score is read twice, for where a request would go and for
-whether it goes. A model that is unused, or that is another's copy, therefore changes nothing.
+Of three models each has a score of its own, so that the difference of any two is that of a router
+between the two. What is unused therefore changes nothing.
 """
 
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -190,6 +191,12 @@ class Chain(eqx.Module):
 
 # Whether each of three models is right: all that can come of a request.
 RIGHT = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
+# The two others beside each of three models.
+RIVALS = np.array([[1, 2], [0, 2], [0, 1]])
+# By how much, from 0 to 2, each is right where a rival is wrong: level is 1.
+LEADS = (RIGHT[:, :, None] - RIGHT[:, RIVALS] + 1.0).astype(int)
+# Noise of a score, and its weight; shares are integrated over it to rounding.
+NOISE = np.polynomial.hermite_e.hermegauss(48) / np.array([[1.0], [math.sqrt(2.0 * math.pi)]])
 
 
 class Cascaded(NamedTuple):
@@ -291,34 +298,33 @@ def overlap(pair: Pair) -> Scalar:
     return pair.losses / (pair.weak * (1.0 - pair.strong))
 
 
-def cascade(leaving: Scalar, further: Scalar, skill: Scalar, of: Chain) -> Cascaded:
-    """Send requests from the first model on to the second or the third, by two scores.
+def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
+    """Send each request to the model whose score, less its threshold, is the highest.
 
-    One score compares the third model with the second and says where a request would go. The other
-    compares that model with the first and says whether it goes at all. Both are higher by the skill
-    where the stronger model alone is right, and lower where the weaker one is, and one noise blurs
-    both: what misleads a router about a request misleads it at every step.
+    Scores are higher by the skill where a model is right, and blurred by noises that are
+    independent of each other, as in a law of comparative judgement [Thurstone1927].
 
     Args:
-        leaving: score from which requests leave the first model, in deviations of the noise.
-        further: score from which those that leave go to the third model.
+        near: how much higher the second model's score must be than the first's, in deviations of
+            the noise of their difference.
+        far: how much higher the third's must be than the first's.
         skill: of the router, as in `route`.
         of: the three models.
 
     Returns:
-        Shares and quality. They are those of `route` between two models where the other is unused,
-        because a threshold is far below or above all scores; and a model that answers just as its
-        neighbour does changes no answer.
+        Shares and quality: those of `route` where a model is unused, because its threshold is far
+        above all scores, or those of the other two are far below.
     """
-    first, second, third = jnp.asarray(RIGHT).T
-    ahead = further - skill * (third - second)
-    to_third = jnp.maximum(ahead, leaving - skill * (third - first))
-    far = norm.sf(to_third)
-    near = jnp.maximum(norm.sf(leaving - skill * (second - first)) - norm.sf(ahead), 0.0)
+    least = jnp.stack([jnp.zeros_like(near), near, far])
+    # Two models are as far apart, or the one or the other is ahead by the skill. Of unit deviation
+    # is the difference of two noises, so each has that of root 1/2.
+    ahead = skill * jnp.arange(-1.0, 2.0) - (least[:, None] - least[RIVALS])[..., None]
+    beaten = norm.cdf(NOISE[0] + jnp.sqrt(2.0) * ahead[..., None])
+    wins = jnp.einsum("kdn,ken,n->kde", beaten[:, 0], beaten[:, 1], NOISE[1])
+    chosen = wins[np.arange(3), LEADS[..., 0], LEADS[..., 1]]
     each = outcomes(of)
-    shares = jnp.stack([each @ (1.0 - near - far), each @ near, each @ far])
-    gained = near * (second - first) + far * (third - first)
-    return Cascaded(shares, of.weak + each @ gained)
+    gained = jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
+    return Cascaded(each @ chosen, of.weak + each @ gained)
 
 
 def fitted_skill(

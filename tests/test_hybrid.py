@@ -231,11 +231,11 @@ def test_longer_drafts_spare_the_far_machine_until_most_are_rejected() -> None:
     assert np.all(np.diff(costs[best:]) > 0.0)
 
 
-@pytest.mark.parametrize("leaving", [hybrid.LOWEST, -0.5, 0.7, hybrid.HIGHEST])
-@pytest.mark.parametrize("further", [hybrid.LOWEST, 0.2, hybrid.HIGHEST])
+@pytest.mark.parametrize("near", [hybrid.LOWEST, -0.5, 0.7, hybrid.HIGHEST])
+@pytest.mark.parametrize("far", [hybrid.LOWEST, 0.2, hybrid.HIGHEST])
 @pytest.mark.parametrize("drafted", [0.0, 0.4, 1.0])
-def test_an_outcome_is_the_mean_of_the_ways(leaving: float, further: float, drafted: float) -> None:
-    found = take(hybrid.Policy(leaving, further, drafted, LENGTHS[200]))
+def test_an_outcome_is_the_mean_of_the_ways(near: float, far: float, drafted: float) -> None:
+    found = take(hybrid.Policy(near, far, drafted, LENGTHS[200]))
     shares = np.asarray(found.shares)
     assert shares.sum() == pytest.approx(1.0, abs=1e-12)
     assert np.all((shares >= -1e-12) & (shares <= 1.0 + 1e-12))
@@ -246,15 +246,15 @@ def test_an_outcome_is_the_mean_of_the_ways(leaving: float, further: float, draf
         assert getattr(found, name) == pytest.approx(mean, rel=1e-9)
     kg = shares @ [float(way.footprint.total) for way in ways]
     assert found.kg == pytest.approx(kg, rel=1e-9)
-    sent = cascaded(*floats(leaving, further, SKILL), MODELS)
+    sent = cascaded(*floats(near, far, SKILL), MODELS)
     assert found.quality == pytest.approx(float(sent.quality))
 
 
 def test_all_on_one_way_is_that_way() -> None:
     none, every = hybrid.HIGHEST, hybrid.LOWEST
-    ends = ((none, none), (every, none), (every, every))
-    for (leaving, further), way, quality in zip(ends, tiers(), QUALITIES, strict=True):
-        found = take(hybrid.Policy(leaving, further))
+    ends = ((none, none), (every, none), (none, every))
+    for (near, far), way, quality in zip(ends, tiers(), QUALITIES, strict=True):
+        found = take(hybrid.Policy(near, far))
         assert found.quality == pytest.approx(quality, abs=1e-12)
         assert found.kg == pytest.approx(float(way.footprint.total), rel=1e-9)
         assert found.seconds == pytest.approx(float(way.seconds), rel=1e-9)
@@ -373,7 +373,7 @@ def test_two_limits_are_met_by_three_tiers() -> None:
     assert best.outcome.quality == pytest.approx(INTERIOR[0], abs=1e-6)
     assert best.outcome.seconds == pytest.approx(INTERIOR[1], rel=1e-6)
     assert np.all(np.asarray(best.outcome.shares[:3]) > 0.05)
-    for threshold in (best.policy.leaving, best.policy.further):
+    for threshold in (best.policy.near, best.policy.far):
         assert hybrid.LOWEST + 1.0 < threshold < hybrid.HIGHEST - 1.0
 
 
