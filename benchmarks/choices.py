@@ -29,7 +29,7 @@ MODELS = ("llama-3.1-8b", "qwen2.5-32b", "llama-3.1-70b", "gpt-oss-120b")
 # Rented ones, and those of them whose purchase price is known.
 BOUGHT = ("l4", "l40s", "a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "mi300x")
 XPUS = ("a10g", *BOUGHT, "tpu-v5e", "tpu-v6e", "gaudi2", "trainium2")
-GRIDS = ("usa", "us-wa", "fra", "pol", "swe", "deu")
+GRIDS = ("usa", "can", "fra", "pol", "swe", "deu")
 # What accelerators rent for in these problems, USD per hour, and what their sites draw over what
 # devices do: the catalogue's move with the market, and problems must stay what they were.
 RENTS: Mapping[str, float] = MappingProxyType(

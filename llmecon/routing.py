@@ -189,6 +189,9 @@ class Chain(eqx.Module):
         return Pair(self.strong - self.weak + losses, losses, self.weak)
 
 
+# A threshold above all scores, in deviations of their noise.
+NEVER = 1e3
+
 # Whether each of three models is right: all that can come of a request.
 RIGHT = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
 # The two others beside each of three models.
@@ -302,7 +305,9 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
     """Send each request to the model whose score, less its threshold, is the highest.
 
     Scores are higher by the skill where a model is right, and blurred by noises that are
-    independent of each other, as in a law of comparative judgement [Thurstone1927].
+    independent of each other, as in a law of comparative judgement [Thurstone1927]. Models that
+    never answer differently are one model to a router: they share one score, and the one of the
+    lower threshold takes all that they get.
 
     Args:
         near: how much higher the second model's score must be than the first's, in deviations of
@@ -312,10 +317,15 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
         of: the three models.
 
     Returns:
-        Shares and quality: those of `route` where a model is unused, because its threshold is far
-        above all scores, or those of the other two are far below.
+        Shares and quality: those of `route` between two models where the third is unused, because
+        its threshold is far above all scores or those of the other two are far below, and where
+        it is a copy of one of them.
     """
     least = jnp.stack([jnp.zeros_like(near), near, far])
+    for (one, other), pair in zip(((0, 1), (1, 2)), (of.near, of.further), strict=True):
+        copies = pair.gains + pair.losses <= 0.0
+        passed_over = jnp.where(least[one] <= least[other], other, one)
+        least = jnp.where(copies & (np.arange(3) == passed_over), NEVER, least)
     # Two models are as far apart, or the one or the other is ahead by the skill. Of unit deviation
     # is the difference of two noises, so each has that of root 1/2.
     ahead = skill * jnp.arange(-1.0, 2.0) - (least[:, None] - least[RIVALS])[..., None]

@@ -196,7 +196,8 @@ def test_an_unused_model_changes_nothing(of: routing.Chain, at: float, skill: fl
         alone = routed(*floats(at, skill), pair)
         expected = np.zeros(3)
         expected[[weaker, stronger]] = 1.0 - alone.strong_share, alone.strong_share
-        np.testing.assert_allclose(found.shares, expected, atol=1e-12)
+        if pair.gains + pair.losses > 0.0:  # whichever of two copies is asked answers alike
+            np.testing.assert_allclose(found.shares, expected, atol=1e-12)
         sent = float(pair.weak + routed_gain(at, skill, pair))
         assert found.quality == pytest.approx(sent, abs=1e-12)
 
@@ -284,23 +285,19 @@ def test_unlimited_skill_answers_all_that_any_model_can() -> None:
     assert np.asarray(found.shares[1:]) == pytest.approx([each[2] + each[3], each[1]], abs=1e-6)
 
 
-@pytest.mark.parametrize("skill", [0.3, 1.0])
-def test_a_copy_of_a_model_is_worth_no_more_than_a_second_look(skill: float) -> None:
-    """Two noisy scores of the same answer average to one of 3/4 the variance, no better."""
-    pair = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
-    twice = routing.Chain(
-        weak=0.64, middle=0.64, strong=0.86, losses=0.0, further_losses=0.07, across_losses=0.07
-    )
-    near, far = (jnp.asarray(x.ravel()) for x in np.meshgrid(GRID[::3], GRID[::3]))
-    found = cascaded(near, far, *floats(skill), twice)
-    sent = np.asarray(found.shares[:, 2])
-    fine = jnp.asarray(GRID)
-    for seen, sign in ((skill, 1.0), (skill / np.sqrt(0.75), -1.0)):
-        alone = jax.vmap(routing.route, (0, None, None))(fine, *floats(seen), pair)
-        right = routing.quality(alone.recovered, pair)
-        bound = np.interp(-sent, -np.asarray(alone.strong_share), np.asarray(right))
-        if sign > 0:  # unused, the copy is nothing; used, it may help
-            unused = np.asarray(near) > 8.0
-            assert np.asarray(found.quality)[unused] == pytest.approx(bound[unused], abs=1e-4)
-        else:
-            assert np.all(np.asarray(found.quality) <= bound + 1e-4)
+@few
+@given(st.floats(0.01, 0.6), st.floats(0.6, 0.99), unit, thresholds, thresholds, skills)
+def test_a_copy_of_a_model_changes_nothing(
+    weak: float, strong: float, overlap: float, near: float, far: float, skill: float
+) -> None:
+    """With a copy beside it, a model is sent what `route` sends it, and as much is right."""
+    losses = overlap * weak * (1.0 - strong)
+    pair = routing.Pair(gains=strong - weak + losses, losses=losses, weak=weak)
+    of_the_weak = routing.Chain(weak, weak, strong, 0.0, losses, losses)
+    of_the_strong = routing.Chain(weak, strong, strong, losses, 0.0, losses)
+    for of, at in ((of_the_weak, far - min(0.0, near)), (of_the_strong, min(near, far))):
+        found = cascade(*floats(near, far, skill), of)
+        alone = routed(*floats(at, skill), pair)
+        assert found.quality == pytest.approx(weak + routed_gain(at, skill, pair), abs=1e-12)
+        sent = found.shares[2] if of is of_the_weak else found.shares[1] + found.shares[2]
+        assert sent == pytest.approx(float(alone.strong_share), abs=1e-12)

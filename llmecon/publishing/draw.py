@@ -274,8 +274,9 @@ def told(field: str, title: str) -> alt.Tooltip:
         title: What it is: the axis's title, the unit or a column's name.
     """
     title = title.replace("_", " ")
-    number = {"format": ",.4~r"} if field.endswith(":Q") else {}
-    return alt.Tooltip(field, title=title, **number)
+    if field.endswith(":Q"):
+        return alt.Tooltip(field, title=title, format=",.4~r")
+    return alt.Tooltip(field, title=title)
 
 
 def labels(**options: Any) -> alt.Y:
