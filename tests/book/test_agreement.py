@@ -1,0 +1,116 @@
+"""One quantity has one value, in whichever chapter it stands."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import nbformat
+import pytest
+
+from llmecon import catalog, paths
+from llmecon.publishing import live, results, scenario
+from llmecon.specs import SECONDS_PER_MONTH
+
+pytestmark = pytest.mark.site
+
+EXECUTED = paths.BUILD / "executed" / "default"
+# A workload's mean lengths are published to more digits than chapters' sliders have.
+CLOSE = 1e-3
+
+
+@cache
+def headlines(chapter: str) -> Mapping[str, float]:
+    """The headline numbers of a chapter as the book is published."""
+    found = results.collect(EXECUTED / f"{chapter}.ipynb")
+    return {of.name: of.value for of in found if of.value is not None}
+
+
+@cache
+def panel(chapter: str) -> Mapping[str, float]:
+    """What a chapter's live panel says before anything is moved."""
+    notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
+    kept = [
+        output.metadata[live.KEY]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if live.KEY in output.get("metadata", {})
+    ]
+    results_of: dict[str, float] = kept[0][0]["results"]
+    return results_of
+
+
+def parameters(chapter: str) -> Mapping[str, Any]:
+    given = scenario.load(paths.BOOK / "parameters" / "default.yaml")
+    of = scenario.chapter(chapter)
+    return scenario.validate(of, given.values(of))
+
+
+def tokens_per_request(chapter: str) -> float:
+    of = parameters(chapter)
+    if "workload" in of:
+        asked = catalog.workload(str(of["workload"]))
+        return float(asked.prompt_tokens + asked.output_tokens)
+    return float(of["prompt_tokens"] + of["output_tokens"])
+
+
+SERVED = ("model", "xpu", "precision", "engine", "requests_per_second", "peak_to_mean",
+          "spare_instances", "ttft_limit_s", "tpot_limit_s", "grid")  # fmt: skip
+SERVING = ("tokenomics", "carbon", "xpu-needs")
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_chapters_that_serve_start_from_one_case(name: str) -> None:
+    """Else there would be nothing to compare below."""
+    assert len({str(parameters(chapter)[name]) for chapter in SERVING}) == 1
+    lengths = [tokens_per_request(chapter) for chapter in SERVING]
+    assert lengths == pytest.approx([lengths[0]] * len(lengths), rel=CLOSE)
+
+
+def test_every_data_centre_has_one_pue() -> None:
+    everywhere = {catalog.facility_pue()}
+    for chapter in scenario.chapters():
+        of = parameters(chapter.slug)
+        if "facility" in of:
+            everywhere.add(catalog.facility_pue(str(of["facility"])))
+        if "pue" in of:
+            everywhere.add(float(of["pue"]))
+    assert len(everywhere) == 1
+
+
+def test_carbon_of_an_answer() -> None:
+    by_tokens = headlines("tokenomics")["g_co2e_per_mtok"] * tokens_per_request("tokenomics") / 1e6
+    assert by_tokens == pytest.approx(headlines("carbon")["g_co2e_electricity"], rel=CLOSE)
+
+
+def test_size_and_rent_of_the_fleet() -> None:
+    for name in ("serving_xpus", "serving_cost"):
+        shown = panel("xpu-needs")[{"serving_cost": "serving_usd"}.get(name, name)]
+        assert shown == pytest.approx(headlines("xpu-needs")[name], rel=1e-9)
+    assert panel("tokenomics")["xpus"] == headlines("xpu-needs")["serving_xpus"]
+    requests = float(parameters("tokenomics")["requests_per_second"]) * SECONDS_PER_MONTH
+    rent = panel("tokenomics")["usd"] * tokens_per_request("tokenomics") * requests / 1e6
+    assert rent == pytest.approx(headlines("xpu-needs")["serving_cost"], rel=CLOSE)
+
+
+def test_carbon_of_the_training_run() -> None:
+    of, needs = parameters("carbon"), parameters("xpu-needs")
+    assert of["training_tokens"] == needs["training_tokens"]
+    answers = of["model_requests_per_second"] * of["model_life_months"] * SECONDS_PER_MONTH
+    shared = headlines("carbon")["training_share"] * headlines("carbon")["g_co2e_per_request"]
+    tonnes = shared * answers / 1e6
+    assert tonnes == pytest.approx(headlines("xpu-needs")["training_carbon"], rel=CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "shown", "headline"),
+    [
+        ("carbon", "grams", "g_co2e_per_request"),
+        ("carbon", "energy", "wh_per_request"),
+        ("carbon", "water", "ml_water_per_request"),
+        ("carbon", "hardware", "hardware_share"),
+        ("xpu-needs", "training_xpus", "training_xpus"),
+        ("xpu-needs", "training_usd", "training_cost"),
+    ],
+)
+def test_a_panel_starts_from_the_headline(chapter: str, shown: str, headline: str) -> None:
+    assert panel(chapter)[shown] == pytest.approx(headlines(chapter)[headline], rel=1e-9)
