@@ -114,3 +114,12 @@ def test_carbon_of_the_training_run() -> None:
 )
 def test_a_panel_starts_from_the_headline(chapter: str, shown: str, headline: str) -> None:
     assert panel(chapter)[shown] == pytest.approx(headlines(chapter)[headline], rel=1e-9)
+
+
+def test_a_router_of_two_models_is_that_of_three_with_one_unused() -> None:
+    """At the defaults nothing is worth sending to the box nearby, which the panel leaves out."""
+    shown, said = panel("hybrid-futures"), headlines("hybrid-futures")
+    assert shown["sent"] == pytest.approx(1.0 - said["share_off_cloud"], rel=CLOSE)
+    assert shown["grams"] == pytest.approx(said["g_co2e_per_request"], rel=CLOSE)
+    assert shown["usd"] == pytest.approx(said["usd_per_thousand"], rel=CLOSE)
+    assert shown["seconds"] == pytest.approx(said["seconds_per_answer"], rel=CLOSE)
