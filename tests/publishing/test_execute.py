@@ -138,6 +138,8 @@ def children() -> set[str]:
 
 def interrupt_when(there: Path) -> None:
     """Press Ctrl-C, once, when a file is there."""
+    # What runs in the background of a shell ignores it from the start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def wait():
         while not there.exists():
@@ -152,7 +154,7 @@ def test_an_interrupt_ends_running_chapters_and_starts_no_others(
 ):
     monkeypatch.setattr(execute, "WORKERS", 1)
     started, other = tmp_path / "started", tmp_path / "other"
-    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
     write_notebook(toy_book / "notebooks" / "fast_one.ipynb", code, title="A fast one")
     code = f"import pathlib; pathlib.Path({str(other)!r}).touch()"
     write_notebook(toy_book / "notebooks" / "slow_one.ipynb", code, title="A slow one")
@@ -171,7 +173,7 @@ def test_an_interrupt_ends_running_chapters_and_starts_no_others(
 
 def test_an_interrupt_ends_the_making_of_a_site(toy_book, tmp_path, scratch, monkeypatch):
     started = tmp_path / "started"
-    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
     monkeypatch.setattr(execute, "_JUPYTER_BOOK", code)
     site = paths.BUILD / "html"
     site.mkdir(parents=True)
