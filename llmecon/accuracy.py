@@ -4,6 +4,7 @@ The rows are those of the table held_out, whose fits saw nothing of a row's grou
 stored calibration, which saw them all. Beside them stands what a datasheet alone would predict.
 """
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -360,8 +361,8 @@ def effects(parameter: str) -> pd.DataFrame:
 
 def readings() -> dict[str, str]:
     """What each efficiency is, in words, from the record that holds them."""
-    text = (Efficiency.__doc__ or "").partition("Attributes:")[2]
-    found = re.findall(r"^ {8}(\w+): ((?:.|\n {12})+)", text, re.MULTILINE)
+    text = (inspect.getdoc(Efficiency) or "").partition("Attributes:")[2]
+    found = re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", text, re.MULTILINE)
     plain = {name: re.sub(r"\s+", " ", reading).strip().rstrip(".") for name, reading in found}
     # The unit has a column of its own wherever these are shown.
     return {name: reading.removesuffix(", s") for name, reading in plain.items()}
