@@ -115,8 +115,7 @@ NEWS = adaptation.Case(
 MACHINES = adaptation.Machines(
     llm=DENSE,
     xpu=catalog.xpu("h100-sxm"),
-    # On one device, where links begin to matter, slopes to either side differ.
-    deployment=Deployment(tensor=2.0, precision=specs.precision("fp8")),
+    deployment=SINGLE,
     efficiency=EFFICIENCY,
     site=SITE,
     workload=Workload(prompt_tokens=1860.0, output_tokens=150.0, cached_fraction=0.43),

@@ -7,6 +7,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -352,6 +353,16 @@ def in_role(function: Callable[..., Any], role: filling.Role) -> Callable[..., A
     """A function of a filling for what the instance does of a request."""
     return partial(function, role=role)
 
+
+# On one device, where links begin to matter, slopes to either side differ.
+ON_TWO = eqx.tree_at(
+    lambda of: tuple(
+        getattr(of, name).machines.deployment.tensor
+        for name in ("base", "adapted", "tuned", "long")
+    ),
+    OFFERS,
+    (jnp.asarray(2.0),) * 4,
+)
 
 CASES: dict[str, Case] = {
     "disaggregation.mixed": Case(
@@ -1244,7 +1255,7 @@ CASES: dict[str, Case] = {
     **{
         f"adaptation.{name} {method}": Case(
             by(method, function),
-            ((NEWS, OFFERS, KNOWLEDGE, KNOBS, *more),),
+            ((NEWS, ON_TWO, KNOWLEDGE, KNOBS, *more),),
             ((STILL, OFFERS, KNOWLEDGE, KNOBS, *more), (RARE, OFFERS, KNOWLEDGE, ALWAYS, *more)),
         )
         for method in adaptation.METHODS
