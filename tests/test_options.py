@@ -131,10 +131,10 @@ def test_standing_takes_rent_idle_power_and_manufacture(of: options.Options):
     zero = jnp.zeros(())
     idle = float(device_power(xpu, efficiency, zero, zero, zero))
     assert of.resting[at] == pytest.approx(4 * (idle + 700.0 * float(efficiency.host_power)))
-    # A joule of servers at a PUE of 1.2 in the United States.
+    # A joule of servers with the default PUE in the United States.
     intensity = float(catalog.site("usa").carbon_intensity)
-    assert of.per_joule[0, :2] == pytest.approx([0.0, 1.2 * intensity])
-    assert of.per_joule[0, 3] == pytest.approx(1.2)
+    assert of.per_joule[0, :2] == pytest.approx([0.0, catalog.facility_pue() * intensity])
+    assert of.per_joule[0, 3] == pytest.approx(catalog.facility_pue())
 
 
 def test_owners_pay_for_capital_space_and_electricity():
@@ -145,8 +145,8 @@ def test_owners_pay_for_capital_space_and_electricity():
     host = float(record(owned, at, 0)[0].efficiency.host_power)
     yearly = price / 4.0 + 0.05 * price + 12 * 100.0 * 0.7 * (1.0 + host)
     assert owned.capital[at, 0, 0] * 365.25 * 86400.0 == pytest.approx(2 * yearly, rel=1e-6)
-    # 0.08 USD per kWh at a PUE of 1.2.
-    assert owned.per_joule[0, 0] == pytest.approx(0.08 * 1.2 / 3.6e6)
+    # 0.08 USD per kWh with the default PUE.
+    assert owned.per_joule[0, 0] == pytest.approx(0.08 * catalog.facility_pue() / 3.6e6)
 
 
 def test_what_has_no_price_is_refused_by_name():
