@@ -31,6 +31,8 @@ from tests.problems import (
     close,
 )
 
+pytestmark = pytest.mark.slow
+
 USD_PER_SECOND = 2.5 / SECONDS_PER_HOUR
 H100 = catalog.xpu("h100-sxm")
 

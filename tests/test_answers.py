@@ -12,6 +12,8 @@ from llmecon.plans import Clash, Plan, Pool, Serving
 from llmecon.problem import RESOURCES, Problem, problem
 from tests.test_sensitivity import CHAT, LONG, PLAIN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asked() -> Problem:

@@ -7,6 +7,7 @@ import pytest
 from llmecon import accuracy, calibration, catalog, fitting, validation
 from llmecon.calibration import PARAMETERS, POOLED
 
+
 STORED = catalog.attainment()
 
 # Leave-out errors at most: (left out, target): median, mean, least share within 2x.
@@ -64,6 +65,7 @@ def test_every_usable_row_was_left_out_once() -> None:
         assert set(held_out(left_out, "tpot")["id"]) == set(frame["id"])
 
 
+@pytest.mark.release
 def test_the_record_of_leave_outs_is_that_of_this_code() -> None:
     """One fold fitted afresh: a change of the model shows here, however it got there."""
     frame = calibration.measured()

@@ -15,10 +15,16 @@ from llmecon.choice import Clash, Plan, Relaxed
 from llmecon.problem import RESOURCES, problem
 from llmecon.terms import Case
 
+pytestmark = pytest.mark.slow
+
 # Fillings of the grid that is enumerated, and random problems that are: `benchmarks.choices` takes
 # more of both.
 LEVELS = 96
-SEEDS = (*range(1, 10), 11, 12, 13, 14, 16, 18, 19, 20, 25, 30, 35)
+SEEDS = [
+    *range(1, 10),
+    *(pytest.param(seed, marks=pytest.mark.release) for seed in (*range(11, 15), 16, 18, 19, 20)),
+    *(pytest.param(seed, marks=pytest.mark.release) for seed in (25, 30, 35)),
+]
 
 CHAT = {"per_second": 20.0, "prompt_tokens": 800, "output_tokens": 250, "ttft": 1.5, "tpot": 0.05}
 PAPER = {"per_second": 3.0, "prompt_tokens": 8000, "output_tokens": 400, "ttft": 4.0, "tpot": 0.05}

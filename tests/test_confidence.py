@@ -15,6 +15,8 @@ from llmecon.problem import Problem, problem
 from llmecon.terms import Case
 from tests.test_sensitivity import CHAT, LONG, PLAIN, RENTS
 
+pytestmark = pytest.mark.slow
+
 # Limits that every accelerator can keep, fast or slow as it may be.
 EASY = [CHAT | {"ttft": 12.0, "tpot": 0.3}, LONG | {"ttft": 30.0, "tpot": 0.3}]
 PRICE = 3.0

@@ -14,6 +14,8 @@ from llmecon import adaptation, decision, knowledge
 from llmecon.specs import SECONDS_PER_MONTH, SECONDS_PER_YEAR
 from tests.problems import FINDING, KNOBS, KNOWLEDGE, NEWS, OFFERS, changed
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def solver(method: str) -> Any:

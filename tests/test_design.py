@@ -13,6 +13,8 @@ from llmecon.specs import Deployment, precision
 from llmecon.training import TrainingLayout, TrainingRun
 from tests.problems import EFFICIENCY, changed, close
 
+pytestmark = pytest.mark.slow
+
 PRICES = silicon.silicon()
 LLAMA = catalog.llm("llama-3.1-70b")
 FP8 = precision("fp8")

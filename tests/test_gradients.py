@@ -73,6 +73,8 @@ from tests.problems import (
     mixture,
 )
 
+pytestmark = pytest.mark.slow
+
 MODULES: tuple[ModuleType, ...] = (
     numerics,
     roofline,

@@ -22,6 +22,8 @@ from llmecon.specs import (
 )
 from tests.problems import changed, floats
 
+pytestmark = pytest.mark.slow
+
 ASKED = Workload(prompt_tokens=400.0, output_tokens=211.0)
 PACE = 5.0
 NEAR, MIDDLE, FAR = (

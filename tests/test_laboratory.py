@@ -9,6 +9,8 @@ import pytest
 
 from llmecon.laboratory import facts, retrieval, study, transformer
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(7)
 TINY = study.Settings(
     seeds=2, subjects=6, relations=3, answers=8, width=32, steps=150, batch=32, passages=2,

@@ -17,6 +17,8 @@ from llmecon.problem import problem
 from llmecon.terms import Case
 from tests.test_sensitivity import CHAT, LONG, PLAIN, RENTS
 
+pytestmark = pytest.mark.slow
+
 # Limits that every accelerator can keep.
 EASY = [CHAT | {"ttft": 6.0, "tpot": 0.15}, LONG | {"ttft": 12.0, "tpot": 0.15}]
 APART: dict[str, Any] = PLAIN | {

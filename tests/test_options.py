@@ -15,6 +15,8 @@ from llmecon.filling import Demand, Engine, EngineName, excess, flow, fullest
 from llmecon.problem import Problem, problem
 from llmecon.specs import Deployment, LatencyTarget, Workload, precision
 
+pytestmark = pytest.mark.slow
+
 BUCKETS = [
     {"per_second": 4, "prompt_tokens": 800, "output_tokens": 250, "ttft": 1.5, "tpot": 0.04},
     {"per_second": 1, "prompt_tokens": 9000, "output_tokens": 400, "ttft": 1.0, "tpot": 0.03},

@@ -17,6 +17,8 @@ from tests.problems import (
     floats,
 )
 
+pytestmark = pytest.mark.slow
+
 H100 = catalog.xpu("h100-sxm")
 
 

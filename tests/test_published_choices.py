@@ -14,6 +14,8 @@ from llmecon.engine_eras import Engine
 from llmecon.errors import InputError
 from llmecon.specs import LatencyTarget
 
+pytestmark = pytest.mark.slow
+
 A100, H100 = "a100-sxm-80gb", "h100-sxm"
 LOOSE, TIGHT = choices.LIMITS
 

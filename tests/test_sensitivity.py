@@ -15,6 +15,8 @@ from llmecon.problem import problem
 from llmecon.sensitivity import INPUTS
 from llmecon.terms import Case
 
+pytestmark = pytest.mark.slow
+
 CHAT = {"per_second": 10, "prompt_tokens": 1000, "output_tokens": 300, "ttft": 2.0, "tpot": 0.05}
 LONG = {"per_second": 3, "prompt_tokens": 6000, "output_tokens": 300, "ttft": 1.5, "tpot": 0.04}
 # Rents of the market move; what is tested here must not.

@@ -15,6 +15,8 @@ from llmecon.simulation import Record
 from llmecon.specs import Workload
 from tests.problems import DENSE, EFFICIENCY, SINGLE, SPREAD, changed, floats
 
+pytestmark = pytest.mark.slow
+
 H100 = catalog.xpu("h100-sxm")
 PLAIN = Workload(prompt_tokens=1000.0, output_tokens=200.0)
 EQUAL = changed(PLAIN, prompt_cv=0.0, output_cv=0.0, interarrival_cv=0.0)
@@ -185,6 +187,7 @@ def engine_times(found: Any, of: tuple[Any, ...]) -> tuple[float, float]:
 
 # Found, over these and half a dozen other systems: the mean within 5%, the tail within 15%, TPOT
 # within 4% where prompts are short.
+@pytest.mark.release
 def test_open_loop_agrees_with_the_closed_form() -> None:
     of = system()
     light = simulation.compare(*of, (0.05, 0.2), requests=4000)
@@ -228,6 +231,7 @@ def test_other_workloads_agree_too(
 
 # With few slots the mean agrees up to a load of 0.8; nearer to saturation a simulation of this
 # length scatters by a third, as does the agreement.
+@pytest.mark.release
 @pytest.mark.parametrize(("load", "mean", "tail"), [(0.6, 0.1, 0.15), (0.8, 0.25, 0.35)])
 def test_waiting_for_a_slot_agrees(load: float, mean: float, tail: float) -> None:
     of = system(xpu=changed(H100, memory=with_slots(40.0)))
@@ -247,6 +251,7 @@ def with_slots(slots: float) -> float:
     return sizes[0] + (sizes[1] - sizes[0]) * (slots + 1e-6 - few) / (many - few)
 
 
+@pytest.mark.release
 def test_disaggregated_ttft_agrees() -> None:
     """Found up to 16% too low: prompts that are computed in one pass end together."""
     of = system(deployment=APART)
@@ -269,6 +274,7 @@ def test_overloaded_throughput_is_the_full_rate(load: float) -> None:
     assert found.requests_per_second == pytest.approx(load * full, rel=0.03)
 
 
+@pytest.mark.release
 def test_ttft_under_overload_is_a_growing_backlog() -> None:
     of = system(changed(PLAIN, output_tokens=1000.0))
     rate = 1.5 * full_rate(of)

@@ -18,6 +18,7 @@ from tests.problems import (
     floats,
 )
 
+
 H100 = catalog.xpu("h100-sxm")
 
 

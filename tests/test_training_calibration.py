@@ -14,6 +14,8 @@ from llmecon import training_measurements as measurements
 from llmecon.roofline import parameters
 from llmecon.specs import LLM
 
+pytestmark = pytest.mark.slow
+
 # A row of the LLM Foundry table under the names of a measurement file.
 MPT_7B = {
     "model": "MPT-7b",

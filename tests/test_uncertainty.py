@@ -11,6 +11,7 @@ from llmecon import catalog, roofline, serving, uncertainty
 from llmecon.specs import Deployment, Efficiency, Workload, precision
 from llmecon.uncertainty import Interval, Multiple
 
+
 EVEN = jnp.linspace(0.0, 1.0, 1001)
 
 

@@ -10,6 +10,8 @@ from llmecon import training_calibration as calibration
 from llmecon.publishing import scenario
 from llmecon.training import Reliability
 
+pytestmark = pytest.mark.slow
+
 MODEL, XPU = "llama-3.1-70b", "h100-sxm"
 
 
