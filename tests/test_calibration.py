@@ -7,7 +7,6 @@ import pytest
 from llmecon import accuracy, calibration, catalog, fitting, validation
 from llmecon.calibration import PARAMETERS, POOLED
 
-
 STORED = catalog.attainment()
 
 # Leave-out errors at most: (left out, target): median, mean, least share within 2x.

@@ -10,7 +10,6 @@ import pytest
 from benchmarks import choices, searches
 from llmecon import catalog
 
-
 COSTS = (
     *("parts_cost", "exact_parts_cost", "exact_parts_bound"),
     *("cost", "exact_cost", "exact_bound"),

@@ -12,7 +12,6 @@ from llmecon.filling import flow
 from llmecon.problem import problem
 from llmecon.terms import Case
 
-
 BUCKET = {"per_second": 7.0, "prompt_tokens": 900, "output_tokens": 300, "ttft": 2, "tpot": 0.04}
 
 

@@ -10,7 +10,6 @@ from llmecon.measurements import EVEN_CV, EVEN_MEAN
 from llmecon.specs import Deployment, Workload, precision
 from tests.problems import EFFICIENCY, changed, compiled, floats
 
-
 LLAMA = catalog.llm("llama-3.1-8b")
 H100 = catalog.xpu("h100-sxm")
 ALONE = Deployment(precision=precision("fp8"))

@@ -14,7 +14,6 @@ from llmecon import placement
 from llmecon.errors import InputError
 from tests.problems import changed
 
-
 HOURS = 8
 # Compiled once for all tests.
 shifted = jax.jit(placement.shifted)

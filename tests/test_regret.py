@@ -9,7 +9,6 @@ from llmecon import catalog, design, regret, silicon
 from tests.problems import EFFICIENCY, changed, close
 from tests.test_design import DECODE, PRICES, TRAIN, best
 
-
 QUICK: Any = {"xla_backend_optimization_level": 0}
 priced = jax.jit(regret.priced, compiler_options=QUICK)
 

@@ -15,7 +15,6 @@ from llmecon.errors import InputError
 from llmecon.scenarios import Level, Range
 from tests.problems import floats
 
-
 BOUNDS = Range(0.33333, 0.55204, 0.68518)
 NORMAL = Range(1.0625, 1.1105, 1.1608, 0.9)
 WORLD = scenarios.ranges()

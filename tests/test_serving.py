@@ -24,7 +24,6 @@ from tests.problems import (
     named_leaves,
 )
 
-
 H100 = catalog.xpu("h100-sxm")
 SYSTEM = (DENSE, H100, SINGLE, CHAT, EFFICIENCY)
 SPREAD_SYSTEM = (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY)

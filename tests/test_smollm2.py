@@ -11,7 +11,6 @@ import pytest
 from llmecon.errors import InputError
 from llmecon.laboratory import smollm2
 
-
 SOME = smollm2.Share(0.5, 0.4, 0.6, 40)
 FOUND = smollm2.Check(SOME, {1: SOME, 4: SOME}, SOME, SOME, SOME)
 

@@ -18,7 +18,6 @@ from tests.problems import (
     floats,
 )
 
-
 H100 = catalog.xpu("h100-sxm")
 
 

@@ -11,7 +11,6 @@ from llmecon import catalog, roofline, serving, uncertainty
 from llmecon.specs import Deployment, Efficiency, Workload, precision
 from llmecon.uncertainty import Interval, Multiple
 
-
 EVEN = jnp.linspace(0.0, 1.0, 1001)
 
 
