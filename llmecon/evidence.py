@@ -168,3 +168,29 @@ def rankings(
         "firm": [xpu for xpu in able if known[xpu].firm],
     }
     return {name: min(of, key=able.__getitem__) if of else None for name, of in groups.items()}
+
+
+def beside(costs: Mapping[str, float], use: Use = "serving", given: Iterable[str] = ()) -> str:
+    """What to say of the cheapest accelerator of a ranking, and who is cheapest on firmer ground.
+
+    Args:
+        costs: by id of the accelerator; infinite where it can't do the work.
+        use: what it is chosen for.
+        given: ids of those whose price is the reader's own.
+
+    Returns:
+        A clause, such as "but its datasheet is unchecked; of those read and measured, H100 is
+        cheapest, at 2 times as much"; empty where the cheapest was read and measured.
+    """
+    first = rankings(costs, use, given)
+    winner, firm = first["all"], first["firm"]
+    if winner is None or winner == firm:
+        return ""
+    said = f"but {behind(winner, use, winner in set(given)).caveat}"
+    if firm is None:
+        return f"{said}; none that was read in its sources and measured does the work"
+    times = costs[firm] / costs[winner]
+    return (
+        f"{said}; of those read in their sources and measured, {behind(firm, use).name} is "
+        f"cheapest, at {times:.2g} times as much"
+    )

@@ -39,7 +39,7 @@ def nearest(name: object, known: Sequence[str]) -> str:
         known: The names that there are.
 
     Returns:
-        `nearest: a, b; `; empty where many are known and none is near.
+        Such as "nearest: a, b; "; empty where many are known and none is near.
     """
     said = str(name)[:_SHOWN].lower()
     near = difflib.get_close_matches(said, known, n=3, cutoff=0.4)

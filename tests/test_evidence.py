@@ -82,3 +82,12 @@ def test_rankings_name_the_cheapest_of_what_is_known() -> None:
 def test_an_unknown_accelerator_is_refused() -> None:
     with pytest.raises(InputError, match="not in the table xpus"):
         evidence.behind("mi999x")
+
+
+def test_a_ranking_names_what_its_winner_rests_on_and_the_firm_one_beside_it() -> None:
+    said = evidence.beside({"mi355x": 1.0, "h100-sxm": 2.5, "b200": float("inf")})
+    assert said.startswith("but its rent is our own estimate")
+    assert said.endswith("H100 SXM5 80GB is cheapest, at 2.5 times as much")
+    assert evidence.beside({"mi355x": 3.0, "h100-sxm": 2.5}) == ""
+    assert "none that was read" in evidence.beside({"mi355x": 1.0})
+    assert evidence.beside({"mi355x": float("inf")}) == ""

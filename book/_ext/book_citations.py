@@ -38,8 +38,11 @@ def complete_references(app: Sphinx, doctree: nodes.document, docname: str) -> N
     known = {c.citation_id: c.key for c in domain.citations}  # type: ignore[attr-defined]
     used = _used(app)
     for entry in entries:
-        for text in list(entry.findall(nodes.Text)):
-            text.parent.replace(text, nodes.Text(without_escapes(text.astext())))
+        # Texts may stand in several entries at once, and then know one parent at most.
+        for around in entry.findall(nodes.Element):
+            for place, text in enumerate(around.children):
+                if isinstance(text, nodes.Text):
+                    around[place] = nodes.Text(without_escapes(text.astext()))
         for key in [known[i] for i in entry["ids"] if i in known]:
             entry["ids"].append(f"ref-{key}")
             shown = nodes.inline("", key, classes=["llmecon-cited"])
