@@ -136,7 +136,9 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
         ".llmecon-panel .llmecon-interval", "all => all.map(e => e.textContent)"
     )
     assert [text for text in now if text] == intervals
-    assert intervals
+    # What a router can tell moves thresholds too far for intervals of first order, which is what
+    # panels have; the chapter's own are of draws.
+    assert bool(intervals) == (chapter != "hybrid-futures")
 
 
 UNITS = ("", "USD", "USD per hour", "s", "g", "fraction", "xPUs", "days", "tokens/s", "times")
