@@ -5,7 +5,7 @@ shares of the instances found are then solved again.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -268,7 +268,8 @@ def _between(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flo
     fillings = np.exp(places)
     fillings[:, :-1][repeated] = np.nan
     roles = np.array([of.of.names[e].role for e in engine])
-    flows: Any = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))
+    blank: list[Any] = [np.full_like(fillings, np.inf) for _ in fields(Flow)]
+    flows = Flow(*blank)
     for role in dict.fromkeys(roles.tolist()):
         here = np.flatnonzero((roles == role) & of.of.able[engine, bucket])
         if not len(here):

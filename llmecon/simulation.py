@@ -20,6 +20,7 @@ instance is one scheduler: no attention groups, pipeline stages or draft tokens.
 """
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -220,13 +221,13 @@ def _prices(
     llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
 ) -> _Prices:
     *found, point = _priced(llm, xpu, deployment, workload, efficiency)
-    slots, batches, decode = map(np.asarray, found)
-    if slots < 1.0:
+    slots, batches, decode = (np.asarray(value) for value in found)
+    if float(slots) < 1.0:
         raise InputError(
             "the weights and one request's KV cache do not fit in the instance's memory; use more "
             "devices, a smaller model or fewer bytes per weight"
         )
-    each = np.interp(np.arange(1.0, np.floor(slots) + 1.0), batches, decode)
+    each = np.interp(np.arange(1, math.floor(slots) + 1), batches, decode)
     added = float(point.chunked_prefill)
     return _Prices(
         decode=[0.0, *each.tolist()],

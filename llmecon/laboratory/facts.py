@@ -173,7 +173,7 @@ def question_texts(seed: int, world: World, typos: float) -> list[str]:
 
     def typed(name: str) -> str:
         letters = [
-            random.choice(list("abcdefghiklmnoprstuv")) if random.random() < typos else letter
+            str(random.choice(list("abcdefghiklmnoprstuv"))) if random.random() < typos else letter
             for letter in name
         ]
         return "".join(letters)

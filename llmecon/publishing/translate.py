@@ -15,10 +15,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
+from jax.extend import core
+from jax.extend.core import JaxprEqn, Literal
 
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, Elements, Rule, UntranslatableError
+
+# JAX 0.12 has one class for open and closed bodies; its types leave out the name that runs.
+_CLOSED: Any = vars(core)["ClosedJaxpr"]
 
 # Beyond this many elements an unrolled array would make a page slow.
 _MOST_ELEMENTS = 4096
@@ -158,7 +162,7 @@ class _Flattening:
 
     def run(
         self,
-        closed: ClosedJaxpr,
+        closed: Any,
         arguments: list[int | np.ndarray],
         around: tuple[Any, ...] = (),
     ) -> list[int | np.ndarray]:
@@ -256,13 +260,13 @@ def _rule(equation: _Equation) -> Rule:
     return RULES[name]
 
 
-def _inner(equation: JaxprEqn) -> ClosedJaxpr | None:
-    """The body of a call that does nothing but call."""
+def _inner(equation: JaxprEqn) -> Any:
+    """The closed body of a call that does nothing but call; None of any other equation."""
     name = equation.primitive.name
     if name not in CALLS:
         return None
     body = next(equation.params[key] for key in CALLS[name] if key in equation.params)
-    return body if isinstance(body, ClosedJaxpr) else ClosedJaxpr(body, ())
+    return body if isinstance(body, _CLOSED) else _CLOSED(body, ())
 
 
 # Calls, and where their parameters hold what is called.
