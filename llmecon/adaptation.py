@@ -32,7 +32,6 @@ from llmecon.knowledge import (
     recall,
     right_with_passages,
 )
-from llmecon.numerics import Solver, solve_increasing
 from llmecon.planning import TrainingPlan, plan_for_deadline
 from llmecon.roofline import parameters, weight_bytes
 from llmecon.specs import (
@@ -386,7 +385,6 @@ def outcome(
     offers: Offers,
     knowledge: Knowledge,
     knobs: Knobs,
-    solve: Solver = solve_increasing,
 ) -> Outcome:
     """What a way to answer costs, how often it is right, and what its machines do.
 
@@ -396,7 +394,6 @@ def outcome(
         offers: the services with their machines, the trainers and the index.
         knowledge: how well the model finds, reads and learns.
         knobs: passages, exposures, interval, replay; what a method does not use is ignored.
-        solve: how the load of an instance is solved for; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         Costs over the horizon, and means over it.
@@ -404,7 +401,7 @@ def outcome(
     Raises:
         InputError: no such method, or a service without machines.
     """
-    works = operation(method, case, offers, knobs, solve)
+    works = operation(method, case, offers, knobs)
     searched = offers.index.seconds if method in RETRIEVING else jnp.zeros(())
     ttft = searched + works.ttft
     emitted = case.queries * case.horizon * works.carbon
@@ -479,7 +476,6 @@ def operation(
     case: Case,
     offers: Offers,
     knobs: Knobs,
-    solve: Solver = solve_increasing,
 ) -> Operation:
     """What the machines do for the questions: instances, their load, times and energy.
 
@@ -492,7 +488,6 @@ def operation(
         case: the questions and documents.
         offers: the services with their machines, and the index.
         knobs: passages and their length; the others are ignored.
-        solve: how the load of an instance is solved for; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         Means over the horizon.
@@ -514,7 +509,7 @@ def operation(
         anew, cached = anew + again, cached - again
     held = machines.held.of(anew, cached, case.answer_tokens)
     there = jnp.maximum(case.queries * held, machines.least * _models(method, case))
-    return _at_load(machines, case.queries, there, anew, cached, case.answer_tokens, solve)
+    return _at_load(machines, case.queries, there, anew, cached, case.answer_tokens)
 
 
 # Compiled by itself, since all ways to answer share it.
@@ -526,7 +521,6 @@ def _at_load(
     anew: Scalar,
     cached: Scalar,
     output: Scalar,
-    solve: Solver,
 ) -> Operation:
     """What a number of instances does that share so many questions per second."""
     prompt = anew + cached
@@ -540,7 +534,7 @@ def _at_load(
     )  # fmt: skip
     # An instance whose every time is longer does at some rate what another does at a higher one.
     rate = machines.slowdown * queries / there
-    served = serving.serve(llm, xpu, layout, asked, attained, rate, solve=solve)
+    served = serving.serve(llm, xpu, layout, asked, attained, rate)
     crew = fleet.Fleet(queries, there)
     used = fleet.request_energy(crew, served.point, xpu, layout, attained, machines.site)
     made = there * layout.xpus * machines.making / queries

@@ -22,6 +22,7 @@ from jaxtyping import Array
 
 from llmecon import catalog, fitting
 from llmecon.fitting import NINETY, Parameter, Posterior, Values
+from llmecon.interpreter import interpreted
 from llmecon.loadtest import closed_loop
 from llmecon.measurements import SERVING_COLUMNS, Systems, refusals, systems
 from llmecon.paths import DATA
@@ -309,7 +310,7 @@ def load_tests(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
     return found
 
 
-compiled_load_tests = eqx.filter_jit(load_tests)
+compiled_load_tests = interpreted(load_tests)
 
 
 def _efficiencies(values: Values, data: Observations, columns: Sequence[Sequence[str]]) -> Any:

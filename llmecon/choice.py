@@ -21,7 +21,6 @@ Whole instances follow by branch and bound over the pools that the multipliers d
 the fillings are then found again for these.
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +35,7 @@ from llmecon.columns import (
     merged,
 )
 from llmecon.filling import Demand, Engine, Role, excess, room
+from llmecon.interpreter import interpreted
 from llmecon.options import rows_of
 from llmecon.plans import Clash, Plan, Relaxed, plan_of, raised
 from llmecon.pricing import GAP, ROUNDS, cheapest, worth_adding
@@ -148,7 +148,7 @@ def _slowness(of: Case, bucket: int) -> float:
     return float(np.exp(least)) if np.isfinite(least) else np.inf
 
 
-@eqx.filter_jit
+@interpreted
 def _nearest(llm: LLM, role: Role, engines: Engine, demand: Demand) -> Scalar:
     """How far beyond its limits each engine is at its best filling; infinite without room."""
     asked = jax.tree.map(lambda leaf: leaf[0], demand)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, fields
 
-import equinox as eqx
 import jax.numpy as jnp
 import pandas as pd
 
 from llmecon import catalog, loadtest, simulation
 from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
 from llmecon.measurements import SHORTEST
 from llmecon.serving import full_rate, largest_batch
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision, Workload
@@ -48,9 +48,9 @@ def under_clients(
     bare |= dict.fromkeys(("first_token_prefills", "first_token_multiple"), 1.0)
     only = Efficiency(**bare)
     drawn = simulation.uniform_lengths(workload, SHORTEST)
-    room = float(eqx.filter_jit(largest_batch)(llm, xpu, deployment, drawn, only))
+    room = float(interpreted(largest_batch)(llm, xpu, deployment, drawn, only))
     clients = [4**i for i in range(8) if 4 ** (i - 1) < room and 4**i <= MOST_CLIENTS]
-    closed_form = eqx.filter_jit(loadtest.closed_loop)
+    closed_form = interpreted(loadtest.closed_loop)
     rows = []
     for number in clients:
         closed = closed_form(llm, xpu, deployment, drawn, only, jnp.asarray(float(number)))
@@ -139,8 +139,8 @@ def overloaded(
         InputError: as `simulation.open_loop`.
     """
     system = (llm, xpu, deployment, workload, efficiency)
-    full = float(eqx.filter_jit(full_rate)(*system))
-    room = float(eqx.filter_jit(largest_batch)(*system))
+    full = float(interpreted(full_rate)(*system))
+    room = float(interpreted(largest_batch)(*system))
     # Until the batch is full, an overloaded instance makes less than it could.
     many = int(max(requests, loadtest.WAVES * room))
     record = simulation.open_loop(*system, rate=load * full, requests=many, warmup=0.5)

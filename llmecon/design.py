@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float
 from scipy import stats
 
+from llmecon.interpreter import interpreted
 from llmecon.roofline import forward_pass, instance_memory, kv_cache_bytes
 from llmecon.silicon import (
     MEMORY,
@@ -543,7 +544,7 @@ class Searched(eqx.Module):
     drawn: dict[str, Float[Array, " draws"]]
 
 
-@eqx.filter_jit
+@interpreted
 def searched(jobs: Job, silicon: Silicon, drawn: Silicon, efficiency: Efficiency) -> Searched:
     """The best chip for a job, and for each set of constants that might be true.
 

@@ -13,7 +13,6 @@ below for the grid and everything between its points.
 from dataclasses import dataclass
 from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +21,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import block_array, csr_array
 
 from llmecon.filling import ROLES, Demand, Engine, Role, excess, flow, room
+from llmecon.interpreter import interpreted
 from llmecon.options import in_chunks, rows_of
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
@@ -121,7 +121,7 @@ def grid(of: Case, levels: int) -> Grid:
     )
 
 
-@eqx.filter_jit
+@interpreted
 def _taken(
     llm: LLM, role: Role, levels: int, engines: Engine, demand: Demand
 ) -> tuple[Scalar, Scalar]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +17,7 @@ import optimistix as optx
 from jaxtyping import Array, Float
 
 from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
 
 Vector = Float[Array, " parameters"]
 Values = Mapping[str, Array]
@@ -161,7 +161,7 @@ def maximum_a_posteriori(
     return Posterior(fixed, np.asarray(solved), 0.5 * (covariance + covariance.T))
 
 
-@eqx.filter_jit
+@interpreted
 def _solve(
     parameters: tuple[Parameter, ...],
     residuals: Callable[[Values, Any], Array],

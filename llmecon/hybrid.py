@@ -18,6 +18,7 @@ from scipy import optimize
 from llmecon import fleet, local, routing, serving
 from llmecon.carbon import EndDevice, Footprint, reader_carbon
 from llmecon.drafting import Draft, seconds_per_token, tokens_per_round
+from llmecon.interpreter import interpreted
 from llmecon.specs import (
     LLM,
     XPU,
@@ -414,7 +415,7 @@ def best_policies(
         return jnp.stack([objective(found), found.quality, found.seconds])
 
     # One compilation gives all that a step needs.
-    both = jax.jit(lambda z: (taken(z), jax.jacrev(taken)(z)))
+    both = interpreted(lambda z: (taken(z), jax.jacrev(taken)(z)))
     scale = float(both(jnp.asarray([0.0, 1.0, 0.0, 1.0]))[0][0])
     return [_best(both, policy_of, take, of, scale, drafts) for of in limits]
 

@@ -18,6 +18,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
 from llmecon.filling import SLOT_SHARE, Demand, Engine, Role, flow, room
+from llmecon.interpreter import interpreted
 from llmecon.options import changed, rows_of
 from llmecon.plans import Plan
 from llmecon.pricing import coarse_cost
@@ -363,7 +364,7 @@ def _crossing(place: np.ndarray, over: np.ndarray) -> float:
     return float(np.exp(np.interp(0.0, over[at], place[at])))
 
 
-@eqx.filter_jit
+@interpreted
 def _course(
     llm: LLM, role: Role, engine: Engine, demand: Demand, prices: tuple[Scalar, ...]
 ) -> dict[str, Scalar]:

@@ -1,22 +1,22 @@
 """Smooth maxima, monotone root solves and elasticities whose gradients stay finite."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
+import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.specs import XPU
 
 Scalar = Float[Array, "..."]
-Solver = Callable[[Callable[[Scalar], Scalar], Scalar | float, Scalar | float], Scalar]
 
-# Steps of an unrolled root search, and the least one on the log scale.
-UNROLLED_STEPS = 14
-LEAST_MOVE = 1e-9
+# A root search moves by so much at least on the log scale, and ends within so narrow a bracket.
+LEAST_MOVE = 1e-12
+NARROW = 2e-12
 # A root is found where the function is no further above zero than this.
 ROOT_SLACK = 1e-10
 
@@ -60,105 +60,6 @@ def smooth_minimum(first: Scalar, second: Scalar, sharpness: Scalar | float) -> 
     largest = smooth_maximum(first, second, sharpness=sharpness)
     safe = jnp.where(largest > 0, largest, 1.0)
     return first * second / safe
-
-
-def solve_increasing(
-    function: Callable[[Scalar], Scalar], lower: Scalar | float, upper: Scalar | float
-) -> Scalar:
-    """Where an increasing function of a positive number crosses zero, searched on a log scale.
-
-    The gradient comes from the implicit function theorem, not from the search. Where the
-    function has one sign over the whole bracket, the nearer end is returned, with the gradient of
-    that end: a solution pinned at a limit moves with the limit.
-
-    Args:
-        function: increasing in its argument; crosses zero at most once.
-        lower: lower end of the bracket, > 0.
-        upper: upper end of the bracket, > lower.
-
-    Returns:
-        The argument at the crossing, or the end of the bracket nearest to it.
-    """
-    low, high = jnp.asarray(lower, float), jnp.asarray(upper, float)
-    # Traced once and replayed from here on: tracing and compiling are what a model spends time on.
-    traced = eqx.filter_closure_convert(function, low)
-    # Which end is nearer has no gradient, so none is prepared for it.
-    consts, rest = eqx.partition(traced, eqx.is_array)
-    frozen = eqx.combine(jax.lax.stop_gradient(consts), rest)
-    at_low, at_high = jax.vmap(frozen)(jax.lax.stop_gradient(jnp.stack([low, high])))
-    below, above = at_low >= 0, at_high <= 0
-    inside = ~(below | above)
-
-    # Where there is nothing to search, the solver is given a line that crosses zero at 0.
-    start = jax.lax.stop_gradient(jnp.where(inside, jnp.log(low), -1.0))
-    stop = jax.lax.stop_gradient(jnp.where(inside, jnp.log(high), 1.0))
-
-    def residual(log_x: Scalar, _: None) -> Scalar:
-        return jnp.where(inside, traced(jnp.exp(log_x)), log_x)
-
-    solution: Any = optx.root_find(
-        residual,
-        # `flip` is known, so the solver need not trace the function twice more to find out.
-        optx.Bisection(rtol=1e-12, atol=1e-12, flip=False),  # type: ignore[call-arg]
-        0.5 * (start + stop),
-        options={"lower": start, "upper": stop},
-        max_steps=80,
-        throw=False,
-    )
-    return jnp.where(below, low, jnp.where(above, high, jnp.exp(solution.value)))
-
-
-def solve_unrolled(
-    function: Callable[[Scalar], Scalar],
-    lower: Scalar | float,
-    upper: Scalar | float,
-    steps: int = UNROLLED_STEPS,
-) -> Scalar:
-    """`solve_increasing` in a fixed number of steps written out one after the other.
-
-    For where there are no loops, such as a page that computes. The steps are Chandrupatla's: a
-    parabola through three points where that is safe, else halving [Chandrupatla1997]. The gradient
-    is that of the implicit function theorem.
-
-    Args:
-        function: increasing in its argument; crosses zero at most once.
-        lower: lower end of the bracket, > 0.
-        upper: upper end of the bracket, > lower.
-        steps: evaluations of the function between the ends.
-
-    Returns:
-        As `solve_increasing`; smooth functions are solved to nine digits, and one with a wall to
-        within (log upper - log lower) / 2**steps on the log scale at worst.
-    """
-    low, high = jnp.asarray(lower, float), jnp.asarray(upper, float)
-    traced = eqx.filter_closure_convert(function, low)
-    consts, rest = eqx.partition(traced, eqx.is_array)
-    frozen = eqx.combine(jax.lax.stop_gradient(consts), rest)
-
-    def value(log_x: Scalar) -> Scalar:
-        return frozen(jnp.exp(log_x))
-
-    a, b = (jax.lax.stop_gradient(jnp.log(end)) for end in (low, high))
-    at_a, at_b = value(a), value(b)
-    below, above = at_a >= 0, at_b <= 0
-    bracket = Bracket(a, at_a, b, at_b)
-    for _ in range(steps):
-        bracket = narrower(value, bracket)
-    a, at_a, b, at_b = bracket.newest, bracket.at_newest, bracket.across, bracket.at_across
-    # Where a few steps don't get all the way up a wall, the end where the function is negative is
-    # kept, so that what must not exceed a limit doesn't.
-    nearest, at_nearest = (
-        jnp.where(jnp.abs(at_a) < jnp.abs(at_b), one, other)
-        for one, other in ((a, b), (at_a, at_b))
-    )
-    lower_end = jnp.where(at_a > 0, b, a)
-    log_x = jax.lax.stop_gradient(jnp.where(at_nearest <= ROOT_SLACK, nearest, lower_end))
-    x = jnp.exp(log_x)
-    at_x, slope = jax.jvp(value, (log_x,), (jnp.ones_like(log_x),))
-    rising = jax.lax.stop_gradient(jnp.where(slope > 0.0, slope, jnp.inf))
-    # The difference is 0; its gradient is that of the implicit function.
-    solution = jnp.exp(log_x - (traced(x) - jax.lax.stop_gradient(at_x)) / rising)
-    return jnp.where(below, low, jnp.where(above, high, solution))
 
 
 class Bracket(NamedTuple):
@@ -214,6 +115,97 @@ def _next_share(
     ) * over(at_b, at_c - at_b)
     least = jnp.minimum(over(jnp.asarray(LEAST_MOVE), jnp.abs(b - a)), 0.5)
     return jnp.where(safe, jnp.clip(parabola, least, 1.0 - least), 0.5)
+
+
+def solve_increasing(
+    function: Callable[[Scalar], Scalar], lower: Scalar | float, upper: Scalar | float
+) -> Scalar:
+    """Where an increasing function of a positive number crosses zero, searched on a log scale.
+
+    The gradient comes from the implicit function theorem, not from the search. Where the
+    function has one sign over the whole bracket, the nearer end is returned, with the gradient of
+    that end: a solution pinned at a limit moves with the limit.
+
+    Args:
+        function: increasing in its argument; crosses zero at most once.
+        lower: lower end of the bracket, > 0.
+        upper: upper end of the bracket, > lower.
+
+    Returns:
+        The argument at the crossing, or the end of the bracket nearest to it.
+    """
+    low, high = jnp.asarray(lower, float), jnp.asarray(upper, float)
+    # Traced once and replayed from here on: tracing is what a model spends time on.
+    traced = eqx.filter_closure_convert(function, low)
+    constants, rest = eqx.partition(traced, eqx.is_array)
+
+    def value(constants: Any, log_x: Scalar) -> Scalar:
+        found: Scalar = eqx.combine(constants, rest)(jnp.exp(log_x))
+        return found
+
+    # Which end is nearer has no gradient, and neither has the search, so none is prepared for it.
+    frozen, ends = jax.lax.stop_gradient((constants, jnp.log(jnp.stack([low, high]))))
+    at_ends = jax.vmap(partial(value, frozen))(ends)
+    below, above = at_ends[0] >= 0, at_ends[1] <= 0
+    log_x = _crossing(value, constants, ends, at_ends)
+    return jnp.where(below, low, jnp.where(above, high, jnp.exp(log_x)))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _crossing(
+    value: Callable[[Any, Scalar], Scalar],
+    constants: Any,
+    ends: Float[Array, "2"],
+    at_ends: Float[Array, "2"],
+) -> Scalar:
+    """Where a function crosses zero between two ends; the first end where it doesn't."""
+    inside = (at_ends[0] < 0) & (at_ends[1] > 0)
+
+    def unfinished(bracket: Bracket) -> Array:
+        apart = jnp.abs(bracket.newest - bracket.across) > NARROW
+        return inside & apart & (bracket.at_newest != 0.0)
+
+    first = Bracket(ends[0], at_ends[0], ends[1], at_ends[1], jnp.full_like(ends[0], 0.5))
+    found = jax.lax.while_loop(unfinished, partial(narrower, partial(value, constants)), first)
+    return jnp.where(inside, _better_end(found), ends[0])
+
+
+@_crossing.defjvp
+def _moved_by(
+    value: Callable[[Any, Scalar], Scalar], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Scalar, Scalar]:
+    """The implicit function theorem: the crossing moves so that the function stays at zero."""
+    constants, change = primals[0], tangents[0]
+    log_x = _crossing(value, *primals)
+    (_, slope), (_, shift) = (
+        jax.jvp(value, (constants, log_x), along)
+        for along in (
+            (jax.tree.map(_still, constants), jnp.ones_like(log_x)),
+            (change, jnp.zeros_like(log_x)),
+        )
+    )
+    # Where nothing crosses, nothing moves.
+    return log_x, -shift / jnp.where(slope > 0.0, slope, jnp.inf)
+
+
+def _still(constant: Array) -> Any:
+    """The tangent of what does not change, of the type that JAX asks for."""
+    if jnp.issubdtype(constant.dtype, jnp.inexact):
+        return jnp.zeros_like(constant)
+    return np.zeros(constant.shape, jax.dtypes.float0)
+
+
+def _better_end(bracket: Bracket) -> Scalar:
+    """Where in a narrow bracket the zero is taken to be.
+
+    The end nearer to zero; but where a function has a wall there, the end at which it is negative,
+    so that what must not exceed a limit doesn't.
+    """
+    a, at_a, b, at_b, _ = bracket
+    nearer = jnp.abs(at_a) < jnp.abs(at_b)
+    negative = jnp.where(at_a > 0, b, a)
+    close = jnp.where(nearer, at_a, at_b) <= ROOT_SLACK
+    return jnp.where(close, jnp.where(nearer, a, b), negative)
 
 
 def whole(count: Scalar) -> Scalar:

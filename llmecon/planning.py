@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon.numerics import Solver, solve_increasing
+from llmecon.interpreter import interpreted
+from llmecon.numerics import solve_increasing
 from llmecon.specs import LLM, XPU, Efficiency
 from llmecon.training import (
     Reliability,
@@ -260,7 +261,6 @@ def plan_with_layout(
     deadline: Scalar,
     efficiency: Efficiency,
     reliability: Reliability,
-    solve: Solver = solve_increasing,
 ) -> TrainingPlan:
     """The fewest replicas of a given layout that finish a run by a deadline.
 
@@ -273,7 +273,6 @@ def plan_with_layout(
         deadline: wall-clock time allowed, s.
         efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
-        solve: how the number of replicas is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
@@ -292,8 +291,8 @@ def plan_with_layout(
             llm, xpu, run, _with_replicas(layout, data), efficiency, reliability
         )
     )(counts)
-    in_time = solve(too_slow, 1.0, counts[jnp.argmin(clocks)])
-    in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency, solve)
+    in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
+    in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
     return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
 
@@ -365,7 +364,7 @@ def layouts_by_pace(
     )
 
 
-@jax.jit
+@interpreted
 def _reach(
     llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency, reliability: Reliability
 ) -> tuple[Array, Array, Array, Array]:
@@ -377,7 +376,7 @@ def _reach(
         def clock(data: Scalar) -> Scalar:
             return wall_clock(llm, xpu, run, _with_replicas(layout, data), efficiency, reliability)
 
-        in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency, solve_increasing)
+        in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency)
         least = _plan(
             llm,
             xpu,
@@ -404,7 +403,6 @@ def _replicas_in_memory(
     run: TrainingRun,
     layout: TrainingLayout,
     efficiency: Efficiency,
-    solve: Solver,
 ) -> Scalar:
     """Fewest replicas over which a layout fits; as many as there can be where it doesn't."""
     usable = xpu.memory * efficiency.usable_memory
@@ -412,7 +410,7 @@ def _replicas_in_memory(
     def too_large(data: Scalar) -> Scalar:
         return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
 
-    return solve(too_large, 1.0, _most_replicas(xpu, run))
+    return solve_increasing(too_large, 1.0, _most_replicas(xpu, run))
 
 
 def _unfit(plan: TrainingPlan) -> Scalar:

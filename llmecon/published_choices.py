@@ -29,6 +29,7 @@ from scipy.stats import norm
 from llmecon import catalog, mixtures, serving
 from llmecon.engine_eras import Engine
 from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.queueing import lognormal_quantile, wait
 from llmecon.specs import (
@@ -118,7 +119,7 @@ def tokens_per_dollar(
     return jnp.where(able, bought, 0.0)
 
 
-_grid = eqx.filter_jit(
+_grid = interpreted(
     jax.vmap(
         jax.vmap(tokens_per_dollar, in_axes=(None, None, None, 0, 0, 0, None, None)),
         in_axes=(None, 0, None, None, None, None, 0, None),
@@ -357,7 +358,7 @@ def _prompts_within(
     return jnp.where(excess(rate) <= 1e-6, rate, 0.0)
 
 
-@eqx.filter_jit
+@interpreted
 def _along(
     llm: LLM,
     xpu: XPU,

@@ -23,6 +23,7 @@ from llmecon.design import (
     stored_weights,
     usd_per_token,
 )
+from llmecon.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.silicon import Chip, Silicon, chip_of
 from llmecon.specs import Efficiency
@@ -138,7 +139,7 @@ def market(
     table = catalog.table("xpus")
     ids = [str(of) for of in table.loc[table["kind"] == kind, "id"]]
     chips = catalog.stack([chip_of(catalog.xpu(of)) for of in ids])
-    compare = eqx.filter_jit(regret)
+    compare = interpreted(regret)
     real = {
         "bytes_per_flop": chips.bandwidth / chips.flops,
         "reading_time": chips.memory / chips.bandwidth,

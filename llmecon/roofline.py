@@ -5,6 +5,7 @@ writes one token (one new token, a long past), so one function prices both.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -326,6 +327,7 @@ class PassCost(eqx.Module):
     bytes: Scalar
 
 
+@jax.jit
 def forward_pass(
     llm: LLM,
     xpu: XPU,

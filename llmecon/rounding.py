@@ -9,7 +9,6 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -25,6 +24,7 @@ from llmecon.columns import (
     with_instances,
 )
 from llmecon.filling import Demand, Engine, Flow, Role, flow
+from llmecon.interpreter import interpreted
 from llmecon.options import in_chunks, rows_of
 from llmecon.plans import Clash, Plan, Relaxed, plan_of, raised
 from llmecon.pricing import GAP, ROUNDS, TOGETHER, coarse_cost, least_cost, refined, worth_adding
@@ -286,7 +286,7 @@ def _between(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flo
     return fillings, flows
 
 
-@eqx.filter_jit
+@interpreted
 def _flows(llm: LLM, role: Role, engines: Engine, demand: Demand, fillings: Scalar) -> Flow:
     """What requests take of several engines at several fillings each."""
 

@@ -21,7 +21,7 @@ import optimistix as optx
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from llmecon.numerics import Solver, solve_increasing
+from llmecon.numerics import solve_increasing
 from llmecon.specs import Number, number
 
 Scalar = Float[Array, "..."]
@@ -127,16 +127,13 @@ def quality(closed: Scalar, pair: Pair) -> Scalar:
     return pair.weak + closed * (pair.strong - pair.weak)
 
 
-def share_for(
-    wanted: Scalar, skill: Scalar, pair: Pair, solve: Solver = solve_increasing
-) -> Scalar:
+def share_for(wanted: Scalar, skill: Scalar, pair: Pair) -> Scalar:
     """The least share of requests to send that keeps a quality.
 
     Args:
         wanted: share answered rightly that is asked for, up to what the strong model attains.
         skill: of the router, 0 or more.
         pair: the two models; the strong one better than the weak.
-        solve: how the threshold is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The share sent: 0 where the weak model is good enough, 1 where nothing less will do.
@@ -147,7 +144,7 @@ def share_for(
         # As the threshold falls from its height, quality rises from the weak model's.
         return quality(route(shift - height, skill, pair).recovered, pair) - wanted
 
-    found = solve(short, 1e-3, 2.0 * shift)
+    found = solve_increasing(short, 1e-3, 2.0 * shift)
     sent = route(shift - found, skill, pair).strong_share
     return jnp.where(wanted > pair.weak, sent, 0.0)
 

@@ -25,6 +25,7 @@ from scipy import stats
 
 from llmecon import catalog
 from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_MONTH, Number, number
 
@@ -400,7 +401,7 @@ def futures(
         What the function returns, with leading dimensions of futures and years.
     """
     over_years = jax.vmap(function, (None, 0))
-    return jax.jit(jax.vmap(over_years, (0, None)))(dict(factors), years)
+    return interpreted(jax.vmap(over_years, (0, None)))(dict(factors), years)
 
 
 def fan(values: Float[Array, "futures years"], shares: tuple[float, ...] = (0.5, 0.9)) -> Fan:
@@ -457,7 +458,7 @@ def attribution(
         found = function({name: quantile(of[name], u[i]) for i, name in enumerate(names)})
         return jnp.log(found) if logarithm else found
 
-    every = jax.jit(jax.vmap(outcome, in_axes=1))
+    every = interpreted(jax.vmap(outcome, in_axes=1))
 
     def outcomes(u: np.ndarray) -> np.ndarray:
         # Twice, because the library squeezes one outcome of one quantity to no array at all.

@@ -28,6 +28,7 @@ from llmecon.choice import Clash, Plan
 from llmecon.columns import Columns, pools_of, taken_of
 from llmecon.errors import InputError
 from llmecon.filling import Demand, Engine, EngineName, Role, flow, fullest
+from llmecon.interpreter import interpreted
 from llmecon.options import in_chunks, rows_of
 from llmecon.problem import RESOURCES, Problem, problem
 from llmecon.specs import LLM
@@ -189,7 +190,7 @@ def _place(filling: Scalar) -> Scalar:
     return jnp.concatenate([jnp.log(filling)[None], jnp.zeros(len(INPUTS))])
 
 
-@eqx.filter_jit
+@interpreted
 def _local(llm: LLM, role: Role, engines: Engine, demand: Demand, fillings: Scalar) -> _Local:
     def one(engine: Engine, demand: Demand, filling: Scalar) -> _Local:
         def end(by: Scalar) -> Scalar:

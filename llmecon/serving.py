@@ -50,7 +50,7 @@ from jaxtyping import Array, Float
 from llmecon.drafting import tokens_per_round
 from llmecon.energy import device_power
 from llmecon.errors import InputError
-from llmecon.numerics import Solver, solve_increasing
+from llmecon.numerics import solve_increasing
 from llmecon.queueing import lognormal_quantile, wait
 from llmecon.roofline import (
     PassCost,
@@ -239,6 +239,7 @@ def _prompt_passes(
     return alone, added
 
 
+@jax.jit
 def operating_point(
     llm: LLM,
     xpu: XPU,
@@ -421,7 +422,6 @@ def serve(
     efficiency: Efficiency,
     rate: Scalar,
     quantile: Scalar | float = 0.99,
-    solve: Solver = solve_increasing,
 ) -> Service:
     """Latency and batch of an instance at a given rate of requests.
 
@@ -434,7 +434,6 @@ def serve(
         rate: requests arriving per second, >= 0; may exceed what the instance completes, in which
             case the wait is that of a queue growing for an hour.
         quantile: share of requests that `ttft_quantile` covers.
-        solve: how the fixed point is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The service, which completes what arrives unless it is full; its gradient is that of the
@@ -455,7 +454,7 @@ def serve(
 
     # Even the lightest load lies within: there are fewer in flight than rate times the least time.
     lightest = jnp.minimum(MINIMUM_BATCH, asked * SHORTEST_REQUEST)
-    batch = solve(shortfall, lightest, room)
+    batch = solve_increasing(shortfall, lightest, room)
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
     offered, share = jnp.asarray(rate, float), jnp.asarray(quantile)
     return _service(point, full, offered, deployment, workload, efficiency, share)
@@ -499,7 +498,6 @@ def capacity(
     workload: Workload,
     efficiency: Efficiency,
     target: LatencyTarget,
-    solve: Solver = solve_increasing,
 ) -> Capacity:
     """The highest rate at which an instance meets its latency targets.
 
@@ -510,7 +508,6 @@ def capacity(
         workload: lengths and burstiness.
         efficiency: attained shares and overheads.
         target: limits on TTFT (at its quantile) and on mean TPOT.
-        solve: how the batch that meets them is found; `numerics.solve_unrolled` takes no loop.
 
     Returns:
         The rate, whether anything is feasible, and the service at that rate. Nothing is where
@@ -534,7 +531,7 @@ def capacity(
             jnp.maximum(service.ttft_quantile / target.ttft, service.point.tpot / target.tpot)
         )
 
-    service = at(solve(excess, MINIMUM_BATCH, full_batch))
+    service = at(solve_increasing(excess, MINIMUM_BATCH, full_batch))
     feasible = (room >= 1.0) & within_context(llm, workload) & _meets(service, target)
     return Capacity(
         rate=jnp.where(feasible, service.point.rate, 0.0),

@@ -30,6 +30,7 @@ from llmecon.fitting import (
     tempered,
     to_natural,
 )
+from llmecon.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Efficiency
 from llmecon.training import training_step
 from llmecon.training_measurements import ARITHMETIC, Setups, in_our_names, refusals, setups
@@ -200,7 +201,7 @@ def _step_residuals(values: Values, data: Any) -> Array:
     return tempered((jnp.log(device_seconds_per_token(values, of)) - measured) * weight)
 
 
-@jax.jit
+@interpreted
 def _law(centre: Array, of: Setups) -> tuple[Array, Array]:
     """Logs of device-seconds per token, and their slopes in the parameters' scales."""
 

@@ -18,6 +18,7 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from llmecon import catalog
+from llmecon.interpreter import interpreted
 from llmecon.roofline import parameters
 from llmecon.specs import LLM, XPU
 from llmecon.training import (
@@ -367,7 +368,7 @@ def _usual_seconds(llm: LLM, xpu: XPU, run: TrainingRun, layout: TrainingLayout)
     return np.asarray(step.seconds * idle * jnp.exp(2.0 * lacking))
 
 
-_price = jax.jit(jax.vmap(training_step, (0, 0, 0, 0, None)))
+_price = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
 
 
 def _ways(text: pd.Series, pattern: str) -> np.ndarray:

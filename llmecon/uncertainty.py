@@ -10,13 +10,13 @@ from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 from typing import TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from llmecon import catalog
+from llmecon.interpreter import interpreted
 from llmecon.pooling import MULTIPLES, UNSEEN, System
 from llmecon.specs import Efficiency
 
@@ -80,7 +80,7 @@ def evaluate(
     Returns:
         By name, one number a draw.
     """
-    found = eqx.filter_jit(jax.vmap(lambda drawn: dict(function(drawn))))(draws)
+    found = interpreted(jax.vmap(lambda drawn: dict(function(drawn))))(draws)
     return {name: np.asarray(values) for name, values in found.items()}
 
 

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from llmecon import catalog
 from llmecon.calibration import by_row, fit, labels, load_tests, measured
 from llmecon.errors import InputError
 from llmecon.fitting import NINETY
+from llmecon.interpreter import interpreted
 from llmecon.loadtest import saturated
 from llmecon.measurements import (
     OFFLINE_COLUMNS,
@@ -248,7 +248,7 @@ def _with_intervals(
 @cache
 def _compiled(model: Model) -> tuple[Model, Model]:
     """A model of many rows, for one record of efficiencies a row and for many draws of it."""
-    return eqx.filter_jit(model), eqx.filter_jit(jax.vmap(model, in_axes=(None, 0)))
+    return interpreted(model), interpreted(jax.vmap(model, in_axes=(None, 0)))
 
 
 def _draws(attainment: Attainment, known: Sequence[System]) -> Efficiency:

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from llmecon import catalog
 from llmecon.energy import Energy, energy_of
+from llmecon.interpreter import interpreted
 from llmecon.numerics import elasticity
 from llmecon.planning import TrainingPlan, plan_for_deadline, plan_with_layout
 from llmecon.specs import (
@@ -111,8 +112,8 @@ def overheads(
     return [Multiple(float(mean), float(sd)) for mean, sd in zip(means, sds, strict=True)]
 
 
-_steps = jax.jit(jax.vmap(training_step, (0, 0, 0, 0, None)))
-_plan = jax.jit(plan_for_deadline)
+_steps = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
+_plan = interpreted(plan_for_deadline)
 
 
 def overhead(model: str, xpu: str) -> Multiple:

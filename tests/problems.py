@@ -1,4 +1,4 @@
-"""Problems that the library's tests share, and the compiled functions that they reuse."""
+"""Problems that the library's tests share, and the traced functions that they reuse."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -12,6 +12,7 @@ import numpy as np
 from llmecon import adaptation, catalog, specs, training
 from llmecon.economics import ApiPrice, Conversation, Ownership
 from llmecon.experience import Reader
+from llmecon.interpreter import interpreted
 from llmecon.knowledge import Learning, Reading, Retriever
 from llmecon.specs import Deployment, LatencyTarget, Site, Workload
 
@@ -184,8 +185,8 @@ def mixture(result: Any) -> Any:
 
 
 @cache
-def compiled(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """A function's value and the gradient of a mixture of it: compiled once for all tests.
+def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    """A function's value and the gradient of a mixture of it: traced once for all tests.
 
     Reverse mode, because that is where an infinite slope of a branch not taken becomes NaN.
     """
@@ -194,12 +195,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         value, pull = jax.vjp(lambda of: function(*of), arguments)
         return value, pull(mixture(value))[0]
 
-    return jax.jit(value_and_gradient)
+    return interpreted(value_and_gradient)
 
 
 def evaluate(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A function's value, with the compiled code that tests of its gradient use too."""
-    return compiled(function)(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), arguments))[0]
+    """A function's value."""
+    return _value(function)(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), arguments))
+
+
+@cache
+def _value(function: Callable[..., Any]) -> Callable[..., Any]:
+    return interpreted(lambda arguments: function(*arguments))
 
 
 @cache
@@ -210,7 +216,7 @@ def over_catalogue(function: Callable[..., Any]) -> Callable[..., Any]:
         over_xpus = jax.vmap(lambda llm: jax.vmap(lambda xpu: function(llm, xpu, *rest))(xpus))
         return over_xpus(llms)
 
-    return jax.jit(every_pair)
+    return interpreted(every_pair)
 
 
 def named_leaves(tree: Any) -> Iterator[tuple[str, Any]]:

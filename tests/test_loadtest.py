@@ -8,7 +8,7 @@ import pytest
 from llmecon import catalog, loadtest, serving, simulation
 from llmecon.measurements import EVEN_CV, EVEN_MEAN
 from llmecon.specs import Deployment, Workload, precision
-from tests.problems import EFFICIENCY, changed, compiled, floats
+from tests.problems import EFFICIENCY, changed, evaluate, floats
 
 LLAMA = catalog.llm("llama-3.1-8b")
 H100 = catalog.xpu("h100-sxm")
@@ -31,7 +31,7 @@ def lengths(prompt: float, output: float) -> Workload:
 
 def loaded(clients: float, workload: Workload, efficiency: object = BARE) -> loadtest.LoadTest:
     arguments = (LLAMA, H100, ALONE, workload, efficiency, *floats(clients))
-    found: loadtest.LoadTest = compiled(loadtest.closed_loop)(arguments)[0]
+    found: loadtest.LoadTest = evaluate(loadtest.closed_loop, *arguments)
     return found
 
 

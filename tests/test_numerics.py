@@ -1,7 +1,6 @@
 """Smooth maxima and root solves against closed forms."""
 
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -68,45 +67,6 @@ def test_elasticity_of_a_cobb_douglas_function_is_its_exponents() -> None:
 
 def test_importing_the_library_switches_to_double_precision() -> None:
     assert jnp.asarray(1.0).dtype == jnp.float64
-
-
-UNROLLED = {
-    "smooth": (lambda x, k: jnp.log(x / 3.3) * k, 1e-9),
-    "cubic": (lambda x, k: x**3 - 20.0 * k, 1e-8),
-    "kinked": (lambda x, k: jnp.maximum(jnp.log(x / 7.0), 9 * jnp.log(x / 30.0)) - 0.1 * k, 1e-9),
-    "a wall": (lambda x, k: 1.0 / (1001.0 - x) - 0.05 * k, 1e-5),
-    "below the bracket": (lambda x, k: x + k, 1e-12),
-    "above the bracket": (lambda x, k: x - 5000.0 * k, 1e-12),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", UNROLLED)
-def test_unrolled_steps_find_what_the_solver_finds(name: str) -> None:
-    function, tolerance = UNROLLED[name]
-
-    def found(solve, k):
-        return solve(lambda x: function(x, k), 1e-3, 1e3)
-
-    for k in (0.7, 1.0, 1.3):
-        value, slope = jax.value_and_grad(partial(found, numerics.solve_unrolled))(k)
-        expected, rising = jax.value_and_grad(partial(found, numerics.solve_increasing))(k)
-        assert value == pytest.approx(float(expected), rel=tolerance)
-        assert slope == pytest.approx(float(rising), rel=1e-3, abs=1e-9)
-
-
-def test_unrolled_steps_never_end_above_zero() -> None:
-    # Far too few of them for a wall: what must not exceed a limit still doesn't.
-    def excess(x):
-        return jnp.exp(x - 900.0) - 1.0
-
-    root = numerics.solve_unrolled(excess, 1e-3, 1e3, steps=4)
-    assert excess(root) <= numerics.ROOT_SLACK
-    assert 100.0 < root < 900.0
-
-
-def test_unrolled_steps_take_no_loop() -> None:
-    jaxpr = jax.make_jaxpr(lambda k: numerics.solve_unrolled(lambda x: x - k, 1e-3, 1e3))(2.0)
-    assert "while" not in str(jaxpr)
 
 
 def test_a_whole_count_is_paid_for_whole_but_moves_as_the_count_does() -> None:

@@ -102,6 +102,7 @@ FLOORS = (
     "catalog",
     "evidence",
     "mixtures",
+    "interpreter",
     "numerics",
     "drafting",
     "routing",

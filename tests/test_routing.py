@@ -1,7 +1,5 @@
 """Routers between chance and the oracle, against published counts and points."""
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 from scipy.stats import norm
 
-from llmecon import catalog, numerics, routing
+from llmecon import catalog, routing
 from tests.problems import floats
 
 
@@ -95,18 +93,6 @@ def test_the_best_share_under_a_floor_is_the_grids() -> None:
     by_grid = float(fine[jnp.argmax(routing.quality(reached, GSM8K) >= floor)])
     found = routing.share_for(jnp.asarray(floor), jnp.asarray(1.0), GSM8K)
     assert found == pytest.approx(by_grid, abs=2e-4)
-
-
-def test_the_unrolled_share_is_the_solvers() -> None:
-    floors = jnp.linspace(float(GSM8K.weak) + 0.01, float(GSM8K.strong) - 0.01, 21)
-    by_loop, by_steps = (
-        jax.jit(jax.vmap(partial(routing.share_for, solve=solve), (0, None, None)))(
-            floors, *floats(0.8), GSM8K
-        )
-        for solve in (numerics.solve_increasing, numerics.solve_unrolled)
-    )
-    assert np.asarray(by_steps) == pytest.approx(np.asarray(by_loop), abs=1e-6)
-    assert 0.0 < float(by_loop[0]) < float(by_loop[-1]) < 1.0
 
 
 def test_overlap_by_hand() -> None:

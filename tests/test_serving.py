@@ -1,15 +1,14 @@
 """A service under load: identities that hold at every point, and published special cases."""
 
 import math
-from functools import partial
 
 import jax
 import numpy as np
 import pytest
 
-from llmecon import catalog, numerics, queueing, roofline, serving
+from llmecon import catalog, queueing, roofline, serving
 from llmecon.errors import InputError
-from llmecon.specs import XPU, Deployment, LatencyTarget, Workload, precision
+from llmecon.specs import XPU, Deployment, LatencyTarget, precision
 from tests.problems import (
     CHAT,
     DENSE,
@@ -158,12 +157,11 @@ def test_service_completes_what_is_offered(rate: float) -> None:
     assert service.point.rate == pytest.approx(rate, rel=1e-9)
 
 
-@pytest.mark.parametrize("solve", [numerics.solve_increasing, numerics.solve_unrolled])
-def test_completions_equal_arrivals_down_to_the_lightest_load(solve: numerics.Solver) -> None:
-    """Ten decades of rates within capacity; the unrolled search is good for nine digits."""
+def test_completions_equal_arrivals_down_to_the_lightest_load() -> None:
+    """Ten decades of rates within capacity."""
     most = float(serving.full_rate(*SYSTEM))
     rates = np.geomspace(1e-9, 0.9 * most, 12)
-    found = jax.jit(jax.vmap(lambda rate: serving.serve(*SYSTEM, rate, solve=solve)))(rates)
+    found = jax.jit(jax.vmap(lambda rate: serving.serve(*SYSTEM, rate)))(rates)
     np.testing.assert_allclose(found.point.rate, rates, rtol=1e-9)
     assert (np.diff(found.point.batch) > 0.0).all()
 
@@ -411,30 +409,3 @@ def test_usual_layout(xpus: int, tensor: int, pipeline: int) -> None:
 def test_layout_that_does_not_divide_is_refused() -> None:
     with pytest.raises(InputError, match=r"12 devices .* groups of 8.*such as 16"):
         serving.deployment_of(12, H100, precision("bf16"))
-
-
-def test_unrolled_capacity_is_the_solver_s() -> None:
-    llm = catalog.llm("llama-3.1-70b")
-    layout = Deployment(tensor=4.0, precision=precision("fp8"))
-    spread = np.random.default_rng(0).uniform(size=(4, 60))
-    prompts, outputs = 10 ** (1.5 + 2.5 * spread[0]), 10 ** (1.0 + 2.5 * spread[1])
-    ttfts, tpots = 10 ** (-1.0 + 2.0 * spread[2]), 10 ** (-2.0 + 1.5 * spread[3])
-
-    def found(solve, prompt, output, ttft, tpot):
-        return serving.capacity(
-            llm, H100, layout, Workload(prompt, output), EFFICIENCY,
-            LatencyTarget(ttft, tpot), solve=solve,
-        )  # fmt: skip
-
-    def rates(solve):
-        solved = jax.jit(jax.vmap(partial(found, solve)))(prompts, outputs, ttfts, tpots)
-        return np.asarray(solved.rate), np.asarray(solved.feasible)
-
-    unrolled, possible = rates(numerics.solve_unrolled)
-    exact, feasible = rates(numerics.solve_increasing)
-    assert (possible == feasible).all()
-    assert 10 < feasible.sum() < 60
-    # Where a limit is met on a wall, a few steps stop just short of it; never beyond.
-    assert unrolled == pytest.approx(exact, rel=1e-3)
-    assert (unrolled <= exact * (1 + 1e-9)).all()
-    assert np.median(np.abs(unrolled / np.maximum(exact, 1e-9) - 1)[feasible > 0]) < 1e-9

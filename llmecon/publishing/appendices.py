@@ -22,6 +22,7 @@ _LAYERS = {
         "catalog",
         "evidence",
         "numerics",
+        "interpreter",
     ),
     "Time and energy": ("roofline", "energy", "training", "planning"),
     "A service under load": (

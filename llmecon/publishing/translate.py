@@ -9,6 +9,7 @@ import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import JaxprEqn, Literal
 
+from llmecon.interpreter import interpreted
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, Elements, Rule, UntranslatableError
 
@@ -26,6 +28,9 @@ _CLOSED: Any = vars(core)["ClosedJaxpr"]
 
 # Beyond this many elements an unrolled array would make a page slow.
 _MOST_ELEMENTS = 4096
+
+UNROLLED = 14
+"""Steps of a loop that a page makes: enough for `numerics.solve_increasing` to get nine digits."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,11 @@ class Traced:
             made = equation.primitive.bind(*operands, **equation.params)
             return list(made) if equation.primitive.multiple_results else [made]
 
-        # Not compiled: that would take far longer than computing once.
+        def one(*leaves: jax.Array) -> list[jax.Array]:
+            return [jnp.asarray(value) for value in self._run(list(leaves), jnp.asarray, run)]
+
         given = [jnp.asarray(leaf) for leaf in jax.tree.leaves(arguments)]
-        values = jax.vmap(lambda *leaves: self._run(list(leaves), jnp.asarray, run))(*given)
-        return jax.tree.unflatten(self.result, values)
+        return jax.tree.unflatten(self.result, interpreted(jax.vmap(one))(*given))
 
     def _run(
         self,
@@ -139,7 +145,8 @@ def trace(function: Callable[[Any], Any], arguments: Any) -> Traced:
     """Trace a JAX function of one pytree of numbers.
 
     Args:
-        function: may contain derivatives; may not loop.
+        function: may contain derivatives; of a loop the first `UNROLLED` steps are made, and a
+            search within is as near as these come.
         arguments: numbers or arrays, whose values don't matter, in the structure that it takes.
     """
     leaves, structure = jax.tree.flatten(arguments)
@@ -175,14 +182,35 @@ class _Flattening:
         values.update(zip(closed.jaxpr.invars, arguments, strict=True))
         for equation in closed.jaxpr.eqns:
             operands = [read(atom) for atom in equation.invars]
-            inner = _inner(equation)
+            inner = _inner(equation, operands)
             sources = (equation.source_info, *around)
-            if inner:
-                made: Sequence[int | np.ndarray] = self.run(inner, operands, sources)
+            if equation.primitive.name == "while":
+                made: Sequence[int | np.ndarray] = self._steps(equation, operands, sources)
+            elif inner:
+                made = self.run(*inner, sources)
             else:
                 made = self._add(equation, operands, sources)
             values.update(zip(equation.outvars, made, strict=True))
         return [read(atom) for atom in closed.jaxpr.outvars]
+
+    def _steps(
+        self, loop: JaxprEqn, operands: list[int | np.ndarray], sources: tuple[Any, ...]
+    ) -> list[int | np.ndarray]:
+        """A loop's first steps, one after the other; each is kept while the loop goes on."""
+        goes_on, body = loop.params["cond_jaxpr"], loop.params["body_jaxpr"]
+        first, last = loop.params["cond_nconsts"], loop.params["body_nconsts"]
+        last += first
+        (more_is,) = (_array(atom).shape for atom in goes_on.jaxpr.outvars)
+        kinds = [_array(atom) for atom in loop.outvars]
+        state = operands[last:]
+        for _ in range(UNROLLED):
+            (more,) = self.run(goes_on, operands[:first] + state, sources)
+            after = self.run(body, operands[first:last] + state, sources)
+            state = [
+                self.run(_kept(more_is, kind.shape, kind.dtype), [more, new, old], sources)[0]
+                for kind, new, old in zip(kinds, after, state, strict=True)
+            ]
+        return state
 
     def needed(self, outputs: Sequence[int | np.ndarray]) -> tuple[_Equation, ...]:
         """The equations that some outputs depend on, in order."""
@@ -260,13 +288,36 @@ def _rule(equation: _Equation) -> Rule:
     return RULES[name]
 
 
-def _inner(equation: JaxprEqn) -> Any:
-    """The closed body of a call that does nothing but call; None of any other equation."""
-    name = equation.primitive.name
+def _inner(equation: JaxprEqn, operands: list[Any]) -> tuple[Any, list[Any]] | None:
+    """The closed body of a call and what it takes; None of any other equation."""
+    name, params = equation.primitive.name, equation.params
+    if name in ("linear_solve", "custom_linear_solve"):
+        lengths = params["const_lengths"]
+        first, after = lengths.matvec + lengths.vecmat, sum(lengths)
+        taken = operands[first : first + lengths.solve] + operands[after:]
+        return _closed(params["jaxprs"].solve), taken
     if name not in CALLS:
         return None
-    body = next(equation.params[key] for key in CALLS[name] if key in equation.params)
+    return _closed(next(params[key] for key in CALLS[name] if key in params)), operands
+
+
+def _closed(body: Any) -> Any:
     return body if isinstance(body, _CLOSED) else _CLOSED(body, ())
+
+
+@cache
+def _kept(more: tuple[int, ...], state: tuple[int, ...], kind: np.dtype[Any]) -> Any:
+    """A loop's state after a step if the loop went on, else before: of several loops at once."""
+
+    def kept(more: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+        return jax.lax.select_n(
+            jnp.broadcast_to(more.reshape(more.shape + (1,) * (new.ndim - more.ndim)), new.shape),
+            old,
+            new,
+        )
+
+    shapes = [jax.ShapeDtypeStruct(state, kind)] * 2
+    return jax.make_jaxpr(kept)(jax.ShapeDtypeStruct(more, bool), *shapes)
 
 
 # Calls, and where their parameters hold what is called.
@@ -285,7 +336,6 @@ CALLS = {
 }
 
 _HINTS = {
-    "while": "loops have no fixed length; use numerics.solve_unrolled",
     "scan": "loops are not unrolled; write the steps out",
     "cond": "use jnp.where, which evaluates both branches",
 }
@@ -293,7 +343,7 @@ _HINTS = {
 
 def _line(equation: _Equation) -> str:
     """The innermost line outside the libraries that a primitive was called from."""
-    libraries = ("/jax/", "/equinox/", "/optimistix/", "/lineax/", "/jaxtyping/", "/beartype/")
+    libraries = ("/jax/", "/equinox/", "/lineax/", "/jaxtyping/", "/beartype/")
     for source in equation.sources:
         trace = source.traceback
         frames = traceback.extract_tb(trace.as_python_traceback()) if trace else []

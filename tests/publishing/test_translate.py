@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from jax.scipy.stats import norm
 
-from llmecon import catalog, numerics, serving, specs
+from llmecon import catalog, numerics, planning, routing, serving, specs, training
+from llmecon.interpreter import interpreted
+from llmecon.publishing import translate
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, UntranslatableError
 from llmecon.publishing.translate import CALLS, trace
 from tests.publishing.vega import evaluate
 
 pytestmark = pytest.mark.internals
+
+OWN = catalog.efficiency()
 
 
 def both(function: Callable[..., Any], *arguments: float) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +62,7 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "finite": lambda x, y: jnp.isfinite(x / (y - y)) + jnp.isfinite(x) * 2.0,
     "vmap": lambda x, y: jnp.sum(jax.vmap(lambda a: jnp.exp(-a * y))(jnp.array([x, y, 1.0]))),
     "smooth maximum": lambda x, y: numerics.smooth_maximum(jnp.abs(x), y, sharpness=3.0),
-    "root": lambda x, y: numerics.solve_unrolled(lambda z: jnp.log(z) - y * x, 1e-3, 1e3),
+    "root": lambda x, y: numerics.solve_increasing(lambda z: jnp.log(z) - y * x, 1e-3, 1e3),
 }  # fmt: skip
 
 
@@ -90,10 +94,7 @@ def test_a_served_model_and_its_gradient():
     def rate(prompt: Any, tpot: Any) -> Any:
         workload = specs.Workload(prompt, 300.0)
         limits = specs.LatencyTarget(3.0, tpot)
-        found = serving.capacity(
-            llm, xpu, layout, workload, efficiency, limits, solve=numerics.solve_unrolled
-        )
-        return found.rate
+        return serving.capacity(llm, xpu, layout, workload, efficiency, limits).rate
 
     def results(prompt: Any, tpot: Any) -> Any:
         return jax.value_and_grad(rate, (0, 1))(prompt, tpot)
@@ -103,12 +104,115 @@ def test_a_served_model_and_its_gradient():
     assert found == pytest.approx(expected, rel=1e-10)
 
 
-def test_a_loop_is_refused_with_its_line_and_what_to_do():
+def as_pages_do(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A function whose loops are written out, of many arguments at once."""
+    traced = trace(lambda of: function(*of), tuple(1.0 for _ in arguments))
+    return traced.numbers(tuple(map(jnp.asarray, arguments)))
+
+
+SEARCHES = {
+    "smooth": (lambda x, k: jnp.log(x / 3.3) * k, 1e-9),
+    "cubic": (lambda x, k: x**3 - 20.0 * k, 1e-8),
+    "kinked": (lambda x, k: jnp.maximum(jnp.log(x / 7.0), 9 * jnp.log(x / 30.0)) - 0.1 * k, 1e-9),
+    "a wall": (lambda x, k: 1.0 / (1001.0 - x) - 0.05 * k, 1e-5),
+    "below the bracket": (lambda x, k: x + k, 1e-12),
+    "above the bracket": (lambda x, k: x - 5000.0 * k, 1e-12),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_few_steps_find_what_the_search_does(name: str):
+    function, tolerance = SEARCHES[name]
+
+    def found(k: Any) -> Any:
+        return numerics.solve_increasing(lambda x: function(x, k), 1e-3, 1e3)
+
+    given = jnp.asarray([0.7, 1.0, 1.3])
+    value, slope = as_pages_do(jax.value_and_grad(found), given)
+    expected, rising = jax.vmap(jax.value_and_grad(found))(given)
+    np.testing.assert_allclose(value, expected, rtol=tolerance)
+    np.testing.assert_allclose(slope, rising, rtol=1e-3, atol=1e-9)
+
+
+def test_too_few_steps_never_end_above_zero(monkeypatch: pytest.MonkeyPatch):
+    # Far too few of them for a wall: what must not exceed a limit still doesn't.
+    monkeypatch.setattr(translate, "UNROLLED", 4)
+
+    def excess(x: Any, height: Any) -> Any:
+        return jnp.exp(x - height) - 1.0
+
+    height = jnp.asarray([900.0])
+    root = as_pages_do(
+        lambda of: numerics.solve_increasing(lambda x: excess(x, of), 1e-3, 1e3), height
+    )
+    assert excess(root, height) <= numerics.ROOT_SLACK
+    assert 100.0 < root < 900.0
+
+
+def test_a_page_finds_the_capacity_that_the_library_does():
+    llm, xpu, efficiency = catalog.llm("llama-3.1-70b"), catalog.xpu("h100-sxm"), OWN
+    layout = specs.Deployment(tensor=4.0, precision=specs.precision("fp8"))
+    spread = np.random.default_rng(0).uniform(size=(4, 60))
+    asked = (
+        10 ** (1.5 + 2.5 * spread[0]), 10 ** (1.0 + 2.5 * spread[1]),
+        10 ** (-1.0 + 2.0 * spread[2]), 10 ** (-2.0 + 1.5 * spread[3]),
+    )  # fmt: skip
+
+    def capacity(prompt: Any, output: Any, ttft: Any, tpot: Any) -> Any:
+        requests, limits = specs.Workload(prompt, output), specs.LatencyTarget(ttft, tpot)
+        found = serving.capacity(llm, xpu, layout, requests, efficiency, limits)
+        return found.rate, found.feasible
+
+    shown, possible = map(np.asarray, as_pages_do(capacity, *asked))
+    exact, feasible = map(np.asarray, interpreted(jax.vmap(capacity))(*map(jnp.asarray, asked)))
+    assert (possible == feasible).all()
+    assert 10 < feasible.sum() < 60
+    # Where a limit is met on a wall, a few steps stop just short of it; never beyond.
+    assert shown == pytest.approx(exact, rel=1e-3)
+    assert (shown <= exact * (1 + 1e-9)).all()
+    assert np.median(np.abs(shown / np.maximum(exact, 1e-9) - 1)[feasible > 0]) < 1e-9
+
+
+def test_a_page_finds_the_plan_that_the_library_does():
+    llm, xpu, days = catalog.llm("llama-3.1-8b"), catalog.xpu("h100-sxm"), [20.0, 60.0, 400.0]
+    run = training.TrainingRun(15e12, 8192.0, 16e6)
+    layout = training.TrainingLayout(tensor=2.0, pipeline=1.0, data=1.0, shard_weights=1.0)
+    reliability = training.Reliability(50677.0 * 3600.0, 60.0, 600.0)
+
+    def replicas(days: Any) -> Any:
+        deadline = days * specs.SECONDS_PER_DAY
+        plan = planning.plan_with_layout(llm, xpu, run, layout, deadline, OWN, reliability)
+        return plan.layout.data, plan.feasible
+
+    shown, possible = as_pages_do(replicas, jnp.asarray(days))
+    exact, feasible = interpreted(jax.vmap(replicas))(jnp.asarray(days))
+    assert possible.tolist() == feasible.tolist() == [1.0, 1.0, 1.0]
+    np.testing.assert_allclose(shown, exact, rtol=1e-6)
+
+
+def test_a_page_sends_the_share_that_the_library_does():
+    of = catalog.row("router_pairs", "gpt-4-mixtral-gsm8k")
+    pair = routing.Pair(
+        gains=of["only_strong"] / of["questions"],
+        losses=of["only_weak"] / of["questions"],
+        weak=(of["both"] + of["only_weak"]) / of["questions"],
+    )
+    floors = jnp.linspace(float(pair.weak) + 0.01, float(pair.strong) - 0.01, 21)
+
+    def share(floor: Any) -> Any:
+        return routing.share_for(floor, jnp.asarray(0.8), pair)
+
+    shown, exact = as_pages_do(share, floors), interpreted(jax.vmap(share))(floors)
+    np.testing.assert_allclose(shown, exact, atol=1e-6)
+    assert 0.0 < float(exact[0]) < float(exact[-1]) < 1.0
+
+
+def test_a_loop_over_rows_is_refused_with_its_line_and_what_to_do():
     def loops(x: Any) -> Any:
-        return numerics.solve_increasing(lambda z: jnp.log(z) - x, 1e-3, 1e3)
+        return jax.lax.scan(lambda total, _: (total * x, None), x, length=3)[0]
 
     graph = Graph()
-    with pytest.raises(UntranslatableError, match=r"'while'.*solve_unrolled.*numerics\.py:\d+"):
+    with pytest.raises(UntranslatableError, match=r"'scan'.*steps.*test_translate\.py:\d+"):
         trace(loops, 1.0).nodes(graph, graph.input("x"))
 
 
