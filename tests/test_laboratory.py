@@ -1,12 +1,14 @@
 """The laboratory: worlds, index and experiment, on problems small enough to learn in seconds."""
 
 from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from llmecon import paths
 from llmecon.laboratory import facts, retrieval, study, transformer
 
 pytestmark = pytest.mark.slow
@@ -133,6 +135,25 @@ def test_a_seed_gives_the_same_alone_and_again() -> None:
     again = study.run(TINY)
     for way, by_seed in tiny().accuracy.items():
         assert np.array_equal(by_seed, again.accuracy[way]), way
+
+
+def test_an_experiment_is_kept_until_the_laboratory_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, made = [], tiny()
+
+    def counted(settings: study.Settings) -> study.Study:
+        asked.append(settings)
+        return made
+
+    monkeypatch.setattr(paths, "EXPERIMENTS", tmp_path)
+    monkeypatch.setattr(study, "run", counted)
+    first, second = study.kept(TINY), study.kept(TINY)
+    assert asked == [TINY]
+    assert np.array_equal(first.recall, second.recall)
+    monkeypatch.setattr(study, "_version", lambda: "another")
+    study.kept(TINY)
+    assert len(asked) == 2
 
 
 def test_intervals_hold_the_mean_of_the_seeds() -> None:
