@@ -338,15 +338,18 @@ def course(
         }
     )
     place = np.log(found["filling"].to_numpy())
+    slope = (found["slope"] / found["cost"]).to_numpy().copy()
+    # At the last place memory is full: a kink, between whose two slopes rounding would choose.
+    slope[-1] = slope[-2]
     limits = {
         "ttft": np.log(found["ttft_s"] / (SHARES[role] * float(demand.target.ttft))),
         "tpot": np.log(np.maximum(found["tpot_s"], 1e-12) / float(demand.target.tpot)),
-        "flat": found["slope"] / found["cost"],
+        "flat": slope,
     }
     ends = {
         name: end
         for name, over in limits.items()
-        if np.isfinite(end := _crossing(place, over.to_numpy()))
+        if np.isfinite(end := _crossing(place, np.asarray(over)))
     }
     ends["memory"] = float(found["filling"].iloc[-1])
     ends["best"] = min(ends.values())

@@ -188,7 +188,7 @@ def _moved_by(
     return log_x, -shift / jnp.where(slope > 0.0, slope, jnp.inf)
 
 
-def _still(constant: Array) -> Any:
+def _still(constant: Any) -> Any:
     """The tangent of what does not change, of the type that JAX asks for."""
     if jnp.issubdtype(constant.dtype, jnp.inexact):
         return jnp.zeros_like(constant)

@@ -11,6 +11,7 @@ import pytest
 from llmecon import adaptation, serving
 from llmecon.energy import device_power
 from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Workload, precision
 from tests.problems import (
     DENSE,
