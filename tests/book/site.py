@@ -1,12 +1,16 @@
-"""The built site, as the tests of its pages see it."""
+"""The built site and its executed chapters, as the tests of its pages see them."""
 
 import os
+from typing import Any
 
+import nbformat
 import pytest
 
 from llmecon import paths
+from llmecon.publishing import live
 
 SITE = paths.BUILD / "html"
+EXECUTED = paths.BUILD / "executed" / "default"
 NAMES = sorted(
     page.relative_to(SITE).as_posix()
     for page in SITE.rglob("*.html")
@@ -30,3 +34,16 @@ needs_site = [
         not NAMES and not os.environ.get("CI"), reason="no site yet: make book builds it"
     ),
 ]
+
+
+def checks(chapter: str) -> list[dict[str, Any]]:
+    """What JAX computed for the panel's settings when the chapter was executed."""
+    notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
+    kept = [
+        output.metadata[live.KEY]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if live.KEY in output.get("metadata", {})
+    ]
+    assert len(kept) == 1, f"{chapter} has {len(kept)} live panels"
+    return kept[0]

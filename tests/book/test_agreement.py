@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import nbformat
 import pytest
 
 from llmecon import catalog, paths
-from llmecon.publishing import live, results, scenario
+from llmecon.publishing import results, scenario
 from llmecon.specs import SECONDS_PER_MONTH
+from tests.book.site import EXECUTED, checks
 
 pytestmark = pytest.mark.site
 
-EXECUTED = paths.BUILD / "executed" / "default"
 # A workload's mean lengths are published to more digits than chapters' sliders have.
 CLOSE = 1e-3
 
@@ -28,15 +27,8 @@ def headlines(chapter: str) -> Mapping[str, float]:
 @cache
 def panel(chapter: str) -> Mapping[str, float]:
     """What a chapter's live panel says before anything is moved."""
-    notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
-    kept = [
-        output.metadata[live.KEY]
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if live.KEY in output.get("metadata", {})
-    ]
-    results_of: dict[str, float] = kept[0][0]["results"]
-    return results_of
+    at_first: dict[str, float] = checks(chapter)[0]["results"]
+    return at_first
 
 
 def parameters(chapter: str) -> Mapping[str, Any]:

@@ -3,17 +3,14 @@
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
-from llmecon import paths
 from llmecon.publishing import live, scenario, words
-from tests.book.site import SITE, needs_site
+from tests.book.site import EXECUTED, SITE, checks, needs_site
 
-EXECUTED = paths.BUILD / "executed" / "default"
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
 
 pytestmark = needs_site
@@ -32,19 +29,6 @@ def visit(page: Page, name: str) -> Page:
     page.goto(f"{SITE.as_uri()}/{name}")
     page.wait_for_selector(".llmecon-panel[data-state=live]")
     return page
-
-
-def checks(chapter: str) -> list[dict[str, Any]]:
-    """What JAX computed for the panel's settings when the chapter was executed."""
-    notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
-    kept = [
-        output.metadata[live.KEY]
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if live.KEY in output.get("metadata", {})
-    ]
-    assert len(kept) == 1, f"{chapter} has {len(kept)} live panels"
-    return kept[0]
 
 
 def options(page: Page) -> dict[str, list[str]]:
