@@ -95,6 +95,7 @@ def test_effects_are_ranked_by_strength() -> None:
     assert strength.is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_nothing_measured_beats_the_datasheet() -> None:
     found = accuracy.datasheet()
     assert (found["predicted"] < found["measured"]).all()

@@ -129,6 +129,7 @@ def test_the_solver_ends_at_the_best(curves: pd.DataFrame):
     assert (last.abs() < 1e-6).all()
 
 
+@pytest.mark.slow
 def test_a_small_problem_is_searched_again(curves: pd.DataFrame):
     keys = ["size", "problem", "method", "evaluations"]
     regrets = ["regret_low", "regret", "regret_high"]

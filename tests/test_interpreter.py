@@ -79,6 +79,7 @@ def test_every_rule_is_of_an_operation_that_has_no_other() -> None:
     assert not set(interpreter._CALLS) & (set(interpreter._PLAIN) | set(interpreter._RULES))
 
 
+@pytest.mark.slow
 def test_a_served_model_with_all_its_slopes() -> None:
     llm, xpu, efficiency = catalog.llm("deepseek-v3"), catalog.xpu("h200-sxm"), catalog.efficiency()
     layout = specs.Deployment(tensor=8.0, expert=8.0, precision=specs.precision("fp8"))

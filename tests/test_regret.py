@@ -13,6 +13,7 @@ QUICK: Any = {"xla_backend_optimization_level": 0}
 priced = jax.jit(regret.priced, compiler_options=QUICK)
 
 
+@pytest.mark.slow
 def test_the_best_chip_has_no_regret() -> None:
     for name, job in (("decode", DECODE), ("train", TRAIN)):
         found = best(name)

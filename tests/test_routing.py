@@ -254,6 +254,7 @@ def best_quality(skill: float, of: routing.Chain, costs: np.ndarray, budget: flo
 GRID = np.linspace(-9.0, 9.0, 181)
 
 
+@pytest.mark.slow
 def test_more_skill_answers_better_for_the_same_money() -> None:
     costs = np.array([1.0, 2.0, 4.0])
     found = [best_quality(skill, CHAIN, costs, 2.2) for skill in (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)]

@@ -100,6 +100,7 @@ def built(tmp_path_factory) -> str:
     return (site / "chapters" / "xpu-needs.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_with_an_address_a_chapter_offers_to_run_elsewhere(built):
     (block,) = BeautifulSoup(built, "html.parser").select(".llmecon-beside")
     outside = [a["href"] for a in block("a") if a["href"].startswith("http")]

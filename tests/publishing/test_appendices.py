@@ -126,6 +126,7 @@ def test_lines_that_run_together_are_found():
     assert _run_together("The wait is ::\n\n    W = k g\n    g = 1\n") == []
 
 
+@pytest.mark.slow
 def test_indented_formulas_of_the_library_keep_their_lines():
     found = {name: blocks for name, text in _docstrings() if (blocks := _run_together(text))}
     assert found == {}

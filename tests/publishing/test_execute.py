@@ -37,6 +37,7 @@ def build(parameters=scenario.EMPTY):
     return page, said
 
 
+@pytest.mark.slow
 def test_build_executes_what_changed_and_nothing_else(toy_book, quick_site):
     page, said = build()
     rows = json.loads(page.read_text())
@@ -79,6 +80,7 @@ def test_build_executes_what_changed_and_nothing_else(toy_book, quick_site):
     assert page.is_file()
 
 
+@pytest.mark.slow
 def test_published_notebook_says_nothing_about_the_machine(toy_book, tmp_path):
     of = scenario.chapter("fast-one")
     values = scenario.validate(of, {"replicas": 7})
@@ -93,6 +95,7 @@ def test_published_notebook_says_nothing_about_the_machine(toy_book, tmp_path):
     assert [file.name for file in output.parent.iterdir()] == ["fast-one.ipynb"]
 
 
+@pytest.mark.slow
 def test_site_is_built_from_a_staged_book(toy_book, tmp_path):
     site = tmp_path / "site"
     site.mkdir()
@@ -102,6 +105,7 @@ def test_site_is_built_from_a_staged_book(toy_book, tmp_path):
     assert "Welcome" in (site / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_failed_site_keeps_the_old_one_and_shows_the_warnings(toy_book):
     for notebook in (toy_book / "notebooks").iterdir():
         notebook.unlink()

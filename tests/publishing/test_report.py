@@ -10,6 +10,8 @@ from llmecon.errors import InputError
 from llmecon.publishing import report, results, scenario
 from tests.conftest import BODY, write_book, write_notebook
 
+pytestmark = pytest.mark.slow  # a book of one chapter is built
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

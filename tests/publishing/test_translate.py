@@ -86,6 +86,7 @@ def test_gradients_too(name: str):
     assert found == pytest.approx(expected, rel=1e-11, abs=1e-13)
 
 
+@pytest.mark.slow
 def test_a_served_model_and_its_gradient():
     llm, xpu = catalog.llm("deepseek-v3"), catalog.xpu("h200-sxm")
     efficiency = catalog.efficiency()
