@@ -512,7 +512,7 @@ def operation(
     return _at_load(machines, case.queries, there, anew, cached, case.answer_tokens)
 
 
-# Compiled by itself, since all ways to answer share it.
+# Traced by itself, since all ways to answer share it.
 @eqx.filter_jit
 def _at_load(
     machines: Machines,

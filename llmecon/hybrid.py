@@ -414,7 +414,7 @@ def best_policies(
         found = take(policy_of(z))
         return jnp.stack([objective(found), found.quality, found.seconds])
 
-    # One compilation gives all that a step needs.
+    # One program gives all that a step needs.
     both = interpreted(lambda z: (taken(z), jax.jacrev(taken)(z)))
     scale = float(both(jnp.asarray([0.0, 1.0, 0.0, 1.0]))[0][0])
     return [_best(both, policy_of, take, of, scale, drafts) for of in limits]

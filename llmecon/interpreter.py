@@ -238,8 +238,8 @@ def _needed(jaxpr: Any) -> list[Any]:
 def _bodies(equation: Any) -> list[Any]:
     """The programs that an equation runs."""
     params, name = equation.params, equation.primitive.name
-    if name in _CALLS:
-        return [next(params[of] for of in _CALLS[name] if of in params)]
+    if name in CALLS:
+        return [next(params[of] for of in CALLS[name] if of in params)]
     if name == "cond":
         return list(params["branches"])
     if name == "while":
@@ -253,7 +253,7 @@ def _has_rule(equation: Any) -> bool:
     name = equation.primitive.name
     # Lineax has an operation of the same name as JAX, with other parameters.
     other = "linear_solve" in name and "jaxprs" not in equation.params
-    return name in _CALLS or name in _PLAIN or (name in _RULES and not other)
+    return name in CALLS or name in _PLAIN or (name in _RULES and not other)
 
 
 def _seconds(equation: Any) -> float:
@@ -275,8 +275,8 @@ def _number(value: Any) -> Any:
 
 def _step(equation: Any) -> Step:
     primitive, params = equation.primitive, equation.params
-    if primitive.name in _CALLS:
-        return _called(next(params[name] for name in _CALLS[primitive.name] if name in params))
+    if primitive.name in CALLS:
+        return _called(next(params[name] for name in CALLS[primitive.name] if name in params))
     if primitive.name in _PLAIN:
         return _PLAIN[primitive.name]
     if _has_rule(equation):
@@ -526,7 +526,7 @@ def _copied(x: Any) -> Any:
     return x
 
 
-_CALLS = {
+CALLS = {
     "jit": ("jaxpr",),
     "pjit": ("jaxpr",),
     "closed_call": ("call_jaxpr",),

@@ -227,7 +227,7 @@ def _with_intervals(
         return pd.DataFrame({f"{t}{end}": [] for t in targets for end in ("", "_low", "_high")})
     known = labels(rows)
     of = systems(rows)
-    once, often = _compiled(model)
+    once, often = _alone_and_drawn(model)
     centre = once(of, by_row(attainment, known))
     drawn = often(of, _draws(attainment, known))
     columns = {}
@@ -246,7 +246,7 @@ def _with_intervals(
 
 
 @cache
-def _compiled(model: Model) -> tuple[Model, Model]:
+def _alone_and_drawn(model: Model) -> tuple[Model, Model]:
     """A model of many rows, for one record of efficiencies a row and for many draws of it."""
     return interpreted(model), interpreted(jax.vmap(model, in_axes=(None, 0)))
 

@@ -76,7 +76,7 @@ def test_slopes_too(name: str) -> None:
 
 def test_every_rule_is_of_an_operation_that_has_no_other() -> None:
     assert not set(interpreter._PLAIN) & set(interpreter._RULES)
-    assert not set(interpreter._CALLS) & (set(interpreter._PLAIN) | set(interpreter._RULES))
+    assert not set(interpreter.CALLS) & (set(interpreter._PLAIN) | set(interpreter._RULES))
 
 
 @pytest.mark.slow

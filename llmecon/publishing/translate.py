@@ -19,6 +19,7 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import JaxprEqn, Literal
 
+from llmecon import interpreter
 from llmecon.interpreter import interpreted
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, Elements, Rule, UntranslatableError
@@ -321,19 +322,7 @@ def _kept(more: tuple[int, ...], state: tuple[int, ...], kind: np.dtype[Any]) ->
 
 
 # Calls, and where their parameters hold what is called.
-CALLS = {
-    "pjit": ("jaxpr",),
-    "jit": ("jaxpr",),
-    "eval_jaxpr": ("call_jaxpr",),
-    "closed_call": ("call_jaxpr",),
-    "core_call": ("call_jaxpr",),
-    "remat": ("jaxpr",),
-    "checkpoint": ("jaxpr",),
-    "custom_jvp_call": ("call_jaxpr",),
-    "custom_vjp_call": ("call_jaxpr", "fun_jaxpr"),
-    "custom_vjp_call_jaxpr": ("fun_jaxpr",),
-    "custom_lin": ("jaxpr",),
-}
+CALLS = interpreter.CALLS | {"custom_lin": ("jaxpr",)}
 
 _HINTS = {
     "scan": "loops are not unrolled; write the steps out",
