@@ -8,7 +8,7 @@ loaded when first used, so that the command line answers without waiting for JAX
 import importlib
 import os
 import sys
-from types import ModuleType
+from typing import Any
 
 from llmecon.errors import InputError
 
@@ -19,6 +19,7 @@ else:
 
 __all__ = [
     "InputError",
+    "ask",
     "calibration",
     "carbon",
     "catalog",
@@ -46,7 +47,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    if name == "ask":
+        return importlib.import_module("llmecon.questions").ask
     if name in __all__:
         return importlib.import_module(f"llmecon.{name}")
     raise AttributeError(f"module 'llmecon' has no attribute {name!r}")

@@ -219,6 +219,19 @@ def row(name: str, identifier: str) -> Mapping[str, Any]:
     return {str(column): value for column, value in found.items()}
 
 
+def name(table: str, identifier: str) -> str:
+    """What a reader calls a row.
+
+    Args:
+        table: the table's name.
+        identifier: of the row.
+
+    Raises:
+        InputError: the identifier is not in the table.
+    """
+    return str(row(table, identifier)["name"])
+
+
 def _preferred(name: str) -> pd.DataFrame:
     """Only the preferred vintage of a region where the table holds several."""
     frame = table(name)

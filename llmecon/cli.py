@@ -20,6 +20,8 @@ from llmecon.errors import InputError
 
 _SET_HELP = "YAML file of parameter values: `common:` and, by chapter, `chapters:`."
 
+_PAIR_HELP = "A parameter, see `llmecon chapters`; may be repeated."
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 1 failure of the book itself.
@@ -95,14 +97,7 @@ def show_ids(table: str | None) -> None:
 
 @cli.command("run")
 @click.argument("slug", metavar="CHAPTER")
-@click.option(
-    "-p",
-    "pairs",
-    nargs=2,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter, see `llmecon chapters`; may be repeated.",
-)
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help=_PAIR_HELP)
 @click.option("--set", "file", type=click.Path(path_type=Path), help=_SET_HELP)
 @click.option(
     "-o", "folder", type=click.Path(path_type=Path), help="Output folder [default: runs/CHAPTER]."
@@ -111,6 +106,34 @@ def run_chapter(
     slug: str, pairs: Sequence[tuple[str, str]], file: Path | None, folder: Path | None
 ) -> None:
     """Rerun a CHAPTER: writes a notebook, a self-contained HTML report and the scenario."""
+    of, values = _asked(slug, pairs, file)
+    from llmecon.publishing import report
+
+    page = report.make(of, values, folder or Path("runs") / slug, progress=_say)
+    click.echo(f"report: {page}")
+
+
+@cli.command("ask")
+@click.argument("slug", metavar="CHAPTER")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help=_PAIR_HELP)
+@click.option("--set", "file", type=click.Path(path_type=Path), help=_SET_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ask_chapter(
+    slug: str, pairs: Sequence[tuple[str, str]], file: Path | None, as_json: bool
+) -> None:
+    """Answer the question of a CHAPTER: its headline numbers, and what moves them."""
+    from llmecon import questions
+
+    questions.require(slug)
+    _, values = _asked(slug, pairs, file)
+    found = questions.ask(slug, **values)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))
+
+
+def _asked(
+    slug: str, pairs: Sequence[tuple[str, str]], file: Path | None
+) -> tuple[Any, dict[str, Any]]:
+    """A chapter and all of its parameters, from a file and from the command line."""
     from llmecon.publishing import scenario
 
     of = scenario.chapter(slug)
@@ -118,11 +141,7 @@ def run_chapter(
     if len(given) < len(pairs):
         raise InputError("a parameter is given twice; give each one value")
     parameters = scenario.load(file) if file else scenario.EMPTY
-    values = scenario.validate(of, parameters.values(of) | given)
-    from llmecon.publishing import report
-
-    page = report.make(of, values, folder or Path("runs") / slug, progress=_say)
-    click.echo(f"report: {page}")
+    return of, scenario.validate(of, parameters.values(of) | given)
 
 
 @cli.command("build")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import studies
+from llmecon import published_studies
 from llmecon.adaptation import Knowledge
 from llmecon.errors import InputError
 from llmecon.knowledge import PASSAGE, Learning, Reading, Retriever, crowding
@@ -149,7 +149,7 @@ def published(curve: str, recall_of_five: float = 0.0) -> Constants:
     """Constants from published studies.
 
     Args:
-        curve: a retriever's, one of `studies.retrievers()`.
+        curve: a retriever's, one of `published_studies.retrievers()`.
         recall_of_five: share of the questions whose passage is among five found, where that was
             measured on the documents in question; 0 takes the curve's.
 
@@ -160,33 +160,33 @@ def published(curve: str, recall_of_five: float = 0.0) -> Constants:
     Raises:
         InputError: no such curve.
     """
-    found = studies.retriever(curve).retriever
+    found = published_studies.retriever(curve).retriever
     decline = float(found.decline)
-    source = str(studies.table_of(curve)["source"].iloc[0])
+    source = str(published_studies.table_of(curve)["source"].iloc[0])
     if recall_of_five > 0.0:
         first, decline = _through(recall_of_five, decline)
         finding = Range(first, first, first)
     else:
         middle = float(found.first)
-        shift = float(studies.transfer().abs().median())
+        shift = float(published_studies.transfer().abs().median())
         finding = Range(_shifted(middle, -shift), middle, _shifted(middle, shift), source)
-    among = studies.reading()
+    among = published_studies.reading()
     readers = among.groupby("reader")
-    odds = studies.tuned_reading().query("retrieved > @FORMED")["odds"]
+    odds = published_studies.tuned_reading().query("retrieved > @FORMED")["odds"]
     low, middle, high = (float(of) for of in np.quantile(odds, TENTHS))
-    taught = studies.learning()
+    taught = published_studies.learning()
     return Constants(
         first=finding,
         decline=Range(decline, decline, decline, source),
         alone=_over(readers["alone"].mean(), "Liu2023"),
         distraction=_over(readers["distraction"].mean(), "Liu2023"),
-        misreading=_over(studies.misreading(), "Chen2023RGB"),
+        misreading=_over(published_studies.misreading(), "Chen2023RGB"),
         tuned=Range(low, middle, high, "Ovadia2023;Zhang2024RAFT;Yang2024"),
         exposures=_over(taught["exposures"].dropna(), "Ovadia2023"),
         ceiling=_over(taught["ceiling"], "Ovadia2023;Yang2024"),
-        adapter=_over(studies.adapters(), "Biderman2024"),
-        forgetting=_over(studies.forgetting(), "Luo2023"),
-        relief=_over(studies.relief(), "Ibrahim2024"),
+        adapter=_over(published_studies.adapters(), "Biderman2024"),
+        forgetting=_over(published_studies.forgetting(), "Luo2023"),
+        relief=_over(published_studies.relief(), "Ibrahim2024"),
     )
 
 

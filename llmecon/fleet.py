@@ -84,7 +84,7 @@ def dispatch(
     routing: str,
     load: Scalar,
     instances: Scalar,
-    full: Capacity,
+    full: Capacity | None,
     serve: Callable[[Scalar], Service],
 ) -> tuple[Fleet, Service]:
     """Which instances answer some load, and what one of these does.
@@ -93,7 +93,7 @@ def dispatch(
         routing: spread (each has its part of the load) or packed (as few as possible are full).
         load: requests per second of all.
         instances: that there are.
-        full: an instance at the most that its limits on latency allow.
+        full: an instance at the most that its limits on latency allow; only a packed fleet asks it.
         serve: the service of an instance that receives so many requests per second.
 
     Returns:
@@ -106,6 +106,7 @@ def dispatch(
         raise InputError(f"routing: {routing!r} is not known; use one of {', '.join(ROUTINGS)}")
     if routing == "spread":
         return Fleet(load, instances), serve(load / instances)
+    assert full is not None, "a packed fleet is as full as it may be"
     active = jnp.minimum(load / full.rate, instances)
     return Fleet(load, active, instances - active), full.service
 

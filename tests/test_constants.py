@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmecon import constants, knowledge, studies
+from llmecon import constants, knowledge, published_studies
 from llmecon.errors import InputError
 from llmecon.laboratory.study import Settings, Study
 
@@ -55,7 +55,7 @@ def test_an_experiment_gives_back_the_constants_it_was_made_with() -> None:
 
 def test_published_constants_lie_where_their_studies_do() -> None:
     found = constants.published("dpr-nq-karpukhin")
-    fitted = studies.retriever("dpr-nq-karpukhin").retriever
+    fitted = published_studies.retriever("dpr-nq-karpukhin").retriever
     assert found.first.middle == pytest.approx(float(fitted.first))
     assert found.first.source == "Karpukhin2020"
     assert found.alone.low == 0.761  # Claude 1.3 in Liu2023

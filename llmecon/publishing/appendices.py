@@ -75,7 +75,7 @@ _LAYERS = {
     ),
     "Retrieval, fine-tuning, long context": (
         "knowledge",
-        "studies",
+        "published_studies",
         "adaptation",
         "decision",
         "laboratory.facts",

@@ -25,6 +25,7 @@ from typing import Any
 from llmecon import compiling, paths
 from llmecon.errors import InputError
 from llmecon.publishing import files, scenario
+from llmecon.studies.parameters import Value
 
 WORKERS = 2  # each waits for a kernel, which is a process of its own
 
@@ -51,7 +52,7 @@ class Execution:
     """
 
     chapter: scenario.Chapter
-    values: Mapping[str, scenario.Value]
+    values: Mapping[str, Value]
     output: Path
 
 
@@ -217,7 +218,10 @@ def library_digest() -> str:
 
 def _key(one: Execution, library: str) -> str:
     values = json.dumps(dict(one.values), sort_keys=True)
-    return files.digest([library, values, one.chapter.notebook.read_bytes()])
+    notebook = one.chapter.notebook
+    prose = notebook.parent / "prose" / f"{notebook.stem}.md"
+    said = prose.read_bytes() if prose.is_file() else b""
+    return files.digest([library, values, notebook.read_bytes(), said])
 
 
 def _stored_key(notebook: Path) -> str | None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from llmecon import catalog
 from llmecon.publishing import provenance, scenario
+from llmecon.studies.parameters import Value
 
 Settings = SimpleNamespace
 """An attribute for each slider and each look-up: numbers, or what a result owes to them."""
@@ -154,7 +155,7 @@ class Panel:
     """
 
     chapter: str
-    given: Mapping[str, scenario.Value]
+    given: Mapping[str, Value]
     question: str
     controls: Sequence[Slider | Menu]
     lookups: Mapping[str, Lookup]

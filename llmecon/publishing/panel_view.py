@@ -17,6 +17,7 @@ from llmecon.publishing.expressions import Program
 from llmecon.publishing.panel import Answer, Menu, Panel, Slider
 from llmecon.publishing.panel_model import ALONG, starting
 from llmecon.publishing.theme import INK, QUIET, SURFACE, colour
+from llmecon.studies.parameters import Parameter
 
 POINTS = 48
 """Intervals between the points of a curve."""
@@ -209,7 +210,7 @@ def in_words(answer: Answer, row: pd.Series) -> tuple[str, str]:
     return whole or words.quantity(value, answer.unit), interval
 
 
-def _declared(panel: Panel) -> Mapping[str, scenario.Parameter]:
+def _declared(panel: Panel) -> Mapping[str, Parameter]:
     return {p.name: p for p in scenario.chapter(panel.chapter).parameters}
 
 
@@ -308,7 +309,7 @@ def markup(
     )
 
 
-def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter | None) -> str:
+def _control(panel: Panel, control: Slider | Menu, declared: Parameter | None) -> str:
     identifier = f"{panel.chapter}-{control.name}"
     label = html.escape(_label(control, declared))
     if isinstance(control, Menu):
@@ -331,7 +332,7 @@ def _control(panel: Panel, control: Slider | Menu, declared: scenario.Parameter 
     )
 
 
-def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> dict[str, Any]:
+def _described(control: Slider | Menu, declared: Parameter | None) -> dict[str, Any]:
     """What the page's script needs to know of a control."""
     common = {
         "name": control.name,
@@ -354,11 +355,11 @@ def _described(control: Slider | Menu, declared: scenario.Parameter | None) -> d
     return described
 
 
-def _label(control: Slider | Menu, declared: scenario.Parameter | None) -> str:
+def _label(control: Slider | Menu, declared: Parameter | None) -> str:
     return _capital(control.label or (declared.help if declared else ""))
 
 
-def _unit(control: Slider, declared: scenario.Parameter | None) -> str:
+def _unit(control: Slider, declared: Parameter | None) -> str:
     if control.unit is None and declared is not None:
         return declared.unit
     return control.unit or ""

@@ -17,6 +17,7 @@ import pandas as pd
 from llmecon import catalog
 from llmecon.errors import InputError
 from llmecon.publishing import scenario, words
+from llmecon.studies.parameters import Value
 
 LISTED = 8  # more rows than this are counted rather than listed
 CITED = 12  # of more sources than this the rest is left to the table itself
@@ -164,7 +165,7 @@ def markup(of: Provenance) -> str:
     )
 
 
-def _said(value: scenario.Value) -> str:
+def _said(value: Value) -> str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return words.number(float(value), 6) if number else str(value)
 

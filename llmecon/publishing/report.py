@@ -18,6 +18,7 @@ from bs4 import BeautifulSoup, Tag
 
 from llmecon.errors import InputError
 from llmecon.publishing import execute, scenario
+from llmecon.studies.parameters import Value
 
 # Pages whose entries a chapter links to; the report appends those it uses.
 _APPENDICES = {"glossary": "Terms", "references": "References"}
@@ -53,7 +54,7 @@ _LOADER = """
 
 def make(
     of: scenario.Chapter,
-    values: Mapping[str, scenario.Value],
+    values: Mapping[str, Value],
     folder: Path,
     progress: execute.Progress,
 ) -> Path:

@@ -14,6 +14,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from llmecon.publishing import provenance, words
+from llmecon.studies.quantities import Quantity
 
 _KEY = "llmecon"
 
@@ -79,6 +80,18 @@ class Headline:
         full = self.value.is_integer() and self.text.startswith(f"{self.value:,.0f}")
         said = words.interval(self.value, self.low, self.high, self.unit, full)
         return f"90%: {said}" if said else ""
+
+
+def told(quantities: Iterable[Quantity]) -> list[Headline]:
+    """A study's numbers as headline numbers.
+
+    Args:
+        quantities: in the order shown.
+    """
+    return [
+        Headline(of.name, of.value, of.unit, of.label, low=of.low, high=of.high)
+        for of in quantities
+    ]
 
 
 def headline(

@@ -10,6 +10,8 @@ the meaning, then in brackets the unit or kind, then perhaps what is allowed::
     rivals: str = "h200-sxm, mi300x"  # accelerators to compare [xpu ids]
     api: str = "auto"  # hosted rival, auto for the cheapest [api price id or auto]
     search: str = "bm25"  # published search to expect [curve of retrieval]
+
+Where a chapter has a study, the study declares the parameters, and the cell is written from it.
 """
 
 import ast
@@ -25,18 +27,11 @@ from typing import Annotated, Any
 import pydantic
 import yaml
 
-from llmecon import inputs, paths
+from llmecon import inputs, paths, studies
 from llmecon.errors import InputError
-
-Value = bool | int | float | str
+from llmecon.studies.parameters import Parameter, Value
 
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
-_EXPECTED: dict[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a finite number",
-    str: "text",
-}
 _NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
 _BRACKET = re.compile(r"^(?P<help>.*?)\s*\[(?P<terms>[^\[\]]*)\]$")
 _BETWEEN = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
@@ -44,61 +39,6 @@ _BOUND = re.compile(rf"(>=|<=|>|<)\s*({_NUMBER})")
 _CHOICES = re.compile(r"one of (.+)")
 _IDS = re.compile(r"(\w[\w ]*) (ids?)(?: or (\w+))?")
 _COLUMN = re.compile(r"(\w+) of (\w+)")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a chapter, as declared in its notebook.
-
-    Args:
-        name: Variable it sets in the notebook.
-        type: bool, int, float or str.
-        default: Value where none is given.
-        help: What it means.
-        unit: Unit of a number; empty where it has none.
-        minimum: Least value, or None.
-        maximum: Greatest value, or None.
-        open: The bounds themselves are not allowed.
-        choices: The only values allowed; empty where there is no such list.
-        table: Catalogue table whose ids are allowed, or None.
-        column: Column of that table that holds them.
-        several: The value is a comma-separated list of ids.
-        besides: A word that may stand in place of an id; empty for none.
-    """
-
-    name: str
-    type: type
-    default: Value
-    help: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    open: bool = False
-    choices: tuple[str, ...] = ()
-    table: str | None = None
-    column: str = "id"
-    several: bool = False
-    besides: str = ""
-
-    @property
-    def allowed(self) -> str:
-        """What a value must be, in words."""
-        if self.table:
-            what = "ids, separated by commas," if self.several else "an id"
-            other = f"{self.besides}, or " if self.besides else ""
-            return f"{other}{what} from: llmecon list {self.table}"
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        low, high = self.minimum, self.maximum
-        if low is not None and high is not None:
-            limits = f" from {low:g} to {high:g}"
-        elif low is not None:
-            limits = f" {'above' if self.open else 'of at least'} {low:g}"
-        elif high is not None:
-            limits = f" {'below' if self.open else 'of at most'} {high:g}"
-        else:
-            limits = ""
-        return _EXPECTED[self.type] + limits
 
 
 @dataclass(frozen=True)
@@ -285,16 +225,55 @@ def _read(notebook: Path) -> Chapter:
         ),
         "",
     )
+    slug = _slug(notebook)
+    lines = [line for line in declared.splitlines() if line.strip() and not line.startswith("#")]
     return Chapter(
-        slug=_slug(notebook),
-        title=heading[1].strip() if heading else _slug(notebook),
+        slug=slug,
+        title=heading[1].strip() if heading else slug,
         notebook=notebook,
-        parameters=tuple(
-            _declaration(notebook.name, line)
-            for line in declared.splitlines()
-            if line.strip() and not line.startswith("#")
-        ),
+        parameters=studies.scenario_of(slug).parameters()
+        if slug in studies.CHAPTERS
+        else tuple(_declaration(notebook.name, line) for line in lines),
     )
+
+
+def cell(parameters: Sequence[Parameter]) -> str:
+    """The parameters cell of a chapter whose study declares them.
+
+    Args:
+        parameters: as the study declares them.
+    """
+    return "\n".join(_line(parameter) for parameter in parameters)
+
+
+def _line(of: Parameter) -> str:
+    terms = [of.unit] if of.unit else []
+    if of.minimum is not None and of.maximum is not None:
+        terms.append(f"{_short(of.minimum)} to {_short(of.maximum)}")
+    if of.choices:
+        terms.append(f"one of {', '.join(of.choices)}")
+    if of.table:
+        terms.append(f"{_singular(of.table)} id")
+    default = json.dumps(of.default) if of.type is str else _written(of.default)
+    return f"{of.name}: {of.type.__name__} = {default}  # {of.help} [{', '.join(terms)}]"
+
+
+def _written(value: Value) -> str:
+    """A number as a person writes it: 15e12 rather than 15000000000000.0."""
+    if isinstance(value, float) and value >= 1e9:
+        exponent = 3 * (int(math.log10(value)) // 3)
+        return f"{value / 10.0**exponent:g}e{exponent}"
+    return repr(value)
+
+
+def _short(limit: float) -> str:
+    return re.sub(r"e([-+]?)0*", lambda sign: f"e{sign[1].strip('+')}", f"{limit:g}")
+
+
+def _singular(table: str) -> str:
+    """What one row is called: the inverse of `_table`."""
+    name = f"{table.removesuffix('ies')}y" if table.endswith("ies") else table.removesuffix("s")
+    return name.replace("_", " ")
 
 
 def _declaration(notebook: str, line: str) -> Parameter:

@@ -1,0 +1,1 @@
+"""How chapters show their studies: live panels, and tables in words."""

@@ -1,0 +1,1 @@
+"""How the chapter on carbon shows its study."""

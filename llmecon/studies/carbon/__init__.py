@@ -1,0 +1,1 @@
+"""What one answer emits: the study of the chapter on carbon."""

@@ -1,0 +1,150 @@
+"""How a study declares what a reader may set: typed fields with a meaning, a unit and limits."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+import annotated_types
+import pydantic
+from pydantic.fields import FieldInfo
+
+Value = bool | int | float | str
+
+_EXPECTED: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a chapter.
+
+    Args:
+        name: Variable it sets in the notebook.
+        type: bool, int, float or str.
+        default: Value where none is given.
+        help: What it means.
+        unit: Unit of a number; empty where it has none.
+        minimum: Least value, or None.
+        maximum: Greatest value, or None.
+        open: The bounds themselves are not allowed.
+        choices: The only values allowed; empty where there is no such list.
+        table: Catalogue table whose ids are allowed, or None.
+        column: Column of that table that holds them.
+        several: The value is a comma-separated list of ids.
+        besides: A word that may stand in place of an id; empty for none.
+    """
+
+    name: str
+    type: type
+    default: Value
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    open: bool = False
+    choices: tuple[str, ...] = ()
+    table: str | None = None
+    column: str = "id"
+    several: bool = False
+    besides: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What a value must be, in words."""
+        if self.table:
+            what = "ids, separated by commas," if self.several else "an id"
+            other = f"{self.besides}, or " if self.besides else ""
+            return f"{other}{what} from: llmecon list {self.table}"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None:
+            limits = f" from {low:g} to {high:g}"
+        elif low is not None:
+            limits = f" {'above' if self.open else 'of at least'} {low:g}"
+        elif high is not None:
+            limits = f" {'below' if self.open else 'of at most'} {high:g}"
+        else:
+            limits = ""
+        return _EXPECTED[self.type] + limits
+
+
+class Scenario(pydantic.BaseModel):
+    """What a reader may set in a chapter; a study declares a field for each parameter."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+    chapter: ClassVar[str]
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """The fields as parameters, in the order declared."""
+        return tuple(_parameter(name, field) for name, field in cls.model_fields.items())
+
+
+def number(
+    default: float,
+    meaning: str,
+    unit: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A field that holds a number.
+
+    Args:
+        default: value where none is given.
+        meaning: what it is, in a few words.
+        unit: of the number.
+        minimum: least value.
+        maximum: greatest value.
+    """
+    extra: dict[str, Any] = {"unit": unit}
+    return pydantic.Field(
+        default, description=meaning, ge=minimum, le=maximum, json_schema_extra=extra
+    )
+
+
+def choice(default: str, meaning: str) -> Any:
+    """A field that holds one of a few words, which its type lists.
+
+    Args:
+        default: value where none is given.
+        meaning: what it is, in a few words.
+    """
+    return pydantic.Field(default, description=meaning)
+
+
+def identifier(default: str, meaning: str, table: str) -> Any:
+    """A field that holds an id of a table.
+
+    Args:
+        default: value where none is given.
+        meaning: what it is, in a few words.
+        table: the table's name.
+    """
+    return pydantic.Field(default, description=meaning, json_schema_extra={"table": table})
+
+
+def _parameter(name: str, field: FieldInfo) -> Parameter:
+    extra: dict[str, Any] = dict(field.json_schema_extra or {})  # type: ignore[arg-type]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    type_ = str if choices else field.annotation
+    assert type_ in _EXPECTED, f"{name}: {type_} is no type of a parameter"
+    lows = [of.ge for of in field.metadata if isinstance(of, annotated_types.Ge)]
+    highs = [of.le for of in field.metadata if isinstance(of, annotated_types.Le)]
+    return Parameter(
+        name=name,
+        type=type_,
+        default=field.default,
+        help=field.description or "",
+        unit=extra.get("unit", ""),
+        minimum=float(lows[0]) if lows else None,  # type: ignore[arg-type]
+        maximum=float(highs[0]) if highs else None,  # type: ignore[arg-type]
+        choices=choices,
+        table=extra.get("table"),
+    )
