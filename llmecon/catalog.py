@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from llmecon import kept
 from llmecon.errors import InputError
-from llmecon.paths import DATA
+from llmecon.paths import DATA, LIBRARY
 from llmecon.pooling import MULTIPLES, Attainment, Effect, System
 from llmecon.specs import (
     JOULES_PER_KWH,
@@ -171,13 +172,19 @@ def table(name: str) -> pd.DataFrame:
     Raises:
         InputError: no such table, or a cell that its schema refuses.
     """
-    from llmecon import schemas  # pandera takes half a second to import
-
     path = DATA / f"{name}.csv"
-    if name not in schemas.SCHEMAS or not path.is_file():
-        known = ", ".join(sorted(schemas.SCHEMAS))
-        raise InputError(f"no table {name!r} in the catalogue; there are: {known}")
-    return schemas.validate(name, pd.read_csv(path))
+    content = path.read_bytes() if path.is_file() else b""
+    rules = (LIBRARY / "schemas.py").read_bytes()
+
+    def checked() -> pd.DataFrame:
+        from llmecon import schemas  # with pandera, which is slow to import
+
+        if name not in schemas.SCHEMAS or not content:
+            known = ", ".join(sorted(schemas.SCHEMAS))
+            raise InputError(f"no table {name!r} in the catalogue; there are: {known}")
+        return schemas.validate(name, pd.read_csv(path))
+
+    return kept.kept("tables", kept.digest(name, content, rules), checked)
 
 
 def ids(name: str) -> list[str]:

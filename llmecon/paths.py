@@ -20,7 +20,7 @@ LIBRARY = _PACKAGE
 # What is built goes here; an installed package may be read-only, so it uses the current folder.
 BUILD = BOOK / "_build" if IN_CHECKOUT else Path("llmecon-book")
 
-# What need not be computed again: programs that JAX compiled, and experiments.
-_KEPT = BUILD if IN_CHECKOUT else platformdirs.user_cache_path("llmecon")
-COMPILED = _KEPT / "compiled"
-EXPERIMENTS = _KEPT / "experiments"
+# What need not be computed again: programs that JAX compiled, experiments, and what is slow to fit.
+KEPT = BUILD / "kept" if IN_CHECKOUT else platformdirs.user_cache_path("llmecon")
+COMPILED = KEPT / "compiled"
+EXPERIMENTS = KEPT / "experiments"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from llmecon.specs import Efficiency
 
@@ -178,7 +178,7 @@ def _offsets(system: System, effect: Effect, count: int) -> np.ndarray:
     """Draws of an effect, spread evenly: the same for all systems that are alike in its kind."""
     name = f"{effect.parameter}|{effect.kind}|{system.label(effect.kind)}"
     order = np.random.default_rng(zlib.crc32(name.encode())).permutation(count)
-    return np.asarray(effect.sd * norm.ppf((order + 0.5) / count))
+    return np.asarray(effect.sd * ndtri((order + 0.5) / count))
 
 
 def _multiplied(record: Efficiency, name: str, factor: np.ndarray) -> Efficiency:

@@ -96,6 +96,7 @@ FLOORS = (
     "paths",
     "compiling",
     "inputs",
+    "kept",
     "specs",
     "schemas",
     "pooling",

@@ -1,0 +1,200 @@
+"""The study of carbon: one answer behind the headline, its interval, the panel and the slopes."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from llmecon import carbon, catalog, inputs, uncertainty
+from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
+from llmecon.publishing import prose, provenance
+from llmecon.publishing.chapters.carbon import panel, tables
+from llmecon.publishing.panel import Panel, Settings
+from llmecon.publishing.panel_model import starting
+from llmecon.studies.carbon import frames
+from llmecon.studies.carbon.model import GRAMS, Case, numbers
+from llmecon.studies.carbon.scenario import Scenario
+from llmecon.studies.carbon.study import Study, resolve
+
+SCENARIOS = {
+    "defaults": {},
+    "packed": {"xpu": "mi300x", "routing": "packed", "accounting": "market", "precision": "bf16"},
+    "France": {
+        "model": "gpt-oss-120b",
+        "xpu": "b200",
+        "grid": "fra",
+        "accounting": "marginal",
+        "spare_instances": 0,
+        "requests_per_second": 300.0,
+    },
+    "small": {
+        "model": "llama-3.1-8b",
+        "xpu": "l40s",
+        "requests_per_second": 0.5,
+        "output_tokens": 900.0,
+        "reader_device": "tablet",
+        "training_tokens": 0.0,
+    },
+}
+every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+
+
+@cache
+def studied(name: str) -> Study:
+    return resolve(Scenario(**SCENARIOS[name]))
+
+
+def at_first(of: Panel) -> dict[str, float]:
+    """What a panel's own function says where its controls start."""
+    places = starting(of)
+    looked_up = {
+        name: jax.tree.map(
+            lambda array, of=of: np.asarray(array)[tuple(int(places[m]) for m in of.menus)],
+            of.entries,
+        )
+        for name, of in of.lookups.items()
+    }
+    sliders = {slider.name: places[slider.name] for slider in of.sliders}
+    found = interpreted(lambda settings: dict(of.function(Settings(**settings))))
+    return {name: float(value) for name, value in found(sliders | looked_up).items()}
+
+
+@pytest.mark.slow
+@every_scenario
+def test_headline_and_panel_are_the_answer(name: str) -> None:
+    study = studied(name)
+    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    told = {key: of.value for key, of in study.quantities.items()}
+    assert told == pytest.approx(answered, rel=1e-12)
+    shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))
+    for on_page, in_chapter in (
+        ("grams", "g_co2e_per_request"),
+        ("energy", "wh_per_request"),
+        ("water", "ml_water_per_request"),
+        ("hardware", "hardware_share"),
+    ):
+        assert shown[on_page] == pytest.approx(answered[in_chapter], rel=1e-9)
+    assert shown["here_y"] == shown["grams"]
+    assert shown["feasible"] == 1.0
+
+
+@every_scenario
+def test_elasticities_are_finite_differences(name: str) -> None:
+    case = studied(name).case
+    paths, structure = jax.tree_util.tree_flatten_with_path(case)
+    leaves = [leaf for _, leaf in paths]
+    # Devices of an instance and spare instances are counted, not differentiated.
+    counts = (".layout", ".spares")
+    smooth = [not jax.tree_util.keystr(path).startswith(counts) for path, _ in paths]
+    base = np.array([float(leaf) for leaf in leaves])
+    step = 1e-5
+    up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
+    rows = np.concatenate([up, down])
+
+    def of(row: Any) -> dict[str, Any]:
+        again: Case = jax.tree.unflatten(structure, list(row))
+        return numbers(again)
+
+    found = interpreted(jax.vmap(of))(rows)
+    for quantity, effects in studied(name).differentiated.effects.items():
+        values = np.asarray(found[quantity])
+        above, below = values[: len(base)], values[len(base) :]
+        there = (above > 0) & (below > 0)
+        slopes = np.zeros(len(base))
+        slopes[there] = np.log(above[there] / below[there]) / (2.0 * step)
+        told = np.array([float(leaf) for leaf in jax.tree.leaves(effects)])
+        np.testing.assert_allclose(
+            told[smooth], slopes[smooth], rtol=2e-4, atol=2e-6, err_msg=quantity
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["defaults", "France"])
+def test_intervals_are_those_of_draws(name: str) -> None:
+    """To first order, as the panel computes them, and by drawing efficiencies: alike in width."""
+    study = studied(name)
+    draws = catalog.efficiency_draws(study.system)
+    drawn = uncertainty.intervals(
+        lambda efficiency: numbers(replace(study.case, efficiency=efficiency)), draws
+    )
+    for key, of in study.quantities.items():
+        assert of.low is not None
+        assert of.high is not None
+        assert of.low <= of.value <= of.high
+        width = np.log(drawn[key].high / drawn[key].low)
+        assert np.log(of.high / of.low) == pytest.approx(width, rel=0.3, abs=0.01), key
+
+
+@every_scenario
+def test_frames_agree_with_the_headline(name: str) -> None:
+    study = studied(name)
+    parts = frames.parts(study)
+    assert parts.query("part != 'reader'")["grams"].sum() == pytest.approx(study.total)
+    assert parts["grams"].min() >= -1e-12
+    ways = frames.accountings(study).set_index("basis")
+    assert ways.loc[study.scenario.accounting, "grams"] == pytest.approx(study.total)
+    grids = frames.grids(study).set_index("id")
+    assert grids.loc[study.scenario.grid, "grams"] == pytest.approx(ways.loc["location", "grams"])
+    assert frames.elasticities(study) == study.quantities["g_co2e_per_request"].elasticities
+
+
+def test_an_empty_instance_wastes_more() -> None:
+    found = frames.emptiness(studied("defaults"))
+    electricity = found.lines.query("part == 'electricity'")["grams"].to_numpy()
+    assert (np.diff(electricity) < 0).all()
+    assert found.waste > 10.0
+
+
+def test_training_is_borne_by_at_least_those_who_ask_here() -> None:
+    """A service with more requests than the model is said to have is all of its users."""
+    few = resolve(Scenario(model_requests_per_second=1.0))
+    assert few.grams["training"] * 20.0 == pytest.approx(
+        2000.0 * studied("defaults").grams["training"]
+    )
+    assert frames.training(few).assumed == 20.0
+
+
+@every_scenario
+def test_prose_and_tables_follow(name: str) -> None:
+    study = studied(name)
+    given = study.scenario
+    said = prose.render("carbon", "sentence", **frames.facts(study))
+    assert "CO₂e" in said
+    assert tables.parts(study).iloc[0]["Part"] == "accelerators"
+    per_kwh = frames.intensities(study)[given.accounting]
+    answer = prose.render("carbon", "answer", per_kwh=per_kwh, **frames.facts(study))
+    assert answer.startswith(said)
+    assert ("several kinds" in answer) == bool(study.other_kinds)
+    trained = prose.render("carbon", "training", study=study)
+    assert ("left out" in trained) == (given.training_tokens == 0.0)
+
+
+def test_kinds_of_electricity_are_told_apart() -> None:
+    assert not studied("defaults").other_kinds
+    direct = next(g for g in inputs.ids("grid") if catalog.kind_of(g).basis == "direct")
+    mixed = resolve(Scenario(grid=direct))
+    assert carbon.kind(mixed.case.site).basis == "direct"
+    assert set(mixed.other_kinds) == {"network and reader", "the training"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt_tokens": 9e5}, "handles at most"),
+        ({"xpu": "l40s", "model": "deepseek-v3"}, "can't meet ttft_limit_s"),
+        ({"server": "iphone-16-pro"}, "server: "),
+        ({"network": "home-router"}, "network: "),
+    ],
+)
+def test_what_has_no_answer_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        resolve(Scenario(**given))
+
+
+def test_grams_are_thousandths() -> None:
+    study = studied("defaults")
+    assert study.total == pytest.approx(GRAMS * float(study.answer.footprint.served))

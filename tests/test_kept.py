@@ -1,0 +1,65 @@
+"""What was made once is read from disk, and made again where that is not to be had."""
+
+from pathlib import Path
+
+import pytest
+
+from llmecon import kept, paths
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "KEPT", tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def counted() -> tuple[list[int], object]:
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(1)
+        return 7 * len(made)
+
+    return made, make
+
+
+def test_the_same_inputs_make_it_once() -> None:
+    made, make = counted()
+    assert kept.kept("fits", "one", make) == 7
+    assert kept.kept("fits", "one", make) == 7
+    assert len(made) == 1
+    assert kept.kept("fits", "other", make) == 14
+
+
+def test_a_spoilt_file_is_made_again(own_folder: Path) -> None:
+    made, make = counted()
+    kept.kept("fits", "one", make)
+    (file,) = (own_folder / "fits").iterdir()
+    file.write_bytes(file.read_bytes()[:3])
+    assert kept.kept("fits", "one", make) == 14
+    assert kept.kept("fits", "one", make) == 14
+    assert len(made) == 2
+
+
+def test_without_a_folder_it_is_made_every_time(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_folder.write_text("in the way")
+    _, make = counted()
+    assert kept.kept("fits", "one", make) == 7
+    assert kept.kept("fits", "one", make) == 14
+
+
+def test_what_fails_leaves_nothing(own_folder: Path) -> None:
+    def make() -> int:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        kept.kept("fits", "one", make)
+    assert not own_folder.exists()
+
+
+def test_digests_tell_where_texts_end() -> None:
+    assert kept.digest("ab", "c") != kept.digest("a", "bc")
+    assert kept.digest("ab", "c") == kept.digest("ab", b"c")
+    assert kept.library() == kept.library()
