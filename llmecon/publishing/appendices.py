@@ -23,6 +23,7 @@ _LAYERS = {
         "evidence",
         "numerics",
         "interpreter",
+        "kept",
     ),
     "Time and energy": ("roofline", "energy", "training", "planning"),
     "A service under load": (
@@ -102,6 +103,7 @@ _LAYERS = {
 # A table takes the room of the list of a page's sections.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 
+_STUDIES = "What chapters ask, and answer"
 _PUBLISHING = "From models to a book"
 _OTHERS = "Others"
 
@@ -180,12 +182,13 @@ def modules() -> dict[str, dict[str, str]]:
     """
     layer_of = {name: layer for layer, names in _LAYERS.items() for name in names}
     order = [name for names in _LAYERS.values() for name in names]
-    found: dict[str, dict[str, str]] = {layer: {} for layer in (*_LAYERS, _PUBLISHING, _OTHERS)}
+    insides = {"studies": _STUDIES, "publishing": _PUBLISHING}
+    found: dict[str, dict[str, str]] = {layer: {} for layer in (*_LAYERS, *insides.values(), _OTHERS)}
     names = sorted(_module_names(), key=lambda n: (order.index(n) if n in order else 99, n))
     for name in names:
         source = (paths.LIBRARY / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
         about = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-        inside = _PUBLISHING if name.startswith("publishing.") else _OTHERS
+        inside = insides.get(name.partition(".")[0], _OTHERS)
         found[layer_of.get(name, inside)][f"llmecon.{name}"] = about
     return {layer: of for layer, of in found.items() if of}
 
