@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from llmecon.publishing import live
+from llmecon.publishing import stored
 
 LOG = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class PanelDirective(_OfChapters):
             return []
         for cell in notebook.cells:
             for output in cell.get("outputs", ()):
-                if live.KEY in output.get("metadata", {}):
+                if stored.PANEL in output.get("metadata", {}):
                     return [nodes.raw("", output.data["text/html"], format="html")]
         LOG.warning("%s has no live panel", self.arguments[0], location=self.get_location())
         return []

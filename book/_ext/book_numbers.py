@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from llmecon.publishing import results
+from llmecon.publishing import stored
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class HeadlineRole(SphinxRole):
 
 def shown_numbers(
     directive: SphinxDirective, chapter: str, names: list[str]
-) -> list[results.Headline]:
+) -> list[stored.Headline]:
     """Headline numbers of a chapter: those named, or all; none, with a warning, if one is missing.
 
     Args:
@@ -53,7 +53,7 @@ def shown_numbers(
         LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
         return []
     fields = ("name", "value", "unit", "label", "text", "low", "high")
-    return [results.Headline(**{key: rows[name][key] for key in fields}) for name in names or rows]
+    return [stored.Headline(**{key: rows[name][key] for key in fields}) for name in names or rows]
 
 
 class HeadlinesDirective(SphinxDirective):
@@ -67,7 +67,7 @@ class HeadlinesDirective(SphinxDirective):
         names = self.options.get("names", "").replace(",", " ").split()
         shown = shown_numbers(self, self.arguments[0], names)
         most = self.options.get("most", len(shown))
-        return [nodes.raw("", results.cards(shown[:most]), format="html")] if shown else []
+        return [nodes.raw("", stored.cards(shown[:most]), format="html")] if shown else []
 
 
 def setup(app: Sphinx) -> None:

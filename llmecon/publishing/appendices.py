@@ -183,7 +183,9 @@ def modules() -> dict[str, dict[str, str]]:
     layer_of = {name: layer for layer, names in _LAYERS.items() for name in names}
     order = [name for names in _LAYERS.values() for name in names]
     insides = {"studies": _STUDIES, "publishing": _PUBLISHING}
-    found: dict[str, dict[str, str]] = {layer: {} for layer in (*_LAYERS, *insides.values(), _OTHERS)}
+    found: dict[str, dict[str, str]] = {
+        layer: {} for layer in (*_LAYERS, *insides.values(), _OTHERS)
+    }
     names = sorted(_module_names(), key=lambda n: (order.index(n) if n in order else 99, n))
     for name in names:
         source = (paths.LIBRARY / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")

@@ -155,7 +155,7 @@ def stage(executions: Sequence[Execution], folder: Path) -> None:
         executions: Chapters that have been executed.
         folder: Folder to make or replace.
     """
-    from llmecon.publishing import appendices, results
+    from llmecon.publishing import appendices, stored
 
     with files.replacing(folder) as new:
         ignored = shutil.ignore_patterns("_build", "__pycache__", "parameters")
@@ -164,7 +164,7 @@ def stage(executions: Sequence[Execution], folder: Path) -> None:
         for one in executions:
             shutil.copy(one.output, new / "chapters" / f"{one.chapter.slug}.ipynb")
         chapters = [(one.chapter.slug, one.output) for one in executions]
-        results.write_table(chapters, new / "results.json")
+        stored.write_table(chapters, new / "results.json")
         appendices.write(new)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llmecon.publishing import stored
 from llmecon.publishing.panel import (
     Answer,
     Curve,
@@ -42,9 +43,6 @@ __all__ = [
     "trace",
 ]
 
-KEY = "llmecon_live"
-"""Under which an output's metadata keep settings and what JAX computes for them."""
-
 _CHECKED = 24  # random settings at which JAX's values are kept, for tests in a browser
 
 
@@ -63,7 +61,7 @@ class Shown:
     checks: Sequence[Mapping[str, Any]]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        kept = {KEY: list(self.checks)}
+        kept = {stored.PANEL: list(self.checks)}
         return {"text/html": self.markup, "text/plain": self.text}, kept
 
 

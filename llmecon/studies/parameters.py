@@ -88,11 +88,11 @@ class Scenario(pydantic.BaseModel):
 
 
 def number(
-    default: float,
+    default: float | int,
     meaning: str,
     unit: str,
-    minimum: float | None = None,
-    maximum: float | None = None,
+    minimum: float | int | None = None,
+    maximum: float | int | None = None,
 ) -> Any:
     """A field that holds a number.
 

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from llmecon import paths
-from llmecon.publishing import live
+from llmecon.publishing import stored
 
 SITE = paths.BUILD / "html"
 EXECUTED = paths.BUILD / "executed" / "default"
@@ -40,10 +40,10 @@ def checks(chapter: str) -> list[dict[str, Any]]:
     """What JAX computed for the panel's settings when the chapter was executed."""
     notebook = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
     kept = [
-        output.metadata[live.KEY]
+        output.metadata[stored.PANEL]
         for cell in notebook.cells
         for output in cell.get("outputs", ())
-        if live.KEY in output.get("metadata", {})
+        if stored.PANEL in output.get("metadata", {})
     ]
     assert len(kept) == 1, f"{chapter} has {len(kept)} live panels"
     return kept[0]

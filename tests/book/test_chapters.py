@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from llmecon import catalog, paths
-from llmecon.publishing import execute, results, scenario
+from llmecon.publishing import execute, scenario, stored
 
 SETS = {"default": (), "mixture": pytest.mark.release}
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
@@ -123,7 +123,7 @@ def test_headline_numbers_follow_the_parameters(
     chapter: str, executed: Callable[[str, str], Path]
 ) -> None:
     first, second = (
-        {h.name: h.value for h in results.collect(executed(name, chapter))} for name in SETS
+        {h.name: h.value for h in stored.collect(executed(name, chapter))} for name in SETS
     )
     assert first.keys() == second.keys()
     assert len(first) >= 4
@@ -140,14 +140,14 @@ WITHOUT_INTERVAL = {"usd_per_mtok_api", "break_even_requests_per_day", "bare_xpu
 def test_headline_numbers_carry_intervals(
     chapter: str, executed: Callable[[str, str], Path]
 ) -> None:
-    shown = results.collect(executed("default", chapter))
+    shown = stored.collect(executed("default", chapter))
     bare = {h.name for h in shown if h.value is not None and h.low is None}
     assert bare <= WITHOUT_INTERVAL
     assert any(h.low is not None and h.high is not None and h.low < h.high for h in shown)
 
 
 def test_the_rival_that_is_chosen_is_on_sale(executed: Callable[[str, str], Path]) -> None:
-    shown = results.collect(executed("default", "tokenomics"))
+    shown = stored.collect(executed("default", "tokenomics"))
     rival = next(h for h in shown if h.name == "usd_per_mtok_api")
     sellers = set(catalog.api_offers("llama-3.1-70b")["provider"])
     assert any(f"from {seller}'s Llama 3.1 70B" in rival.label for seller in sellers)

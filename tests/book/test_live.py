@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
-from llmecon.publishing import live, scenario, words
+from llmecon.publishing import scenario, stored, words
 from tests.book.site import EXECUTED, SITE, checks, needs_site
 
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
@@ -106,7 +106,7 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
         output.data["text/html"]
         for cell in source.cells
         for output in cell.get("outputs", ())
-        if live.KEY in output.get("metadata", {})
+        if stored.PANEL in output.get("metadata", {})
     )
     written = re.findall(r"data-answer=\"\w+\"><strong>([^<]*)</strong>", html)
     visit(page, f"chapters/{chapter}.html")

@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from llmecon.errors import InputError
-from llmecon.publishing import report, results, scenario
+from llmecon.publishing import report, scenario, stored
 from tests.conftest import BODY, write_book, write_notebook
 
 pytestmark = pytest.mark.slow  # a book of one chapter is built
@@ -33,7 +33,7 @@ def made(tmp_path_factory):
 def test_folder_holds_notebook_report_and_scenario(made):
     names = sorted(file.name for file in made.parent.iterdir())
     assert names == ["fast-one.html", "fast-one.ipynb", "fast-one.yaml"]
-    (headline,) = results.collect(made.with_suffix(".ipynb"))
+    (headline,) = stored.collect(made.with_suffix(".ipynb"))
     assert headline.value == 30.0
     assert "deadline_days: 30.0" in made.with_suffix(".yaml").read_text()
 

@@ -6,7 +6,7 @@ import math
 import nbformat
 import pytest
 
-from llmecon.publishing import results
+from llmecon.publishing import results, stored
 from llmecon.publishing.results import Headline
 
 
@@ -33,7 +33,7 @@ def test_collected_as_declared(shown, tmp_path):
     second = Headline("xpus", 2048, "xPUs", "at once", text="2,048 xPUs")
     results.headlines([first])
     results.headlines([second])
-    assert results.collect(write(shown, tmp_path / "x.ipynb")) == [first, second]
+    assert stored.collect(write(shown, tmp_path / "x.ipynb")) == [first, second]
     assert first.text == "USD\N{NO-BREAK SPACE}3.25\N{NO-BREAK SPACE}million"
 
 
@@ -83,7 +83,7 @@ def test_what_is_not_a_number_needs_an_explanation(value):
 def test_names_are_unique(shown, tmp_path):
     results.headlines([Headline("cost", 1.0, "USD", "a"), Headline("cost", 2.0, "USD", "b")])
     with pytest.raises(ValueError, match="two headline numbers named 'cost'"):
-        results.collect(write(shown, tmp_path / "x.ipynb"))
+        stored.collect(write(shown, tmp_path / "x.ipynb"))
 
 
 def test_an_interval_is_shown_stored_and_listed(shown, tmp_path):
@@ -94,9 +94,9 @@ def test_an_interval_is_shown_stored_and_listed(shown, tmp_path):
     assert f"({said}) at once" in output.data["text/markdown"]
     assert f"({said}) at once" in output.data["text/plain"]
     executed = write(shown, tmp_path / "x.ipynb")
-    (found,) = results.collect(executed)
+    (found,) = stored.collect(executed)
     assert (found.low, found.high) == (1500.0, 3100.0)
-    results.write_table([("one", executed)], tmp_path / "table.json")
+    stored.write_table([("one", executed)], tmp_path / "table.json")
     (row,) = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert (row["low"], row["value"], row["high"]) == (1500.0, 2048.0, 3100.0)
 
