@@ -26,9 +26,10 @@ test-all: lint book  ## and everything else, before a release: other parameters,
 versions: .venv/.project  ## what depends on JAX's internals, on the oldest Python that is installed
 	@.ci/versions
 
-bench: .venv/.project  ## measure how fast the models are, as ratios, and what pages weigh
+bench: .venv/.project  ## measure how fast models and commands are, and what pages weigh
 	@$(PYTHON_BIN) -m benchmarks.models
 	@$(PYTHON_BIN) -m benchmarks.pages
+	@$(PYTHON_BIN) -m benchmarks.answers
 
 peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
 	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \
