@@ -124,7 +124,6 @@ def ask_chapter(
     """Answer the question of a CHAPTER: its headline numbers, and what moves them."""
     from llmecon import questions
 
-    questions.require(slug)
     _, values = _asked(slug, pairs, file)
     found = questions.ask(slug, **values)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(found.lines()))

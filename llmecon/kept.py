@@ -35,10 +35,11 @@ def kept(kind: str, key: str, make: Callable[[], T]) -> T:
         found: T = pickle.loads(file.read_bytes())
         return found
     made = make()
+    content = pickle.dumps(made)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=file.parent, suffix=".new", delete=False) as new:
-            new.write(pickle.dumps(made))
+            new.write(content)
         os.replace(new.name, file)
     return made
 

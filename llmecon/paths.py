@@ -23,4 +23,3 @@ BUILD = BOOK / "_build" if IN_CHECKOUT else Path("llmecon-book")
 # What need not be computed again: programs that JAX compiled, experiments, and what is slow to fit.
 KEPT = BUILD / "kept" if IN_CHECKOUT else platformdirs.user_cache_path("llmecon")
 COMPILED = KEPT / "compiled"
-EXPERIMENTS = KEPT / "experiments"

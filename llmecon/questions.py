@@ -42,12 +42,11 @@ class Asked:
 
     def lines(self) -> list[str]:
         """As a person reads it in a terminal."""
-        from llmecon.publishing import results
+        from llmecon.publishing import stored
 
         rows = []
-        for of, told in zip(
-            self.quantities.values(), results.told(self.quantities.values()), strict=True
-        ):
+        for of in self.quantities.values():
+            told = stored.told(of)
             interval = f" ({told.interval})" if told.interval else ""
             rows.append(f"{of.name}: {told.text}{interval} {of.label}")
             rows.append(f"  1% more of these changes it by: {_moved(of)}")
@@ -67,7 +66,7 @@ def ask(chapter: str, **parameters: Any) -> Asked:
     Raises:
         InputError: no such chapter or parameter, or a value that isn't allowed or has no answer.
     """
-    require(chapter)
+    _require(chapter)
     from llmecon.publishing import scenario
 
     values = scenario.validate(scenario.chapter(chapter), parameters)
@@ -78,12 +77,8 @@ def ask(chapter: str, **parameters: Any) -> Asked:
     return Asked(chapter, values, prose.render(chapter, "sentence", **facts), found.quantities)
 
 
-def require(chapter: str) -> None:
-    """Refuse a chapter that has no study.
-
-    Raises:
-        InputError: its notebook has to be run.
-    """
+def _require(chapter: str) -> None:
+    """Refuse a chapter that has no study, whose notebook has to be run."""
     from llmecon.publishing import scenario
 
     known = scenario.chapter(chapter)

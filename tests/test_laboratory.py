@@ -146,7 +146,7 @@ def test_an_experiment_is_kept_until_the_laboratory_changes(
         asked.append(settings)
         return made
 
-    monkeypatch.setattr(paths, "EXPERIMENTS", tmp_path)
+    monkeypatch.setattr(paths, "KEPT", tmp_path)
     monkeypatch.setattr(study, "run", counted)
     first, second = study.kept(TINY), study.kept(TINY)
     assert asked == [TINY]

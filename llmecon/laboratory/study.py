@@ -5,7 +5,6 @@ hand. Then some of the facts change, and the model is asked about all of them: a
 passages, after further training on the changes, and with both.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import joblib
 import numpy as np
 import optax
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy import stats
 
-from llmecon import paths
+from llmecon.kept import digest
+from llmecon.kept import kept as from_disk
 from llmecon.laboratory import facts, retrieval, transformer
 from llmecon.laboratory.facts import World
 from llmecon.laboratory.transformer import Weights
@@ -168,21 +167,14 @@ def kept(settings: Settings | None = None) -> Study:
     Returns:
         As `run`.
     """
-    memory = joblib.Memory(paths.EXPERIMENTS, verbose=0)
-    study: Study = memory.cache(_run_by)(Settings() if settings is None else settings, _version())
-    return study
-
-
-def _run_by(settings: Settings, version: str) -> Study:
-    """`run`, by a version of the code, on which its results depend too."""
-    return run(settings)
+    asked = Settings() if settings is None else settings
+    return from_disk("experiments", digest(_version(), repr(asked)), lambda: run(asked))
 
 
 def _version() -> str:
-    """What tells versions of the laboratory, and of what it computes with, apart."""
+    """What tells versions of the laboratory apart."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    code = b"".join(source.read_bytes() for source in sources)
-    return f"{hashlib.sha256(code).hexdigest()} {jax.__version__} {np.__version__}"
+    return digest(*(source.read_bytes() for source in sources))
 
 
 def _one(batch: Any, seed: int) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from llmecon import paths
-from llmecon.publishing import results, words
+from llmecon.publishing import words
 
 FILTERS = (
     "number",
@@ -48,6 +48,8 @@ def render(chapter: str, block: str, **facts: Any) -> str:
 
 def say(chapter: str, block: str, **facts: Any) -> None:
     """Show a block of a chapter's prose; arguments as in `render`."""
+    from llmecon.publishing import results  # with IPython, which a command line has no use for
+
     results.say(render(chapter, block, **facts))
 
 

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from urllib.parse import quote
 
@@ -10,22 +10,9 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from llmecon.publishing import provenance, stored
-from llmecon.publishing.stored import Headline, cards
-from llmecon.studies.quantities import Quantity
+from llmecon.publishing.stored import Headline, cards, told
 
 __all__ = ["Headline", "headline", "headlines", "say", "table", "told"]
-
-
-def told(quantities: Iterable[Quantity]) -> list[Headline]:
-    """A study's numbers as headline numbers.
-
-    Args:
-        quantities: in the order shown.
-    """
-    return [
-        Headline(of.name, of.value, of.unit, of.label, low=of.low, high=of.high)
-        for of in quantities
-    ]
 
 
 def headline(

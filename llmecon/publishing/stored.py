@@ -9,8 +9,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmecon.publishing import words
+
+if TYPE_CHECKING:  # it comes with JAX
+    from llmecon.studies.quantities import Quantity
 
 HEADLINES = "llmecon"
 """Key of headline numbers in the metadata of an output."""
@@ -80,6 +84,11 @@ class Headline:
         full = self.value.is_integer() and self.text.startswith(f"{self.value:,.0f}")
         said = words.interval(self.value, self.low, self.high, self.unit, full)
         return f"90%: {said}" if said else ""
+
+
+def told(of: "Quantity") -> Headline:
+    """A study's number as a headline number."""
+    return Headline(of.name, of.value, of.unit, of.label, low=of.low, high=of.high)
 
 
 def cards(row: Sequence[Headline]) -> str:

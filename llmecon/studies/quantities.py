@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.interpreter import interpreted
-from llmecon.uncertainty import Multiple, Spread
+from llmecon.uncertainty import Interval, Multiple, Spread
 
 C = TypeVar("C")
 Numbers = Mapping[str, Float[Array, ""]]
@@ -52,9 +52,7 @@ class Differentiated:
     values: Mapping[str, float]
     effects: Mapping[str, Any]
 
-    def interval(
-        self, name: str, spread: Spread, multiples: Mapping[str, Array]
-    ) -> tuple[float, float]:
+    def interval(self, name: str, spread: Spread, multiples: Mapping[str, Array]) -> Interval:
         """Where a number lies with 90%, to first order in what is uncertain of the efficiencies.
 
         Args:
@@ -63,11 +61,10 @@ class Differentiated:
             multiples: what is unexplained; see `uncertainty.multiples_sd`.
 
         Returns:
-            Both ends, in the number's unit.
+            The interval, in the number's unit.
         """
         sd = float(spread.log_sd(self.effects[name].efficiency, multiples))
-        factor = Multiple(0.0, sd).interval()
-        return self.values[name] * factor.low, self.values[name] * factor.high
+        return Multiple(0.0, sd).interval() * self.values[name]
 
 
 def differentiate(function: Callable[[C], Numbers], case: C) -> Differentiated:

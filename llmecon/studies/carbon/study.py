@@ -80,16 +80,15 @@ class Study:
         labels = self.labels
         found = {}
         for name, value in self.differentiated.values.items():
-            low, high = self.differentiated.interval(name, spread, multiples)
+            interval = self.differentiated.interval(name, spread, multiples)
             moved = inputs_moved(self.differentiated.effects[name])
             found[name] = Quantity(
                 name,
                 value,
                 UNITS[name],
                 labels[name],
-                low=min(low, value),
-                high=max(high, value),
                 elasticities={of: float(effect) for of, effect in moved.items()},
+                **interval.around(value),
             )
         return found
 
