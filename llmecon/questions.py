@@ -1,5 +1,6 @@
 """A chapter's answer without its notebook: numbers with intervals, what moves them, a sentence."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,8 +29,9 @@ class Asked:
     quantities: Mapping[str, Quantity]
 
     def __getitem__(self, name: str) -> float:
-        """A headline number by its name, in its unit."""
-        return self.quantities[name].value
+        """A headline number by its name, in its unit; NaN where there is none."""
+        value = self.quantities[name].value
+        return math.nan if value is None else value
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -49,7 +51,8 @@ class Asked:
             told = stored.told(of)
             interval = f" ({told.interval})" if told.interval else ""
             rows.append(f"{of.name}: {told.text}{interval} {of.label}")
-            rows.append(f"  1% more of these changes it by: {_moved(of)}")
+            if of.elasticities:
+                rows.append(f"  1% more of these changes it by: {_moved(of)}")
         return [self.sentence.replace("**", ""), "", *rows]
 
 

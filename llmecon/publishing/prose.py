@@ -25,6 +25,9 @@ FILTERS = (
     "mass",
     "energy",
     "listing",
+    "sources",
+    "span",
+    "between",
 )
 """Functions of `words` that a template may use as filters, by name."""
 

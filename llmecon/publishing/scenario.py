@@ -253,9 +253,16 @@ def _line(of: Parameter) -> str:
     if of.choices:
         terms.append(f"one of {', '.join(of.choices)}")
     if of.table:
-        terms.append(f"{_singular(of.table)} id")
+        terms.append(_identified(of.table, of.column, of.several, of.besides))
     default = json.dumps(of.default) if of.type is str else _written(of.default)
     return f"{of.name}: {of.type.__name__} = {default}  # {of.help} [{', '.join(terms)}]"
+
+
+def _identified(table: str, column: str, several: bool, besides: str) -> str:
+    """What an id is of: `model id`, `xpu ids`, `api price id or auto`, `curve of retrieval`."""
+    if column != "id":
+        return f"{column} of {table}"
+    return f"{_singular(table)} id{'s' if several else ''}{f' or {besides}' if besides else ''}"
 
 
 def _written(value: Value) -> str:

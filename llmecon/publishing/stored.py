@@ -88,7 +88,7 @@ class Headline:
 
 def told(of: "Quantity") -> Headline:
     """A study's number as a headline number."""
-    return Headline(of.name, of.value, of.unit, of.label, low=of.low, high=of.high)
+    return Headline(of.name, of.value, of.unit, of.label, of.text, of.low, of.high)
 
 
 def cards(row: Sequence[Headline]) -> str:

@@ -6,12 +6,17 @@ import; `model` holds the case, all of whose ids are records, and the function t
 """
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 
 from llmecon.studies.parameters import Scenario
 
-CHAPTERS = ("carbon",)
-"""Chapters that have a study, by their name on the command line."""
+CHAPTERS = tuple(
+    sorted(
+        file.parent.name.replace("_", "-") for file in Path(__file__).parent.glob("*/scenario.py")
+    )
+)
+"""Chapters that have a study, by their name on the command line: one folder each."""
 
 
 def module(chapter: str, name: str) -> ModuleType:

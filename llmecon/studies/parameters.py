@@ -119,15 +119,31 @@ def choice(default: str, meaning: str) -> Any:
     return pydantic.Field(default, description=meaning)
 
 
-def identifier(default: str, meaning: str, table: str) -> Any:
+def identifier(
+    default: str,
+    meaning: str,
+    table: str,
+    column: str = "id",
+    several: bool = False,
+    besides: str = "",
+) -> Any:
     """A field that holds an id of a table.
 
     Args:
         default: value where none is given.
         meaning: what it is, in a few words.
         table: the table's name.
+        column: of the table, which holds the ids.
+        several: the value is a comma-separated list of ids.
+        besides: a word that may stand in place of an id; empty for none.
     """
-    return pydantic.Field(default, description=meaning, json_schema_extra={"table": table})
+    extra: dict[str, Any] = {
+        "table": table,
+        "column": column,
+        "several": several,
+        "besides": besides,
+    }
+    return pydantic.Field(default, description=meaning, json_schema_extra=extra)
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:
@@ -147,4 +163,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
         maximum=float(highs[0]) if highs else None,  # type: ignore[arg-type]
         choices=choices,
         table=extra.get("table"),
+        column=extra.get("column", "id"),
+        several=extra.get("several", False),
+        besides=extra.get("besides", ""),
     )

@@ -23,18 +23,20 @@ class Quantity:
 
     Args:
         name: Identifier, unique in the chapter.
-        value: The number, in `unit`.
+        value: The number, in `unit`; None where `text` says why there is none.
         unit: Unit of `value`, as a reader sees it.
         label: What the number is, in a few words.
+        text: The number as a reader sees it; empty for `value` and `unit` in words.
         low: Lower end of its 90% interval; None where there is none.
         high: Upper end.
         elasticities: By how many percent it changes when an input grows by one percent.
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     label: str
+    text: str = ""
     low: float | None = None
     high: float | None = None
     elasticities: Mapping[str, float] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -13,12 +12,11 @@ from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
 from llmecon.publishing import prose, provenance
 from llmecon.publishing.chapters.carbon import panel, tables
-from llmecon.publishing.panel import Panel, Settings
-from llmecon.publishing.panel_model import starting
 from llmecon.studies.carbon import frames
-from llmecon.studies.carbon.model import GRAMS, Case, numbers
+from llmecon.studies.carbon.model import GRAMS, numbers
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.carbon.study import Study, resolve
+from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS = {
     "defaults": {},
@@ -48,21 +46,6 @@ def studied(name: str) -> Study:
     return resolve(Scenario(**SCENARIOS[name]))
 
 
-def at_first(of: Panel) -> dict[str, float]:
-    """What a panel's own function says where its controls start."""
-    places = starting(of)
-    looked_up = {
-        name: jax.tree.map(
-            lambda array, of=of: np.asarray(array)[tuple(int(places[m]) for m in of.menus)],
-            of.entries,
-        )
-        for name, of in of.lookups.items()
-    }
-    sliders = {slider.name: places[slider.name] for slider in of.sliders}
-    found = interpreted(lambda settings: dict(of.function(Settings(**settings))))
-    return {name: float(value) for name, value in found(sliders | looked_up).items()}
-
-
 @pytest.mark.slow
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
@@ -84,32 +67,10 @@ def test_headline_and_panel_are_the_answer(name: str) -> None:
 
 @every_scenario
 def test_elasticities_are_finite_differences(name: str) -> None:
-    case = studied(name).case
-    paths, structure = jax.tree_util.tree_flatten_with_path(case)
-    leaves = [leaf for _, leaf in paths]
+    study = studied(name)
     # Devices of an instance and spare instances are counted, not differentiated.
     counts = (".layout", ".spares")
-    smooth = [not jax.tree_util.keystr(path).startswith(counts) for path, _ in paths]
-    base = np.array([float(leaf) for leaf in leaves])
-    step = 1e-5
-    up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
-    rows = np.concatenate([up, down])
-
-    def of(row: Any) -> dict[str, Any]:
-        again: Case = jax.tree.unflatten(structure, list(row))
-        return numbers(again)
-
-    found = interpreted(jax.vmap(of))(rows)
-    for quantity, effects in studied(name).differentiated.effects.items():
-        values = np.asarray(found[quantity])
-        above, below = values[: len(base)], values[len(base) :]
-        there = (above > 0) & (below > 0)
-        slopes = np.zeros(len(base))
-        slopes[there] = np.log(above[there] / below[there]) / (2.0 * step)
-        told = np.array([float(leaf) for leaf in jax.tree.leaves(effects)])
-        np.testing.assert_allclose(
-            told[smooth], slopes[smooth], rtol=2e-4, atol=2e-6, err_msg=quantity
-        )
+    assert_finite_differences(numbers, study.case, study.differentiated.effects, counts)
 
 
 @pytest.mark.slow
@@ -122,6 +83,7 @@ def test_intervals_are_those_of_draws(name: str) -> None:
         lambda efficiency: numbers(replace(study.case, efficiency=efficiency)), draws
     )
     for key, of in study.quantities.items():
+        assert of.value is not None
         assert of.low is not None
         assert of.high is not None
         assert of.low <= of.value <= of.high

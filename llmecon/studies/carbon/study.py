@@ -80,15 +80,16 @@ class Study:
         labels = self.labels
         found = {}
         for name, value in self.differentiated.values.items():
-            interval = self.differentiated.interval(name, spread, multiples)
+            ends = self.differentiated.interval(name, spread, multiples).around(value)
             moved = inputs_moved(self.differentiated.effects[name])
             found[name] = Quantity(
                 name,
                 value,
                 UNITS[name],
                 labels[name],
+                low=ends.get("low"),
+                high=ends.get("high"),
                 elasticities={of: float(effect) for of, effect in moved.items()},
-                **interval.around(value),
             )
         return found
 

@@ -1,0 +1,66 @@
+"""What every study must hold: panels begin at its answer, and slopes are finite differences."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from llmecon.interpreter import interpreted
+from llmecon.publishing.panel import Panel, Settings
+from llmecon.publishing.panel_model import starting
+
+
+def at_first(panel: Panel) -> dict[str, float]:
+    """What a panel's own function says where its controls start.
+
+    Args:
+        panel: as the chapter shows it.
+    """
+    places = starting(panel)
+    looked_up = {
+        name: jax.tree.map(
+            lambda array, of=of: np.asarray(array)[tuple(int(places[m]) for m in of.menus)],
+            of.entries,
+        )
+        for name, of in panel.lookups.items()
+    }
+    sliders = {slider.name: places[slider.name] for slider in panel.sliders}
+    found = interpreted(lambda settings: dict(panel.function(Settings(**settings))))
+    return {name: float(value) for name, value in found(sliders | looked_up).items()}
+
+
+def assert_finite_differences(
+    function: Callable[[Any], Mapping[str, Any]],
+    case: Any,
+    effects: Mapping[str, Any],
+    held: Sequence[str] = (),
+    step: float = 1e-5,
+) -> None:
+    """Elasticities of every number with respect to every input are those of small steps.
+
+    Args:
+        function: of the case, to numbers by name.
+        case: a record of numbers.
+        effects: elasticities by number, in the structure of the case.
+        held: paths in the case, such as `.layout`, below which numbers are counts that no
+            elasticity is claimed for.
+        step: relative, of each input.
+    """
+    paths, structure = jax.tree_util.tree_flatten_with_path(case)
+    base = np.array([float(leaf) for _, leaf in paths])
+    smooth = [not jax.tree_util.keystr(path).startswith(tuple(held)) for path, _ in paths]
+    up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
+
+    def of(row: Any) -> dict[str, Any]:
+        return dict(function(jax.tree.unflatten(structure, list(row))))
+
+    found = interpreted(jax.vmap(of))(np.concatenate([up, down]))
+    for name, moved in effects.items():
+        values = np.asarray(found[name])
+        above, below = values[: len(base)], values[len(base) :]
+        there = (above > 0) & (below > 0)
+        slopes = np.zeros(len(base))
+        slopes[there] = np.log(above[there] / below[there]) / (2.0 * step)
+        told = np.array([float(leaf) for leaf in jax.tree.leaves(moved)])
+        np.testing.assert_allclose(told[smooth], slopes[smooth], rtol=2e-4, atol=2e-6, err_msg=name)
