@@ -5,7 +5,6 @@ arithmetic and not the model, and is named so.
 """
 
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, kept, training_measurements, whole_runs
+from llmecon import catalog, training_measurements, whole_runs
 from llmecon.carbon import operational_carbon, water
 from llmecon.embodied import amortised, manufacture
 from llmecon.energy import Energy, device_power, energy_of
@@ -257,10 +256,7 @@ def training_energy(model: str, xpu: str, tokens: float, site: Site) -> Energy:
     Raises:
         InputError: unknown model or accelerator.
     """
-    asked = [catalog.require("models", model), catalog.require("xpus", xpu), str(float(tokens))]
-    key = kept.digest(kept.library(), *asked)
-    # Planning rests on a fit to all published runs, which takes seconds.
-    plan = kept.kept("training", key, partial(whole_runs.planned, model, xpu, tokens))
+    plan = whole_runs.planned(model, xpu, tokens)
     efficiency = catalog.efficiency(catalog.system(xpu=xpu))
     return whole_runs.energy(plan, catalog.xpu(xpu), efficiency, site)
 

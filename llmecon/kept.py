@@ -1,5 +1,6 @@
 """What was made once from the same inputs is read from disk instead of being made again."""
 
+import ast
 import hashlib
 import os
 import pickle
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
@@ -23,7 +25,7 @@ def kept(kind: str, key: str, make: Callable[[], T]) -> T:
 
     Args:
         kind: What it is; one folder each.
-        key: Digest of all that it depends on; see `digest` and `library`.
+        key: Digest of all that it depends on; see `digest`, `tables` and `code`.
         make: Makes it, pure; of plain values, records of arrays, or frames.
 
     Returns:
@@ -53,8 +55,48 @@ def digest(*parts: str | bytes) -> str:
     return found.hexdigest()
 
 
+def tables(*names: str) -> str:
+    """A digest of what some tables of data/ hold.
+
+    Args:
+        names: the files' names without their ending.
+    """
+    return digest(
+        *(part for name in names for part in (name, (paths.DATA / f"{name}.csv").read_bytes()))
+    )
+
+
 @cache
-def library() -> str:
-    """A digest of the library's code and of its tables: what any number of it may depend on."""
-    files = [*sorted(paths.LIBRARY.rglob("*.py")), *sorted(paths.DATA.glob("*.csv"))]
-    return digest(*(part for file in files for part in (file.name, file.read_bytes())))
+def code(module: str) -> str:
+    """A digest of a module of the library and of all that it imports from the library, in turn.
+
+    Args:
+        module: its full name, such as `llmecon.training`.
+    """
+    found: dict[str, bytes] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if name not in found and file:
+            found[name] = file.read_bytes()
+            waiting += _imported(found[name])
+    return digest(*(part for name in sorted(found) for part in (name, found[name])))
+
+
+def _file(module: str) -> Path | None:
+    """Where a module of the library is, or None where the name is something else's."""
+    place = paths.LIBRARY.joinpath(*module.split(".")[1:])
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported(source: bytes) -> list[str]:
+    """Names that may be modules of the library, among those that a module imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [of.name for of in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{of.name}" for of in node.names)]
+    return [name for name in names if name.startswith("llmecon.")]

@@ -8,7 +8,8 @@ differ from each other makes the interval. Every figure of a whole run in the bo
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import product
 
 import equinox as eqx
 import jax
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog
+from llmecon import catalog, kept
 from llmecon.energy import Energy, energy_of
 from llmecon.interpreter import interpreted
 from llmecon.numerics import elasticity
@@ -82,7 +83,8 @@ def overheads(
     Args:
         models: ids; the name tells a model's family.
         xpus: ids, one a model.
-        calibration: the fit to use; that to all published runs by default.
+        calibration: the fit to use; that to all published runs by default, whose overheads are
+            kept, since the fit takes seconds.
 
     Returns:
         Multiples of what `training.wall_clock` gives with an overhead of 1 and the shared
@@ -90,6 +92,12 @@ def overheads(
         and the software is taken to be unknown. Published hours hold the failures of their
         clusters, which a bare run has too: these are taken off.
     """
+    if calibration is None:
+        every = _every_overhead()
+        return [
+            every[catalog.require("models", model), catalog.require("xpus", xpu)]
+            for model, xpu in zip(models, xpus, strict=True)
+        ]
     of = [catalog.row("models", model) for model in models]
     frame = pd.DataFrame(
         {
@@ -104,7 +112,7 @@ def overheads(
     rows = in_our_names(frame)
     assert (refusals(rows, ("tokens_b",)) == "").all()
     usual = setups(rows)
-    logs, sds = (calibration or calibrated_runs()).predict(rows, usual)
+    logs, sds = calibration.predict(rows, usual)
     steps = _steps(usual.llm, usual.xpu, usual.run, usual.layout, catalog.efficiency())
     tokens = np.asarray(usual.run.tokens)
     bare = np.asarray(steps.seconds * usual.layout.devices / usual.run.global_batch) * tokens
@@ -114,6 +122,36 @@ def overheads(
 
 _steps = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
 _plan = interpreted(plan_for_deadline)
+
+# Tables that the fit and the plans rest on.
+_TABLES = (
+    "efficiencies",
+    "efficiency_draws",
+    "efficiency_effects",
+    "matmul_rates",
+    "measured_training_runs",
+    "measured_training_steps",
+    "models",
+    "training_posterior",
+    "xpus",
+)
+
+
+@cache
+def _rests_on() -> str:
+    return kept.digest(kept.code(__name__), kept.tables(*_TABLES))
+
+
+@cache
+def _every_overhead() -> dict[tuple[str, str], Multiple]:
+    """The overhead of every model on every accelerator, by the fit to all published runs."""
+    pairs = list(product(catalog.ids("models"), catalog.ids("xpus")))
+
+    def found() -> list[Multiple]:
+        models, xpus = zip(*pairs, strict=True)
+        return overheads(models, xpus, calibrated_runs())
+
+    return dict(zip(pairs, kept.kept("overheads", _rests_on(), found), strict=True))
 
 
 def overhead(model: str, xpu: str) -> Multiple:
@@ -163,6 +201,13 @@ def planned(model: str, xpu: str, tokens: float, deadline: float = DEADLINE) -> 
     Raises:
         InputError: unknown model or accelerator.
     """
+    catalog.require("models", model)
+    catalog.require("xpus", xpu)
+    key = kept.digest(_rests_on(), model, xpu, f"{tokens!r} {deadline!r}")
+    return kept.kept("training", key, partial(_planned, model, xpu, tokens, deadline))
+
+
+def _planned(model: str, xpu: str, tokens: float, deadline: float) -> TrainingPlan:
     reliability = with_overhead(CLUSTER, overhead(model, xpu).median)
     efficiency = catalog.efficiency(catalog.system(xpu=xpu))
     of = (catalog.llm(model), catalog.xpu(xpu), run_of(model, tokens))

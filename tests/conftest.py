@@ -69,6 +69,7 @@ def write_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "BOOK", book)
     monkeypatch.setattr(paths, "CONFIG", root / "_config.yml")
     monkeypatch.setattr(paths, "BUILD", book / "_build")
+    monkeypatch.setattr(paths, "KEPT", root / "kept")
     return root
 
 

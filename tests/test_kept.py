@@ -62,4 +62,28 @@ def test_what_fails_leaves_nothing(own_folder: Path) -> None:
 def test_digests_tell_where_texts_end() -> None:
     assert kept.digest("ab", "c") != kept.digest("a", "bc")
     assert kept.digest("ab", "c") == kept.digest("ab", b"c")
-    assert kept.library() == kept.library()
+
+
+def test_code_is_a_module_with_all_that_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module far below counts, one that nothing imports doesn't."""
+    read: list[Path] = []
+    content = Path.read_bytes
+
+    def noted(file: Path) -> bytes:
+        read.append(file)
+        return content(file) + (b"# changed" if file.stem == changed else b"")
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    found = {}
+    for changed in ("", "specs", "silicon"):
+        kept.code.cache_clear()
+        found[changed] = kept.code("llmecon.whole_runs")
+    kept.code.cache_clear()
+    assert found["specs"] != found[""]
+    assert found["silicon"] == found[""]
+    assert {"planning", "training", "catalog", "schemas"} <= {file.stem for file in read}
+
+
+def test_tables_are_told_by_name_and_content() -> None:
+    assert kept.tables("models") != kept.tables("xpus")
+    assert kept.tables("models", "xpus") != kept.tables("xpus", "models")

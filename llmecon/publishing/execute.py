@@ -24,7 +24,7 @@ from typing import Any
 
 from llmecon import compiling, paths
 from llmecon.errors import InputError
-from llmecon.publishing import files, scenario
+from llmecon.publishing import dependencies, files, scenario, waiting
 from llmecon.studies.parameters import Value
 
 WORKERS = 2  # each waits for a kernel, which is a process of its own
@@ -79,9 +79,10 @@ def build(parameters: scenario.ParameterSet, site: Path, progress: Progress) -> 
     ]
     execute(executions, progress)
 
-    library = library_digest()
-    pages = files.tree_digest(paths.BOOK, paths.CONFIG, paths.ROOT / "CITATION.cff")
-    key = files.digest([pages, *(_key(one, library) for one in executions)])
+    # Beside the chapters the site shows the tables, the library's docstrings and its own pages.
+    shown = (paths.BOOK, paths.CONFIG, paths.ROOT / "CITATION.cff", paths.DATA, paths.LOCK)
+    pages = [files.tree_digest(*shown), files.tree_digest(paths.LIBRARY, pattern="*.py")]
+    key = files.digest([*pages, *(one.output.read_bytes() for one in executions)])
     if files.stamped(site) == key:
         progress("site: unchanged")
     else:
@@ -107,31 +108,32 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
         InputError: A notebook refused its parameters.
         BuildError: A notebook failed; the message names the cell and the error.
     """
-    library = library_digest()
-    stale = []
+    stale = [one for one in executions if not is_current(one)]
     for one in executions:
-        key = _key(one, library)
-        if _stored_key(one.output) == key:
+        if one not in stale:
             progress(f"{one.chapter.slug}: unchanged")
-        else:
-            stale.append((one, key))
     if not stale:
         return
 
-    for one, _ in stale[WORKERS:]:
+    for one in stale[WORKERS:]:
         progress(f"{one.chapter.slug}: waiting")
+    remaining = {one.chapter.slug for one in stale}
     failures: list[Exception] = []
     kernels = _Running()
     with _kernels() as scratch, ThreadPoolExecutor(WORKERS) as workers:
         running = {
-            workers.submit(_execute_one, one, key, scratch, kernels, progress): one.chapter.slug
-            for one, key in stale
+            workers.submit(_execute_one, one, scratch, kernels, progress): one.chapter.slug
+            for one in stale
         }
         try:
             for finished in as_completed(running):
                 slug = running[finished]
                 try:
-                    progress(f"{slug}: {finished.result():.0f} s")
+                    seconds = finished.result()
+                    waiting.took(slug, seconds)
+                    remaining.remove(slug)
+                    told = [f"{slug}: {seconds:.0f} s", waiting.rest(remaining, WORKERS)]
+                    progress("; ".join(filter(None, told)))
                 except InputError as error:
                     failures.append(InputError(f"{slug}: {error}"))
                 except Exception as error:
@@ -210,27 +212,25 @@ def make_site(staged: Path, site: Path, strict: bool = True) -> None:
         shutil.copytree(built, site, dirs_exist_ok=True)
 
 
-def library_digest() -> str:
-    """Digest of what every chapter depends on: the library, its data and its dependencies."""
-    library = files.tree_digest(paths.LIBRARY, pattern="*.py")
-    return files.digest([library, files.tree_digest(paths.DATA, paths.LOCK), sys.version])
+def is_current(one: Execution) -> bool:
+    """Whether a chapter was executed with these values and nothing that it rests on has changed.
+
+    Args:
+        one: the chapter, its values, and where it was executed to.
+    """
+    if not one.output.is_file():
+        return False
+    metadata = json.loads(one.output.read_text(encoding="utf-8"))["metadata"]
+    made: Mapping[str, Any] = metadata.get("llmecon", {})
+    return made.get("key") == _key(one, made.get("rests_on", ()))
 
 
-def _key(one: Execution, library: str) -> str:
+def _key(one: Execution, rests_on: Sequence[str]) -> str:
+    """A digest of a chapter's values, its environment and all that it rests on."""
     values = json.dumps(dict(one.values), sort_keys=True)
-    notebook = one.chapter.notebook
-    prose = notebook.parent / "prose" / f"{notebook.stem}.md"
-    said = prose.read_bytes() if prose.is_file() else b""
-    return files.digest([library, values, notebook.read_bytes(), said])
-
-
-def _stored_key(notebook: Path) -> str | None:
-    """The key that an executed notebook was made from; None where there is no such notebook."""
-    if not notebook.is_file():
-        return None
-    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    key: str | None = metadata.get("llmecon", {}).get("key")
-    return key
+    notebook = one.chapter.notebook.read_bytes()
+    environment = (sys.version, files.tree_digest(paths.LOCK))
+    return files.digest([values, notebook, *environment, dependencies.digest(rests_on)])
 
 
 @contextmanager
@@ -253,7 +253,10 @@ def _kernels() -> Iterator[Path]:
         write_kernel_spec(
             Path(scratch) / "kernels" / "python3",
             overrides={"env": environment},
-            extra_arguments=["--log-level=CRITICAL"],
+            extra_arguments=[
+                "--log-level=CRITICAL",
+                f"--IPKernelApp.exec_lines={dependencies.WATCH}",
+            ],
         )
         os.environ |= dict.fromkeys(places, scratch)
         try:
@@ -313,9 +316,7 @@ def _end(session: int) -> None:
         os.killpg(session, signal.SIGKILL)
 
 
-def _execute_one(
-    one: Execution, key: str, scratch: Path, kernels: _Running, progress: Progress
-) -> float:
+def _execute_one(one: Execution, scratch: Path, kernels: _Running, progress: Progress) -> float:
     """Execute one notebook in a kernel of its own; return the seconds it took."""
     import nbformat
     import papermill
@@ -330,17 +331,24 @@ def _execute_one(
         for parameter in one.chapter.parameters
         if one.values[parameter.name] != parameter.default
     }
-    cells = len(nbformat.read(one.chapter.notebook, as_version=4).cells)
+    notebook = nbformat.read(one.chapter.notebook, as_version=4)
+    cells = len(notebook.cells)
+    notebook.cells.append(nbformat.v4.new_code_cell(dependencies.TELL))
+    asked = scratch / "asked" / one.output.name
+    asked.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, asked)
 
     def told(cell_index: int, **_: Any) -> None:
         nonlocal heard
         if time.monotonic() - heard > _SILENCE and not kernels.stopped:
             heard = time.monotonic()
-            progress(f"{slug}: cell {min(cell_index + 1, cells)} of {cells}")
+            at = min(cell_index + 1, cells)
+            left = waiting.left(slug, heard - started, at / cells)
+            progress(f"{slug}: cell {at} of {cells}, {left}")
 
     try:
         papermill.execute_notebook(
-            str(one.chapter.notebook),
+            str(asked),
             str(draft),
             parameters=changed,
             kernel_name="python3",
@@ -362,7 +370,8 @@ def _execute_one(
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
         cell.metadata.pop("papermill", None)
-    executed.metadata["llmecon"] = {"key": key}
+    rests_on = executed.cells.pop().outputs[0].text.split()
+    executed.metadata["llmecon"] = {"key": _key(one, rests_on), "rests_on": rests_on}
     nbformat.write(executed, draft)
     one.output.parent.mkdir(parents=True, exist_ok=True)
     aside = shutil.copy(draft, f"{one.output}.new")

@@ -14,7 +14,7 @@ import pytest
 
 from llmecon import paths
 from llmecon.errors import InputError
-from llmecon.publishing import execute, files, scenario
+from llmecon.publishing import execute, files, scenario, waiting
 from tests.conftest import write_notebook
 
 
@@ -199,4 +199,17 @@ def test_a_long_chapter_is_heard_of(toy_book, tmp_path, monkeypatch):
     one = execute.Execution(of, scenario.validate(of, {}), tmp_path / "slow-one.ipynb")
     execute.execute([one], said.append)
     assert said[0] == "slow-one: running"
-    assert "slow-one: cell 3 of 3" in said
+    assert any(line.startswith("slow-one: cell 2 of 3, about ") for line in said)
+    assert waiting.left("slow-one", 0.0, 1.0) == waiting.left("slow-one", 0.0, 0.5)
+
+
+def test_how_long_is_left_is_known_from_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "KEPT", tmp_path / "kept")
+    assert waiting.left("one", 10.0, 0.25) == "about 30\N{NO-BREAK SPACE}s left"
+    assert waiting.rest(["one"], 2) == ""
+    waiting.took("one", 60.0)
+    waiting.took("other", 20.0)
+    assert waiting.left("one", 10.0, 0.25) == "about 50\N{NO-BREAK SPACE}s left"
+    assert waiting.rest(["one", "other"], 2) == "about 1 minute for the rest"
+    assert waiting.rest(["one", "new"], 2) == ""
+    assert waiting.rest([], 2) == ""
