@@ -4,6 +4,9 @@
 PYTHON_BIN := .venv/bin/python
 TESTS := -n 2 --dist worksteal
 
+# Where Python may not keep what it compiled, every command spends seconds on compiling its imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 

@@ -18,6 +18,7 @@ import book_terms
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
@@ -142,9 +143,9 @@ def long(table: appendices.Table) -> list[str]:
     ]
 
 
-def write_rows(app: Sphinx) -> None:
-    """Put the tables into the site, as CSV and as the scripts of their pages."""
-    if app.builder.format != "html":
+def write_rows(app: Sphinx, env: BuildEnvironment) -> None:
+    """Put the tables into a site that has pages of them, as CSV and as the scripts of the pages."""
+    if app.builder.format != "html" or not any(page.startswith("data/") for page in env.found_docs):
         return
     static = Path(app.doctreedir) / "rows"
     for folder in ("data", "tables"):
@@ -242,5 +243,5 @@ def setup(app: Sphinx) -> dict[str, Any] | None:
     """Connect all of this to Sphinx."""
     app.add_node(data_table, html=(_visit, None))
     app.add_directive("datatable", DataTableDirective)
-    app.connect("builder-inited", write_rows)
+    app.connect("env-check-consistency", write_rows)
     return None

@@ -1,5 +1,6 @@
 """What the book adds to Sphinx: local scripts, and what the modules beside this one hold."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import book_numbers
 import book_signatures
 import book_tables
 import book_terms
-import vl_convert
 from docutils import nodes
 from sphinx.application import Sphinx
+
+from llmecon import kept
 
 
 def provide_scripts(app: Sphinx) -> None:
@@ -22,10 +24,17 @@ def provide_scripts(app: Sphinx) -> None:
     static = Path(app.doctreedir) / "provided"
     vendor = static / "vendor"
     vendor.mkdir(parents=True, exist_ok=True)
+    bundle = kept.kept("scripts", kept.digest(version("vl-convert-python")), _bundled)
     # In a function of its own, because its short global names clash with Sphinx's.
-    bundle = f"(() => {{{vl_convert.javascript_bundle()}\n}})();\n"
-    (vendor / "vega.js").write_text(bundle, encoding="utf-8")
+    (vendor / "vega.js").write_text(f"(() => {{{bundle}\n}})();\n", encoding="utf-8")
     app.config.html_static_path.append(str(static))
+
+
+def _bundled() -> str:
+    """The script that draws charts, which takes seconds to put together."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle()
 
 
 def choose_scripts(

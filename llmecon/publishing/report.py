@@ -80,6 +80,7 @@ def make(
         execute.execute([execution], progress)
         progress("report: building")
         execute.stage([execution], work / "stage")
+        _keep_cited(work / "stage", execution.output)
         pages = [name for name in _APPENDICES if (work / "stage" / f"{name}.md").is_file()]
         contents: dict[str, Any] = {"format": "jb-book", "root": f"chapters/{of.slug}"}
         contents |= {"chapters": [{"file": name} for name in pages]} if pages else {}
@@ -93,6 +94,23 @@ def make(
         scenario.save(of, values, work / "made" / f"{of.slug}.yaml")
         _deliver(work / "made", folder)
     return folder / f"{of.slug}.html"
+
+
+def _keep_cited(staged: Path, chapter: Path) -> None:
+    """Leave those sources in a staged bibliography that a report may name: to set all is slow."""
+    bibliography = staged / "references.bib"
+    if not bibliography.is_file():
+        return
+    glossary = staged / "glossary.md"
+    texts = [file.read_text(encoding="utf-8") for file in (chapter, glossary) if file.is_file()]
+    entries = re.split(r"^(?=@)", bibliography.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    keys = [re.match(r"@\w+\{([^,\s]+),", entry) for entry in entries]
+    named = [
+        entry
+        for entry, key in zip(entries, keys, strict=True)
+        if key is None or any(key[1] in text for text in texts)
+    ]
+    bibliography.write_text("".join(named), encoding="utf-8")
 
 
 def single_file(page: Path, site: Path) -> str:

@@ -66,3 +66,13 @@ def test_earlier_report_stays_when_a_new_one_fails(made, toy_book):
     with pytest.raises(InputError, match="too small"):
         report.make(of, scenario.validate(of, {}), made.parent, print)
     assert {file.name: file.read_bytes() for file in made.parent.iterdir()} == before
+
+
+def test_a_report_sets_no_source_that_it_does_not_name(tmp_path):
+    entries = {key: f"@misc{{{key},\n  year = {{2024}},\n}}\n\n" for key in ("A2024", "B2024")}
+    (tmp_path / "references.bib").write_text("".join(entries.values()))
+    (tmp_path / "glossary.md").write_text("As measured {cite}`A2024`.")
+    chapter = tmp_path / "one.ipynb"
+    chapter.write_text("{}")
+    report._keep_cited(tmp_path, chapter)
+    assert (tmp_path / "references.bib").read_text() == entries["A2024"]
