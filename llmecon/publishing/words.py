@@ -216,8 +216,8 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
 
     Returns:
         Such as `210 to 350 xPUs`, with as many digits as it takes to tell the ends from the value
-        as written; `up to 350 xPUs` or `at least 210 xPUs` where one end can't be told from it;
-        empty where neither can.
+        as written; `up to 350 xPUs` or `at least 210 xPUs` where one end can't be told from it and
+        the other can with the digits that the value has; empty otherwise.
     """
     middle = value if full else _end(value, unit, value)[0]
     lows, highs = ([_end(x, unit, value, more) for more in range(3)] for x in (low, high))
@@ -226,7 +226,8 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
     name = _name(unit, value)
     if below and above:
         return " to ".join(_joined((below, name), (above, name), unit))
-    if below or above:
+    # One end that only further digits tell apart says less of the interval than of the rounding.
+    if (below or above) in (lows[0][1], highs[0][1]):
         return f"{'at least' if below else 'up to'} {_with_unit(below or above, unit, value)}"
     return ""
 

@@ -224,6 +224,8 @@ def test_between():
         (0.0964, 0.0962, 0.22, "USD", "up to USD 0.22"),
         (1.0, 0.9, 1.0, "fraction", "at least 90%"),
         (5.6e-34, 0.0, 0.3, "fraction", "up to 30%"),
+        # Only further digits tell one end, and none the other.
+        (0.1399, 0.138, 0.1401, "g", ""),
         (1.0, 1.0, 1.0, "fraction", ""),
         (163.0, 163.0, 163.0, "USD", ""),
         (1.0, 1.0, 1.0, "xPUs", ""),
