@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.interpreter import interpreted
@@ -81,7 +80,7 @@ def differentiate(function: Callable[[C], Numbers], case: C) -> Differentiated:
     """
     names, values, effects = _differentiated(function, case)
     rows = {
-        name: jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], effects)
+        name: jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), effects)
         for i, name in enumerate(names)
     }
     return Differentiated(dict(zip(names, values.tolist(), strict=True)), rows)

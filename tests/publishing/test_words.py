@@ -225,7 +225,7 @@ def test_between():
         (1.0, 0.9, 1.0, "fraction", "at least 90%"),
         (5.6e-34, 0.0, 0.3, "fraction", "up to 30%"),
         # Only further digits tell one end, and none the other.
-        (0.1399, 0.138, 0.1401, "g", ""),
+        (0.1399, 0.138, 0.1399, "g", ""),
         (1.0, 1.0, 1.0, "fraction", ""),
         (163.0, 163.0, 163.0, "USD", ""),
         (1.0, 1.0, 1.0, "xPUs", ""),
