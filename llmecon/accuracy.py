@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from llmecon import catalog, deviations, kept
@@ -232,11 +233,23 @@ def summary(of: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     groups = of.groupby(list(by), sort=False)
     code = groups.ngroup().to_numpy()
-    found = deviations.of_groups(pairs(of), code == np.arange(groups.ngroups)[:, None])
-    figures = {name: np.asarray(values) for name, values in vars(found).items()}
-    counts = {name: figures[name].astype(int) for name in ("rows", "models")}
     keys = groups.head(1)[list(by)].reset_index(drop=True)
-    return keys.assign(**(figures | counts))
+    return keys.join(summaries(of, code == np.arange(groups.ngroups)[:, None]))
+
+
+def summaries(of: pd.DataFrame, counted: npt.ArrayLike) -> pd.DataFrame:
+    """Errors of several choices of cases, which may overlap.
+
+    Args:
+        of: rows of `cases`.
+        counted: for each choice, which of the rows are in it.
+
+    Returns:
+        One row a choice, the columns of `deviations.Deviations`; NaN where no row is in it.
+    """
+    found = deviations.of_groups(pairs(of), np.asarray(counted, bool))
+    figures = {name: np.asarray(values) for name, values in vars(found).items()}
+    return pd.DataFrame(figures)
 
 
 def pairs(of: pd.DataFrame) -> Pairs:

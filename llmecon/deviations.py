@@ -61,10 +61,10 @@ def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
 
     Args:
         of: all rows.
-        counted: which of them count; at least one.
+        counted: which of them count.
 
     Returns:
-        The errors.
+        The errors; NaN where no row counts.
     """
     ratio = of.predicted / of.measured
     error = jnp.abs(ratio - 1.0)
@@ -75,7 +75,8 @@ def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
 
     def median(values: Rows) -> Scalar:
         ordered = jnp.sort(jnp.where(counted, values, jnp.inf))
-        return 0.5 * (ordered[(rows - 1) // 2] + ordered[rows // 2])
+        middle = 0.5 * (ordered[(rows - 1) // 2] + ordered[rows // 2])
+        return jnp.where(rows > 0, middle, jnp.nan)
 
     medians, sizes = _by_model(error, counted, of.model)
     models = jnp.sum(sizes > 0)
@@ -84,7 +85,7 @@ def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
         models=models,
         median=median(error),
         mean=jnp.sum(jnp.where(counted, error, 0.0)) / rows,
-        worst=jnp.max(jnp.where(counted, error, 0.0)),
+        worst=jnp.where(rows > 0, jnp.max(jnp.where(counted, error, 0.0)), jnp.nan),
         over_models=jnp.sum(jnp.where(sizes > 0, medians, 0.0)) / models,
         within_2x=share((ratio >= 0.5) & (ratio <= 2.0)),
         bias=median(ratio) - 1.0,

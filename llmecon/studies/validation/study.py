@@ -35,12 +35,13 @@ NAMES = {
 }
 """Quantities as a reader calls them."""
 
-_LEFT_OUT = {
+LEFT_OUT = {
     "nothing": "nothing",
     "model": "the model",
     "xpu": "the accelerator",
     "engine": "the engine",
 }
+"""What fits can have seen nothing of, in words."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,21 @@ class Study:
     @property
     def unseen(self) -> str:
         """What the scenario leaves out, in words."""
-        return _LEFT_OUT[self.scenario.left_out]
+        return LEFT_OUT[self.scenario.left_out]
+
+    @property
+    def group_left_out(self) -> str:
+        """The kind of group that was left out where the target was predicted, in words."""
+        return LEFT_OUT[self.tried[self.scenario.target]]
 
     @property
     def without(self) -> str:
         """What was left out where the scenario's target was predicted, in words."""
-        return without(self.scenario.target, self.tried[self.scenario.target])
+        return self.without_of(self.scenario.target)
+
+    def without_of(self, target: str) -> str:
+        """What was left out where a target was predicted, in words."""
+        return without(target, self.tried[target])
 
     @property
     def name(self) -> str:
@@ -117,6 +127,11 @@ class Study:
     def error(self) -> pd.Series:
         """Errors of the scenario's target."""
         return self.errors.loc[self.scenario.target]
+
+    @cached_property
+    def every(self) -> pd.DataFrame:
+        """All predictions, whatever was left out; rows of `accuracy.cases`."""
+        return accuracy.cases()
 
     @property
     def in_view(self) -> pd.DataFrame:
@@ -223,18 +238,17 @@ def without(target: str, group: str) -> str:
     """
     if group == "model" and target == "device_hours":
         return "the whole family of the model"
-    return _LEFT_OUT[group]
+    return LEFT_OUT[group]
 
 
 def _rows(quantity: str, rows: float) -> str:
+    many = f"{rows:,.0f}\N{NO-BREAK SPACE}"
     if quantity == BACKLOG:
-        return f"{rows:,.0f} results of MLPerf, never fitted"
-    return f"{rows:,.0f} measurements"
+        return f"{many}results of MLPerf, never fitted"
+    return f"{many}measurements"
 
 
 def _percent(share: float) -> str:
     """A share as a reader sees it; near 100% what is missing matters, so a digit more."""
     digits = 3 if share > 0.985 else 2
     return f"{float(f'{100.0 * share:.{digits}g}'):,g}%"
-
-
