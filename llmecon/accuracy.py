@@ -247,7 +247,7 @@ def summaries(of: pd.DataFrame, counted: npt.ArrayLike) -> pd.DataFrame:
     Returns:
         One row a choice, the columns of `deviations.Deviations`; NaN where no row is in it.
     """
-    found = deviations.of_groups(pairs(of), np.asarray(counted, bool))
+    found = deviations.of_groups(pairs(of), jnp.asarray(counted, bool))
     figures = {name: np.asarray(values) for name, values in vars(found).items()}
     return pd.DataFrame(figures)
 
@@ -258,8 +258,10 @@ def pairs(of: pd.DataFrame) -> Pairs:
     Args:
         of: columns predicted, measured, sd and model.
     """
-    columns = (of[name].to_numpy(float) for name in ("predicted", "measured", "sd"))
-    return Pairs(*columns, pd.factorize(of["model"])[0])
+    predicted, known, sd = (
+        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
+    )
+    return Pairs(predicted, known, sd, jnp.asarray(pd.factorize(of["model"])[0]))
 
 
 def statistic(of: pd.DataFrame, name: str) -> float:
@@ -322,8 +324,10 @@ def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame
     Returns:
         One row a group and level: `by`, nominal, actual.
     """
-    columns = (of[name].to_numpy(float) for name in ("predicted", "measured", "sd"))
-    z = pd.Series(np.abs(deviations.scores(*columns)), index=of.index)
+    predicted, known, sd = (
+        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
+    )
+    z = pd.Series(np.abs(deviations.scores(predicted, known, sd)), index=of.index)
     parts = []
     for level in levels:
         inside = z <= NormalDist().inv_cdf(0.5 + level / 2.0)

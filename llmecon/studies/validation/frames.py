@@ -67,8 +67,8 @@ def facts(study: Study) -> dict[str, object]:
     return {
         "study": study,
         "measurements": study.chosen["id"].nunique(),
-        "best": errors.loc[errors["median"].idxmin()],
-        "worst": errors.loc[errors["median"].idxmax()],
+        "best": errors.iloc[int(errors["median"].argmin())],
+        "worst": errors.iloc[int(errors["median"].argmax())],
     }
 
 
@@ -107,8 +107,11 @@ def unknown(groups: pd.DataFrame) -> pd.DataFrame:
 
 def side_by_side(study: Study) -> pd.DataFrame:
     """One row a measurement, and a column `without_KIND` for each kind of group left out."""
-    wide = study.every.pivot_table(
-        index=["target", "kind", "id", "measured", "model", "xpu", "engine", "setting"],
+    row = ["target", "kind", "id"]
+    # Stored with fewer digits than they were measured with, values of one row differ by a hair.
+    measured = study.every.groupby(row)["measured"].transform("first")
+    wide = study.every.assign(measured=measured).pivot_table(
+        index=[*row, "measured", "model", "xpu", "engine", "setting"],
         columns="left_out",
         values="predicted",
     )
@@ -158,13 +161,13 @@ class Backlogs:
         too_high: share of these that are slower than predicted.
         latest_error: their median error.
         gained: the system whose measured throughput changed most between rounds: model, xpu, xpus,
-            low and high (output tokens/s).
+            min and max (output tokens/s).
     """
 
     latest: pd.DataFrame
     too_high: float
     latest_error: float
-    gained: Mapping[str, Any]
+    gained: pd.Series
 
 
 def backlogs() -> Backlogs:
@@ -172,21 +175,16 @@ def backlogs() -> Backlogs:
     found = accuracy.backlogs()
     latest = found[found["latest"]]
     labels = [
-        f"{of.model}, {of.xpus:g} x {of.xpu.partition(' (')[0]}, {of.precision}"
-        for of in latest.itertuples()
+        f"{of['model']}, {of['xpus']:g} x {of['xpu'].partition(' (')[0]}, {of['precision']}"
+        for of in latest.to_dict("records")
     ]
-    rounds = found.groupby(["model", "xpu", "xpus"])["measured"].agg(["min", "max", "size"])
-    rounds = rounds[rounds["size"] > 1]
-    most = (rounds["max"] / rounds["min"]).idxmax()
+    rounds = found.groupby(["model", "xpu", "xpus"])["measured"].agg(["min", "max"]).reset_index()
+    gained = rounds["max"] / rounds["min"]
     return Backlogs(
         latest.assign(label=labels, percent=100.0 * latest["ratio"], measured_percent=100.0),
         too_high=float((latest["ratio"] > 1.0).mean()),
         latest_error=accuracy.statistic(latest, "median"),
-        gained={
-            **dict(zip(("model", "xpu", "xpus"), most, strict=True)),
-            "low": rounds.loc[most, "min"],
-            "high": rounds.loc[most, "max"],
-        },
+        gained=rounds.iloc[int(gained.argmax())],
     )
 
 
@@ -372,7 +370,7 @@ def floor(study: Study, of: pd.DataFrame) -> Floor:
     repeats = own[own["what"] == _FLOOR["repeats"]]
     return Floor(
         repeats.iloc[0] if len(repeats) else None,
-        own.loc[own["median"].idxmin()] if len(own) else None,
+        own.iloc[int(own["median"].argmin())] if len(own) else None,
     )
 
 

@@ -50,12 +50,12 @@ class Simulated:
     @property
     def furthest(self) -> pd.Series:
         """Where formulas are furthest off, over loads."""
-        return self.loads.loc[self.loads["off"].abs().idxmax()]
+        return self.loads.iloc[int(self.loads["off"].abs().argmax())]
 
     @property
     def furthest_clients(self) -> pd.Series:
         """Where formulas are furthest off, over numbers of clients."""
-        return self.clients.loc[self.clients["off"].abs().idxmax()]
+        return self.clients.iloc[int(self.clients["off"].abs().argmax())]
 
     @property
     def lines(self) -> pd.DataFrame:

@@ -91,8 +91,8 @@ class Study:
     @cached_property
     def tried(self) -> dict[str, str]:
         """What was really left out, by target: some things were not tried of all of them."""
-        found: dict[str, str] = self.chosen.groupby("target")["left_out"].first().to_dict()
-        return found
+        first = self.chosen.drop_duplicates("target")
+        return dict(zip(first["target"], first["left_out"], strict=True))
 
     @property
     def seen(self) -> bool:
@@ -126,7 +126,7 @@ class Study:
     @property
     def error(self) -> pd.Series:
         """Errors of the scenario's target."""
-        return self.errors.loc[self.scenario.target]
+        return self.errors.iloc[QUANTITIES.index(self.scenario.target)]
 
     @cached_property
     def every(self) -> pd.DataFrame:

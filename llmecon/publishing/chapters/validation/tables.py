@@ -128,8 +128,8 @@ def honesty(groups: pd.DataFrame) -> dict[str, object]:
 
     def named(rows: pd.DataFrame) -> list[str]:
         return [
-            f"{of.short} with {of.without} left out ({words.percent(of.covered)})"
-            for of in rows.itertuples()
+            f"{of['short']} with {of['without']} left out ({words.percent(of['covered'])})"
+            for of in rows.to_dict("records")
         ]
 
     return {
@@ -147,8 +147,8 @@ def closer(others: pd.DataFrame) -> list[str]:
     """
     ahead = others[others["closer"] & (others["id"] != frames.PLAIN)]
     return [
-        f"{of.name} ({of.short}, {STATISTICS[of.statistic]})"
-        for of in ahead.itertuples(index=False)
+        f"{of['name']} ({of['short']}, {STATISTICS[of['statistic']]})"
+        for of in ahead.to_dict("records")
     ]
 
 
