@@ -15,10 +15,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from llmecon import catalog
+from llmecon import catalog, deviations, kept
 from llmecon.calibration import compiled_load_tests, curves, measured
+from llmecon.deviations import Pairs
 from llmecon.fitting import NINETY
 from llmecon.measurements import systems
 from llmecon.pooling import System
@@ -42,16 +44,32 @@ def cases() -> pd.DataFrame:
     """Every prediction beside its measurement, with what the row is.
 
     Returns:
-        One row a measured row, target and what was left out (NOTHING for the stored calibration):
-        the columns of held_out, and ratio (predicted over measured), error (its absolute distance
-        from 1), model, xpu, engine (the software, for training), precision, setting (in words),
-        curve, mixture, speculative. For training, software left out counts as engine, and a run's
-        whole family as model.
+        The rows of `held_out` and, with NOTHING left out, those of `fitted`.
+    """
+    return pd.concat([held_out(), fitted()], ignore_index=True)
+
+
+def held_out() -> pd.DataFrame:
+    """Predictions by fits that saw nothing of a row's group, with what the row is.
+
+    Returns:
+        One row a measured row, target and kind of group that was left out: the columns of the
+        table held_out, and ratio (predicted over measured), error (its absolute distance from 1),
+        model, xpu, engine (the software, for training), precision, setting (in words), curve,
+        mixture, speculative. For training, software left out counts as engine, and a run's whole
+        family as model.
     """
     names = {"left_out": {"software": "engine", "family": "model"}}
-    held = catalog.table("held_out").replace(names)
-    every = pd.concat([held, _fitted()], ignore_index=True)
-    every = every.merge(_rows(), on=["kind", "id"], how="left", validate="many_to_one")
+    return _described(catalog.table("held_out").replace(names))
+
+
+def fitted() -> pd.DataFrame:
+    """Predictions by the stored calibration, which saw every row; columns as in `held_out`."""
+    return kept.kept("fitted", kept.library(), lambda: _described(_fitted()))
+
+
+def _described(of: pd.DataFrame) -> pd.DataFrame:
+    every = of.merge(_rows(), on=["kind", "id"], how="left", validate="many_to_one")
     ratio = every["predicted"] / every["measured"]
     return every.assign(ratio=ratio, error=(ratio - 1.0).abs())
 
@@ -168,8 +186,13 @@ def backlogs() -> pd.DataFrame:
     Returns:
         One row a row of measured_offline: model, xpu (names), xpus, precision, round, latest
         (whether no later round has the same system), measured and predicted (output tokens/s),
-        ratio, error (its distance from 1), covered (inside the 90% interval).
+        sd (of the prediction's logarithm), ratio, error (its distance from 1), covered (inside the
+        90% interval).
     """
+    return kept.kept("backlogs", kept.library(), _backlogs)
+
+
+def _backlogs() -> pd.DataFrame:
     rows = catalog.table("measured_offline")
     found = predict("offline", rows)
     names = {
@@ -189,6 +212,7 @@ def backlogs() -> pd.DataFrame:
             "latest": rows["round"] == system["round"].transform("max"),
             "measured": measured_rate,
             "predicted": found["throughput"],
+            "sd": np.log(found["throughput_high"] / found["throughput"]) / NINETY,
             "ratio": ratio,
             "error": (ratio - 1.0).abs(),
             "covered": measured_rate.between(found["throughput_low"], found["throughput_high"]),
@@ -205,30 +229,39 @@ def summary(of: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         One row a group, with the columns `by`: rows, models, median and mean (absolute errors over
-        rows, fractions), over_models (mean over models of their medians), within_2x (share of rows
-        between half and double), bias (median of predicted over measured, less 1), covered (share
-        of rows inside their 90% interval), width (median of the interval's upper end over the
-        prediction).
+        rows, fractions) and the other figures of `deviations.Deviations`.
     """
-    z = np.log(of["measured"] / of["predicted"]) / of["sd"]
-    each = of.assign(
-        covered=z.abs() <= NINETY,
-        close=of["ratio"].between(0.5, 2.0),
-        factor=np.exp(NINETY * of["sd"]),
+    groups = of.groupby(list(by), sort=False)
+    code = groups.ngroup().to_numpy()
+    keys = groups.head(1)[list(by)].reset_index(drop=True)
+    return keys.join(summaries(of, code == np.arange(groups.ngroups)[:, None]))
+
+
+def summaries(of: pd.DataFrame, counted: npt.ArrayLike) -> pd.DataFrame:
+    """Errors of several choices of cases, which may overlap.
+
+    Args:
+        of: rows of `cases`.
+        counted: for each choice, which of the rows are in it.
+
+    Returns:
+        One row a choice, the columns of `deviations.Deviations`; NaN where no row is in it.
+    """
+    found = deviations.of_groups(pairs(of), jnp.asarray(counted, bool))
+    figures = {name: np.asarray(values) for name, values in vars(found).items()}
+    return pd.DataFrame(figures)
+
+
+def pairs(of: pd.DataFrame) -> Pairs:
+    """Rows of `cases` as the records that errors are computed from.
+
+    Args:
+        of: columns predicted, measured, sd and model.
+    """
+    predicted, known, sd = (
+        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
     )
-    found = each.groupby(list(by), sort=False).agg(
-        rows=("id", "size"),
-        models=("model", "nunique"),
-        median=("error", "median"),
-        mean=("error", "mean"),
-        within_2x=("close", "mean"),
-        bias=("ratio", "median"),
-        covered=("covered", "mean"),
-        width=("factor", "median"),
-    )
-    each_model = each.groupby([*by, "model"], sort=False)["error"].median()
-    over_models = each_model.groupby(list(by), sort=False).mean()
-    return found.assign(bias=found["bias"] - 1.0, over_models=over_models).reset_index()
+    return Pairs(predicted, known, sd, jnp.asarray(pd.factorize(of["model"])[0]))
 
 
 def statistic(of: pd.DataFrame, name: str) -> float:
@@ -238,13 +271,7 @@ def statistic(of: pd.DataFrame, name: str) -> float:
         of: rows of `cases`.
         name: median, mean, worst or within_2x.
     """
-    figures = {
-        "median": of["error"].median(),
-        "mean": of["error"].mean(),
-        "worst": of["error"].max(),
-        "within_2x": of["ratio"].between(0.5, 2.0).mean(),
-    }
-    return float(figures[name])
+    return float(summary(of.assign(all="all"), ["all"])[name].iloc[0])
 
 
 def worst(of: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
@@ -297,7 +324,10 @@ def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame
     Returns:
         One row a group and level: `by`, nominal, actual.
     """
-    z = (np.log(of["measured"] / of["predicted"]) / of["sd"]).abs()
+    predicted, known, sd = (
+        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
+    )
+    z = pd.Series(np.abs(deviations.scores(predicted, known, sd)), index=of.index)
     parts = []
     for level in levels:
         inside = z <= NormalDist().inv_cdf(0.5 + level / 2.0)
@@ -310,18 +340,22 @@ def datasheet() -> pd.DataFrame:
     """TPOT of the measured rows as a plain roofline predicts it.
 
     Returns:
-        predicted and measured, one row a measured row: every share of the datasheet is 1 and every
-        overhead 0, and no token waits for a prompt.
+        predicted, measured, sd (NaN: it claims no interval) and model (id), one row a measured row:
+        every share of the datasheet is 1 and every overhead 0, and no token waits for a prompt.
     """
+    return kept.kept("datasheet", kept.library(), _datasheet)
+
+
+def _datasheet() -> pd.DataFrame:
     frame = measured()
     shares = {"compute", "quantised_compute", "attention_compute", "memory", "expert_memory"}
     shares |= {"link", "decode_multiple", "prefill_multiple", "first_token_multiple"}
     shares |= {"first_token_prefills", "power_multiple", "draft_acceptance"}
-    kept = {"sharpness", "usable_memory", "host_batch", "idle_power", "active_power"}
-    kept |= {"memory_power", "compute_power", "host_power"}
+    stays = {"sharpness", "usable_memory", "host_batch", "idle_power", "active_power"}
+    stays |= {"memory_power", "compute_power", "host_power"}
     stored = catalog.efficiency(System())
     ideal = {
-        of.name: 1.0 if of.name in shares else float(getattr(stored, of.name)) * (of.name in kept)
+        of.name: 1.0 if of.name in shares else float(getattr(stored, of.name)) * (of.name in stays)
         for of in fields(Efficiency)
     }
     # Any kink would do: at this exponent the smooth maximum is within a percent of the sharp one.
@@ -331,7 +365,14 @@ def datasheet() -> pd.DataFrame:
     rows = jax.tree.map(lambda x: jnp.full(len(frame), x), Efficiency(**ideal))
     as_sold = eqx.tree_at(lambda of: of.xpu.matmul_share, systems(frame), jnp.ones(len(frame)))
     found = compiled_load_tests(as_sold, rows)
-    return pd.DataFrame({"predicted": np.asarray(found["tpot"]), "measured": frame["tpot_s"]})
+    return pd.DataFrame(
+        {
+            "predicted": np.asarray(found["tpot"]),
+            "measured": frame["tpot_s"],
+            "sd": np.nan,
+            "model": frame["model"],
+        }
+    )
 
 
 def effects(parameter: str) -> pd.DataFrame:

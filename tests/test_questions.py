@@ -51,7 +51,6 @@ def test_a_chapter_answers_on_the_command_line(capsys: pytest.CaptureFixture[str
         (["carbon", "-p", "xpu", "h1000"], "h100"),
         (["carbon", "-p", "prompt_tokens", "-3"], "from 1 to 1e+06"),
         (["carbon", "-p", "grid", "fra", "-p", "grid", "deu"], "given twice"),
-        (["validation"], "llmecon run validation"),
     ],
 )
 def test_bad_questions_get_one_line(

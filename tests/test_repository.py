@@ -111,6 +111,7 @@ FLOORS = (
     "published_studies",
     "scenarios",
     "fitting",
+    "deviations",
     "roofline",
     "energy",
     "queueing",

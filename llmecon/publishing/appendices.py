@@ -96,6 +96,7 @@ _LAYERS = {
         "uncertainty",
         "whole_runs",
         "validation",
+        "deviations",
         "accuracy",
         "scatter",
     ),

@@ -1,0 +1,1 @@
+"""How the chapter on validation shows its study."""

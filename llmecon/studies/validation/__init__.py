@@ -1,0 +1,1 @@
+"""How far predictions are from measurements: the study of the chapter on validation."""
