@@ -1,9 +1,12 @@
 """The best layouts of several models on several accelerators, found in one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import numpy as np
+import pandas as pd
 
 from llmecon import catalog, serving
 from llmecon.interpreter import interpreted
@@ -19,6 +22,9 @@ from llmecon.specs import (
     Workload,
     precision,
 )
+
+TOGETHER = 32
+"""Services that are searched at once: any number of them then shares one trace."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,34 @@ def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
         layout meets the limits.
     """
     systems = [one.system for one in asked]
-    records = {of: catalog.efficiency(of) for of in dict.fromkeys(systems)}
-    found: tuple[Deployment, Capacity] = _best(
-        catalog.llms(of.model for of in systems),
-        catalog.xpus(of.xpu for of in systems),
-        catalog.stack(precision(of.precision) for of in systems),
-        catalog.stack(one.requests for one in asked),
-        catalog.stack(records[of] for of in systems),
-        catalog.stack(one.target for one in asked),
+    inputs = (
+        _gathered([of.model for of in systems], catalog.llm),
+        _gathered([of.xpu for of in systems], catalog.xpu),
+        _gathered([of.precision for of in systems], precision),
+        _stacked([one.requests for one in asked]),
+        _gathered(systems, catalog.efficiency),
+        _stacked([one.target for one in asked]),
+    )
+    parts = []
+    for start in range(0, len(asked), TOGETHER):
+        # The last rows are filled up with the last service: another shape would be traced anew.
+        rows = np.minimum(np.arange(start, start + TOGETHER), len(asked) - 1)
+        parts.append(_best(*jax.tree.map(lambda leaf, rows=rows: leaf[rows], inputs)))
+    found: tuple[Deployment, Capacity] = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves)[: len(asked)], *parts
     )
     return found
+
+
+def _gathered(names: Sequence[Hashable], record: Callable[[Any], Any]) -> Any:
+    """The records of some names in one, each made once."""
+    codes, unique = pd.factorize(np.array([*names, None], dtype=object)[:-1])
+    stacked = catalog.stack(record(of) for of in unique)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[codes], stacked)
+
+
+def _stacked(records: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.array(leaves, dtype=float), *records)
 
 
 @interpreted

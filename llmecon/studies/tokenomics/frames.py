@@ -224,10 +224,13 @@ def hour(study: Study) -> Hour:
 
 
 def power_price(study: Study) -> dict[str, object]:
-    """The price of electricity: usd_per_kwh, and own, whether it is the grid's."""
-    grid = study.scenario.grid
-    own = hardware.power_region(grid) == grid
-    return {"usd_per_kwh": hardware.usd_per_kwh(grid), "own": own}
+    """The price of electricity: usd_per_kwh, its region, and own, whether that is the grid."""
+    region = hardware.power_region(study.scenario.grid)
+    return {
+        "usd_per_kwh": hardware.usd_per_kwh(study.scenario.grid),
+        "region": catalog.name("grid", region),
+        "own": region == study.scenario.grid,
+    }
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,10 @@ class BreakEven:
     fleet: float
     api: float
     ages: bool
+
+    def finite(self, way: str) -> bool:
+        """Whether a way to run a fleet beats the API at any volume."""
+        return math.isfinite(self.volumes[way])
 
 
 def break_even(study: Study) -> BreakEven:

@@ -13,7 +13,7 @@ from llmecon.interpreter import interpreted
 from llmecon.serving import Service
 from llmecon.studies.tokenomics import apis, speed
 from llmecon.studies.tokenomics.model import MILLION, Case
-from llmecon.studies.tokenomics.services import BURSTS, VOLLEYS, Services
+from llmecon.studies.tokenomics.services import BURSTS, TALK, VOLLEYS, Services
 from llmecon.studies.tokenomics.study import Study
 
 Scalar = Float[Array, "..."]
@@ -199,11 +199,13 @@ class Talks:
         lines: columns turns, series and usd of a conversation; empty where none fits.
         longest: turns of the longest.
         saved: share of its cost that a prefix cache saves, self-run; 0 where only one is known.
+        opening: tokens of instructions that each begins with.
     """
 
     lines: pd.DataFrame
     longest: float
     saved: float
+    opening: float = float(TALK.system_tokens)
 
 
 def talks(study: Study, services: Services) -> Talks:
