@@ -1,12 +1,11 @@
 """The best layouts of several models on several accelerators, found in one batch."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 
 from llmecon import catalog, serving
 from llmecon.interpreter import interpreted
@@ -76,9 +75,9 @@ def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
         _gathered([of.model for of in systems], catalog.llm),
         _gathered([of.xpu for of in systems], catalog.xpu),
         _gathered([of.precision for of in systems], precision),
-        _stacked([one.requests for one in asked]),
-        _gathered(systems, catalog.efficiency),
-        _stacked([one.target for one in asked]),
+        stacked([one.requests for one in asked]),
+        Efficiency(**_gathered(systems, catalog.attainment().probable)),
+        stacked([one.target for one in asked]),
     )
     parts = []
     for start in range(0, len(asked), TOGETHER):
@@ -93,12 +92,13 @@ def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
 
 def _gathered(names: Sequence[Hashable], record: Callable[[Any], Any]) -> Any:
     """The records of some names in one, each made once."""
-    codes, unique = pd.factorize(np.array([*names, None], dtype=object)[:-1])
-    stacked = catalog.stack(record(of) for of in unique)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[codes], stacked)
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    codes = np.array([places[name] for name in names])
+    return jax.tree.map(lambda leaf: leaf[codes], stacked([record(name) for name in places]))
 
 
-def _stacked(records: Sequence[Any]) -> Any:
+def stacked(records: Iterable[Any]) -> Any:
+    """Records in one, by NumPy: `catalog.stack` compiles for every number of them."""
     return jax.tree.map(lambda *leaves: np.array(leaves, dtype=float), *records)
 
 

@@ -11,7 +11,7 @@ from llmecon import catalog, economics, specs
 from llmecon.economics import Conversation
 from llmecon.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, LatencyTarget, Workload
-from llmecon.studies.systems import Asked, best_services
+from llmecon.studies.systems import Asked, best_services, stacked
 from llmecon.studies.tokenomics.model import MILLION
 from llmecon.studies.tokenomics.study import SPEEDS, Study, system_of
 
@@ -90,8 +90,12 @@ def services(study: Study) -> Services:
     Args:
         study: with which each is compared.
     """
-    rows = [row for row in _asked(study) if _possible(study, row)]
-    frame = pd.DataFrame(rows)
+    held = catalog.table("models").set_index("id")["context_tokens"].to_dict()
+    frame = pd.DataFrame(_asked(study))
+    longest = [_tokens(asked) for asked in frame["requests"]]
+    # A model's context holds the requests, and the accelerator has a price.
+    possible = (frame["model"].map(held) >= longest) & frame["xpu"].isin(study.hours.usd.keys())
+    frame = frame[possible].reset_index(drop=True)
     layouts, found = best_services(
         [
             Asked(system_of(study.scenario, model, xpu, precision), asked, limits)
@@ -107,7 +111,7 @@ def services(study: Study) -> Services:
     )
     rents = np.array([study.hours.usd[xpu] / SECONDS_PER_HOUR for xpu in frame["xpu"]])
     point = found.service.point
-    costs = _token_cost(point, layouts, catalog.stack(frame["requests"]), rents)
+    costs = _token_cost(point, layouts, stacked(frame["requests"]), rents)
     return Services(
         frame.assign(
             feasible=np.asarray(found.feasible) > 0,
@@ -207,10 +211,5 @@ def _asked(study: Study) -> Iterator[dict[str, object]]:
                 yield row("panel", model=model, xpu=xpu, precision=precision)
 
 
-def _possible(study: Study, row: dict[str, object]) -> bool:
-    """Whether the model's context holds the requests, and the accelerator has a price."""
-    asked = row["requests"]
-    assert isinstance(asked, Workload)
-    longest = float(asked.prompt_tokens + asked.output_tokens)
-    held = float(catalog.row("models", str(row["model"]))["context_tokens"])
-    return longest <= held and row["xpu"] in study.hours.usd
+def _tokens(asked: Workload) -> float:
+    return float(asked.prompt_tokens) + float(asked.output_tokens)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from llmecon import catalog, economics, experience, serving
 from llmecon.interpreter import interpreted
 from llmecon.serving import Service
+from llmecon.studies.systems import stacked
 from llmecon.studies.tokenomics import apis, speed
 from llmecon.studies.tokenomics.model import MILLION, Case
 from llmecon.studies.tokenomics.services import BURSTS, TALK, VOLLEYS, Services
@@ -231,7 +232,7 @@ def _at_api(study: Study, rows: pd.DataFrame) -> np.ndarray:
     if rows.empty:
         return np.zeros(0)
     price = apis.price_list(study.rival.row)
-    return np.asarray(apis.request_cost(price, catalog.stack(rows["requests"])))
+    return np.asarray(apis.request_cost(price, stacked(rows["requests"])))
 
 
 def discounted(study: Study) -> pd.DataFrame:
