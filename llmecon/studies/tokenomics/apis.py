@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from llmecon import catalog, economics
@@ -95,7 +96,7 @@ def market(scenario: Scenario, requests: Workload) -> Market:
         year=table["month"].str[:4].astype(int) + (table["month"].str[5:].astype(int) - 0.5) / 12,
     )
     tokens = float(requests.prompt_tokens + requests.output_tokens)
-    prices["request"] = request_cost(price_list(prices), requests)
+    prices["request"] = np.asarray(request_cost(price_list(prices), requests))
     prices["blended"] = prices["request"] / tokens * MILLION
     scores = catalog.table("quality")
     scores = scores[scores["benchmark"] == scenario.benchmark]

@@ -146,7 +146,7 @@ class Day:
     @property
     def margin(self) -> float:
         """Profit over the income."""
-        return float(economics.margin(self.income, self.cost))
+        return float(economics.margin(jnp.asarray(self.income), jnp.asarray(self.cost)))
 
     @property
     def likely(self) -> dict[str, float]:
@@ -202,7 +202,15 @@ class Day:
             there, published = self.sure[what], self.published[_PUBLISHED[what]]
             ends = replace(there, low=there.low / published - 1, high=there.high / published - 1)
             name = f"deepseek_{what}_error"
-            found[name] = Quantity(name, error, "fraction", labels[what], **ends.around(error))
+            around = ends.around(error)
+            found[name] = Quantity(
+                name,
+                error,
+                "fraction",
+                labels[what],
+                low=around.get("low"),
+                high=around.get("high"),
+            )
         return found
 
 
@@ -231,15 +239,25 @@ def _answers(case: Case, efficiencies: Efficiency) -> dict[str, Array]:
 
 def _case(published: Mapping[str, float], efficiency: Efficiency) -> Case:
     """The published layout and traffic: 8-bit weights, prompts apart from outputs."""
-    unit = {"tensor": 1.0, "precision": specs.precision("fp8"), "disaggregated": 1.0}
+    eight_bits = specs.precision("fp8")
     speed = 0.5 * (published["output_speed_low"] + published["output_speed_high"])
     return Case(
         llm=catalog.llm(MODEL),
         xpu=catalog.xpu(XPU_ID),
         efficiency=efficiency,
         traffic=catalog.workload(WORKLOAD),
-        prefilling=Deployment(expert=published["prefill_expert_parallel"], **unit),
-        decoding=Deployment(expert=published["decode_expert_parallel"], **unit),
+        prefilling=Deployment(
+            tensor=1.0,
+            expert=published["prefill_expert_parallel"],
+            precision=eight_bits,
+            disaggregated=1.0,
+        ),
+        decoding=Deployment(
+            tensor=1.0,
+            expert=published["decode_expert_parallel"],
+            precision=eight_bits,
+            disaggregated=1.0,
+        ),
         prefill_nodes=published["prefill_unit_nodes"],
         decode_nodes=published["decode_unit_nodes"],
         tpot=1.0 / speed,

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from llmecon import catalog, economics, experience, uncertainty
+from llmecon.experience import Reader
 from llmecon.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MONTH
 from llmecon.studies.tokenomics import hardware
@@ -114,21 +116,33 @@ class Stream:
 def stream(study: Study) -> Stream:
     """One answer as it is delivered and read at the mean load."""
     reader, found = study.case.reader, study.answer
-    ttft, tpot = float(found.service.ttft), float(found.service.point.tpot)
-    length, expected = float(study.case.requests.output_tokens), float(reader.ttft)
+    ttft, tpot = jnp.asarray(found.service.ttft), jnp.asarray(found.service.point.tpot)
+    length = study.case.requests.output_tokens
     end = float(experience.reading_time(ttft, tpot, length, reader)) * 1.05
-    moments = np.clip([ttft, float(found.answer_time), expected], 0.0, end)
+    moments = np.clip([float(ttft), float(found.answer_time), float(reader.ttft)], 0.0, end)
     clock = np.union1d(np.linspace(0.0, end, 100), moments)
-    lines = pd.DataFrame(
-        {
-            "time": clock,
-            "delivered": experience.delivered_tokens(clock, ttft, tpot, length),
-            "read": experience.read_tokens(clock, ttft, tpot, length, reader),
-            "wanted": experience.read_tokens(clock, expected, 0.0, length, reader),
-        }
-    )
+    tokens = _streamed(jnp.asarray(clock), ttft, tpot, length, reader)
     pace = float(reader.speed)
-    return Stream(lines, end, 1.0 / tpot / pace, ttft, expected, length / pace)
+    return Stream(
+        pd.DataFrame({"time": clock} | {name: np.asarray(of) for name, of in tokens.items()}),
+        end,
+        ahead=1.0 / float(tpot) / pace,
+        ttft=float(ttft),
+        expected=float(reader.ttft),
+        reading=float(length) / pace,
+    )
+
+
+@interpreted
+def _streamed(
+    clock: Array, ttft: Array, tpot: Array, length: Array, reader: Reader
+) -> dict[str, Array]:
+    at_once = jnp.zeros(())
+    return {
+        "delivered": experience.delivered_tokens(clock, ttft, tpot, length),
+        "read": experience.read_tokens(clock, ttft, tpot, length, reader),
+        "wanted": experience.read_tokens(clock, reader.ttft, at_once, length, reader),
+    }
 
 
 def patience(study: Study) -> pd.DataFrame:
@@ -137,13 +151,12 @@ def patience(study: Study) -> pd.DataFrame:
     Returns:
         Columns tpot [s], ttft [s] (of three starts) and qoe.
     """
-    reader, length = study.case.reader, float(study.case.requests.output_tokens)
+    reader, length = study.case.reader, study.case.requests.output_tokens
     paces = np.union1d(np.geomspace(0.005, 2.0, 60), 1.0 / float(reader.speed))
-    starts = sorted({float(reader.ttft), 5.0, 20.0})
-    return pd.concat(
-        pd.DataFrame({"tpot": paces, "ttft": ttft, "qoe": _quality(ttft, paces, length, reader)})
-        for ttft in starts
-    )
+    starts = np.array(sorted({float(reader.ttft), 5.0, 20.0}))
+    ttft, tpot = np.repeat(starts, len(paces)), np.tile(paces, len(starts))
+    found = _quality(jnp.asarray(ttft), jnp.asarray(tpot), length, reader)
+    return pd.DataFrame({"tpot": tpot, "ttft": ttft, "qoe": np.asarray(found)})
 
 
 _quality = interpreted(experience.quality_of_experience)
@@ -270,9 +283,8 @@ def break_even(study: Study) -> BreakEven:
     api = study.costs[CALLING]
     lines = [_monthly(volumes, CALLING, api * volumes)]
     rate = float(found.full.rate)
-    fleets = np.asarray(
-        economics.instances(jnp.asarray(volumes * given.peak_to_mean), rate, given.spare_instances)
-    )
+    peaks = jnp.asarray(volumes * given.peak_to_mean)
+    fleets = np.asarray(economics.instances(peaks, found.full.rate, study.case.spares))
     for way in even:
         instance = study.costs[way] * load / float(found.instances)
         lines.append(_monthly(volumes, way, fleets * instance))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import pandas as pd
 
 from llmecon import catalog, economics
@@ -61,7 +62,8 @@ class Hours:
 def power_region(grid: str) -> str:
     """The region whose price of electricity is a grid's: itself, its country, or the fallback."""
     known = set(catalog.table("electricity_prices")["grid"])
-    return next((of for of in (grid, catalog.country_of(grid)) if of in known), FALLBACK_REGION)
+    country = catalog.country_of(grid) or FALLBACK_REGION
+    return next((of for of in (grid, country) if of in known), FALLBACK_REGION)
 
 
 def usd_per_kwh(grid: str) -> float:
@@ -124,7 +126,7 @@ def ownership(bought: Purchase) -> Ownership:
         lifetime=LIFETIME_YEARS * SECONDS_PER_YEAR,
         discount_rate=COST_OF_CAPITAL,
         maintenance=MAINTENANCE,
-        hosting=economics.hosting_rate(colocation()),
+        hosting=economics.hosting_rate(jnp.asarray(colocation())),
     )
 
 
@@ -154,7 +156,8 @@ def hours(scenario: Scenario, bought: Purchase | None, host_power: float, place:
             "give its rent with usd_per_xpu_hour"
         )
     drawn = float(catalog.xpu(own).tdp) + host_power
-    cost = economics.ownership_cost(ownership(bought), bought.rated_power, drawn, place)
+    rated = jnp.asarray(bought.rated_power)
+    cost = economics.ownership_cost(ownership(bought), rated, jnp.asarray(drawn), place)
     usd[own] = float(cost.total) * SECONDS_PER_HOUR
     said = "no rent is published; this is what owning one costs"
     return Hours(usd, said, False, None, False)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -86,7 +87,7 @@ def edge(study: Study, services: Services) -> Edge:
         level=float(api["score"].median()) if own is None else own,
         scored=own is not None,
         measure=apis.BENCHMARKS[study.scenario.benchmark],
-        settings=market.scores.set_index("model")["setting"].to_dict(),
+        settings=dict(zip(market.scores["model"], market.scores["setting"], strict=True)),
     )
 
 
@@ -118,7 +119,7 @@ class Decline:
     @property
     def longest(self) -> pd.Series:
         """The level with most years of data."""
-        return self.falls.loc[self.falls["years"].idxmax()]
+        return self.falls.iloc[int(self.falls["years"].argmax())]
 
 
 def decline(study: Study) -> Decline:
@@ -139,7 +140,7 @@ def decline(study: Study) -> Decline:
             {
                 "nickname": nickname,
                 "score": score,
-                "rate": float(_learning_rate(years, usd)),
+                "rate": float(_learning_rate(jnp.asarray(years), jnp.asarray(usd))),
                 "years": float(years[-1] - years[0]),
                 "first": float(usd[0]),
                 "last": float(usd[-1]),

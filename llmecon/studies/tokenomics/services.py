@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -109,20 +111,20 @@ def services(study: Study) -> Services:
             )
         ]
     )
-    rents = np.array([study.hours.usd[xpu] / SECONDS_PER_HOUR for xpu in frame["xpu"]])
+    rents = jnp.array([study.hours.usd[xpu] / SECONDS_PER_HOUR for xpu in frame["xpu"]])
     point = found.service.point
     costs = _token_cost(point, layouts, stacked(frame["requests"]), rents)
     return Services(
         frame.assign(
             feasible=np.asarray(found.feasible) > 0,
-            xpus=layouts.xpus,
-            rate=found.rate,
-            tpot=point.tpot,
-            ttft=found.service.ttft_quantile,
-            batch=point.batch,
-            request=costs.request,
-            output_mtok=costs.output * MILLION,
-            blended=costs.blended * MILLION,
+            xpus=np.asarray(layouts.xpus),
+            rate=np.asarray(found.rate),
+            tpot=np.asarray(point.tpot),
+            ttft=np.asarray(found.service.ttft_quantile),
+            batch=np.asarray(point.batch),
+            request=np.asarray(costs.request),
+            output_mtok=np.asarray(costs.output) * MILLION,
+            blended=np.asarray(costs.blended) * MILLION,
         ),
         layouts,
     )
@@ -155,7 +157,9 @@ def rival_xpus(study: Study) -> list[str]:
 
 def _asked(study: Study) -> Iterator[dict[str, object]]:
     given, own, limits = study.scenario, study.case.requests, study.case.target
-    names = {name: catalog.table(name).set_index("id")["name"] for name in ("models", "xpus")}
+    names: dict[str, dict[Any, str]] = {
+        name: catalog.table(name).set_index("id")["name"].to_dict() for name in ("models", "xpus")
+    }
 
     def row(
         use: str,

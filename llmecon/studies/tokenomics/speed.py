@@ -7,6 +7,7 @@ import pandas as pd
 
 from llmecon import catalog, evidence, roofline
 from llmecon.interpreter import interpreted
+from llmecon.roofline import PassCost
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study
 
@@ -138,7 +139,7 @@ def ranking(study: Study, services: Services) -> Ranking:
         rows,
         missing=len(study.hours.usd) - len(rows),
         own=own,
-        rests_on=evidence.beside(found.set_index("xpu")["blended"].to_dict()),
+        rests_on=evidence.beside(dict(zip(found["xpu"], found["blended"], strict=True))),
         better=bool(best["xpu"] != study.scenario.xpu and best["blended"] < 0.995 * own),
     )
 
@@ -180,11 +181,14 @@ def needs(study: Study) -> Needs:
         for part, name in SHARES.items()
     ]
     frame = pd.DataFrame(rows, columns=["what", "kind", "us"])
-    slowest = {
-        kind: SHARES[max(SHARES, key=lambda part, cost=cost: float(getattr(cost, part)))]
-        for kind, (cost, _) in passes.items()
-    }
+    slowest = {kind: _slowest(cost) for kind, (cost, _) in passes.items()}
     return Needs(frame[frame["us"] > 0], slowest, batch)
+
+
+def _slowest(cost: PassCost) -> str:
+    """What a pass through the model waits for."""
+    seconds = {name: float(getattr(cost, part)) for part, name in SHARES.items()}
+    return max(seconds, key=lambda name: seconds[name])
 
 
 _pass = interpreted(roofline.forward_pass)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
@@ -59,7 +60,7 @@ def queues(study: Study) -> Queues:
     found, usual = kinds(study), study.answer.service
     most = float(usual.offered / usual.load)
     cvs, loads = (axis.ravel() for axis in np.meshgrid(found, LOADS, indexing="ij"))
-    services = _loaded(study.case, loads * most, cvs)
+    services = _loaded(study.case, jnp.asarray(loads * most), jnp.asarray(cvs))
     lines = pd.DataFrame({"load": 100 * loads, "cv": cvs, "ttft": services.ttft_quantile})
     kept = lines[lines["ttft"] <= study.scenario.ttft_limit_s].groupby("cv")["load"].max()
     return Queues(
@@ -168,9 +169,7 @@ def hidden(study: Study, services: Services) -> Hidden:
     gain = tpot / fastest
     paces = {"mean load": tpot} | ({"fastest layout": fastest} if gain > 1.05 else {})
     lines = [
-        pd.DataFrame(
-            {"hidden": tokens, "seconds": experience.response_time(ttft, pace, tokens), "way": way}
-        )
+        pd.DataFrame({"hidden": tokens, "seconds": _awaited(ttft, pace, tokens), "way": way})
         for way, pace in paces.items()
     ]
     peak, output = study.scenario.peak_to_mean, float(study.answer.tokens.output)
@@ -180,11 +179,17 @@ def hidden(study: Study, services: Services) -> Hidden:
         limit=limit,
         gain=gain,
         thought=THOUGHT,
-        wait=float(experience.response_time(ttft, tpot, THOUGHT)),
-        wait_fastest=float(experience.response_time(ttft, fastest, THOUGHT)),
+        wait=float(_awaited(ttft, tpot, np.array(THOUGHT))),
+        wait_fastest=float(_awaited(ttft, fastest, np.array(THOUGHT))),
         usd=THOUGHT * output * peak,
         usd_api=THOUGHT * float(study.rival.row["output_usd_per_mtok"]) / MILLION,
     )
+
+
+def _awaited(ttft: float, tpot: float, tokens: np.ndarray) -> np.ndarray:
+    """Time until the first token after some hidden ones, s."""
+    lengths = jnp.asarray(tokens)
+    return np.asarray(experience.response_time(jnp.asarray(ttft), jnp.asarray(tpot), lengths))
 
 
 def attention() -> float:

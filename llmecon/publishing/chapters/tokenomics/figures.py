@@ -188,10 +188,8 @@ def needs(study: Study, of: Needs, rests: Rests) -> Figure:
 
 def asks(study: Study, of: Asks, rests: Rests) -> Figure:
     """What providers ask for an output token over a prompt token, beside what it costs here."""
-    own, dearer = (
-        f"Our cost, {study.model_name}",
-        study.quantities["output_over_input_cost"].value,
-    )
+    own = f"Our cost, {study.model_name}"
+    dearer = float(study.answer.tokens.output / study.answer.tokens.input)
     rows = pd.concat([of.providers, pd.DataFrame({"provider": [own], "ratio": [dearer]})])
     low, high = (
         words.number(end) for end in (of.providers["ratio"].min(), of.providers["ratio"].max())
@@ -261,7 +259,7 @@ def bursts(study: Study, of: Bursts, rests: Rests) -> Figure:
 
 def shapes(study: Study, rows: pd.DataFrame, rests: Rests) -> Figure:
     """Published workloads on the same hardware and at the API."""
-    big, small = rows.loc[rows["request"].idxmax()], rows.loc[rows["request"].idxmin()]
+    big, small = (rows.iloc[int(at)] for at in (rows["request"].argmax(), rows["request"].argmin()))
     title = (
         f"A thousand requests cost from {words.usd(small['thousand'])} to "
         f"{words.usd(big['thousand'])}, by their shape alone"

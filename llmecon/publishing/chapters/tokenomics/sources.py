@@ -75,7 +75,7 @@ def table(study: Study) -> pd.DataFrame:
     facility = catalog.row("facilities", catalog.DEFAULT_FACILITY)
     pace = catalog.row("reading_speeds", given.reader)
     region = hardware.power_region(given.grid)
-    power = catalog.table("electricity_prices").set_index("grid").loc[region]
+    power = catalog.table("electricity_prices").set_index("grid").to_dict("index")[region]
     lengths = (requests.prompt_tokens, requests.output_tokens)
     prompt, output = (words.number(float(tokens), 3) for tokens in lengths)
     own = given.prompt_tokens or given.output_tokens
