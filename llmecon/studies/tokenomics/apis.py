@@ -71,9 +71,9 @@ class Rival:
 def price_list(rows: pd.DataFrame | pd.Series, batch_discount: float = 0.0) -> ApiPrice:
     """One or several rows of `Market.prices` as a record, USD per token."""
     return ApiPrice(
-        input=rows["input_usd_per_mtok"] / MILLION,
-        cached_input=rows["cached"] / MILLION,
-        output=rows["output_usd_per_mtok"] / MILLION,
+        input=np.asarray(rows["input_usd_per_mtok"], float) / MILLION,
+        cached_input=np.asarray(rows["cached"], float) / MILLION,
+        output=np.asarray(rows["output_usd_per_mtok"], float) / MILLION,
         batch_discount=batch_discount,
     )
 

@@ -74,7 +74,7 @@ class Study:
     @cached_property
     def answer(self) -> Answer:
         """What the service takes and costs, with the most probable efficiencies."""
-        found: Answer = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.answers)
+        found: Answer = _first(self.answers)
         return found
 
     @cached_property
@@ -275,8 +275,7 @@ def resolve(scenario: Scenario) -> Study:
             lambda *leaves: jnp.concatenate(leaves), likely, catalog.efficiency_draws(system)
         ),
     )
-    first = jax.tree.map(lambda leaf: np.asarray(leaf).ravel()[0], answers)
-    way = next(way for way in _ways(first, hours) if way != CALLING)
+    way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
     case = replace(case, way=way)
     return Study(scenario, case, system, hours, bought, market, rival, answers)
 
@@ -323,6 +322,12 @@ def _answers(case: Case, efficiencies: Efficiency) -> Answer:
     found: Answer = jax.vmap(lambda efficiency: answer(replace(case, efficiency=efficiency)))(
         efficiencies
     )
+    return found
+
+
+def _first(answers: Answer) -> Answer:
+    """That of the most probable efficiencies."""
+    found: Answer = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), answers)
     return found
 
 
