@@ -435,6 +435,7 @@ def attainment() -> Attainment:
     )
 
 
+@cache
 def system(
     model: str | None = None,
     xpu: str | None = None,

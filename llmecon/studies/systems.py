@@ -1,15 +1,44 @@
 """The best layouts of several models on several accelerators, found in one batch."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import jax
+import numpy as np
 
 from llmecon import catalog, serving
 from llmecon.interpreter import interpreted
 from llmecon.pooling import System
 from llmecon.serving import Capacity
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Workload, precision
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Precision,
+    Workload,
+    precision,
+)
+
+TOGETHER = 32
+"""Services that are searched at once: any number of them then shares one trace."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A service whose best layout is asked for.
+
+    Attributes:
+        system: with model, accelerator and precision.
+        requests: what is asked of it.
+        target: limits on TTFT and TPOT.
+    """
+
+    system: System
+    requests: Workload
+    target: LatencyTarget
 
 
 def best_layouts(
@@ -18,37 +47,71 @@ def best_layouts(
     """The layout that serves each system best, and the most that it serves.
 
     Args:
-        systems: with model, accelerator and precision, the last one the same in all.
+        systems: with model, accelerator and precision.
         workload: what is asked.
         target: limits on TTFT and TPOT.
 
     Returns:
         One layout and its capacity a system; a capacity of 0 where no layout meets the limits.
     """
-    (weights,) = {of.precision for of in systems}
-    found = _best_layouts(
-        catalog.llms(of.model for of in systems),
-        catalog.xpus(of.xpu for of in systems),
-        catalog.stack(catalog.efficiency(of) for of in systems),
-        workload,
-        target,
-        weights,
+    layouts, capacities = best_services([Asked(of, workload, target) for of in systems])
+    return [
+        jax.tree.map(lambda leaf, i=i: leaf[i], (layouts, capacities)) for i in range(len(systems))
+    ]
+
+
+def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
+    """The layout that serves each of several services best, and the most that it serves.
+
+    Args:
+        asked: the services; any models, accelerators, precisions, requests and limits.
+
+    Returns:
+        Layouts and capacities with a leading dimension of services; a capacity of 0 where no
+        layout meets the limits.
+    """
+    systems = [one.system for one in asked]
+    inputs = (
+        _gathered([of.model for of in systems], catalog.llm),
+        _gathered([of.xpu for of in systems], catalog.xpu),
+        _gathered([of.precision for of in systems], precision),
+        stacked([one.requests for one in asked]),
+        Efficiency(**_gathered(systems, catalog.attainment().probable)),
+        stacked([one.target for one in asked]),
     )
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(systems))]
+    parts = []
+    for start in range(0, len(asked), TOGETHER):
+        # The last rows are filled up with the last service: another shape would be traced anew.
+        rows = np.minimum(np.arange(start, start + TOGETHER), len(asked) - 1)
+        parts.append(_best(*jax.tree.map(lambda leaf, rows=rows: leaf[rows], inputs)))
+    found: tuple[Deployment, Capacity] = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves)[: len(asked)], *parts
+    )
+    return found
+
+
+def _gathered(names: Sequence[Hashable], record: Callable[[Any], Any]) -> Any:
+    """The records of some names in one, each made once."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    codes = np.array([places[name] for name in names])
+    return jax.tree.map(lambda leaf: leaf[codes], stacked([record(name) for name in places]))
+
+
+def stacked(records: Iterable[Any]) -> Any:
+    """Records in one, by NumPy: `catalog.stack` compiles for every number of them."""
+    return jax.tree.map(lambda *leaves: np.array(leaves, dtype=float), *records)
 
 
 @interpreted
-def _best_layouts(
+def _best(
     llms: LLM,
     xpus: XPU,
+    precisions: Precision,
+    requests: Workload,
     efficiencies: Efficiency,
-    workload: Workload,
-    target: LatencyTarget,
-    weights: str,
+    targets: LatencyTarget,
 ) -> tuple[Deployment, Capacity]:
-    @partial(jax.vmap, in_axes=(0, 0, 0))
-    def best(llm: LLM, xpu: XPU, efficiency: Efficiency) -> tuple[Deployment, Capacity]:
-        return serving.best_deployment(llm, xpu, precision(weights), workload, efficiency, target)
-
-    found: tuple[Deployment, Capacity] = best(llms, xpus, efficiencies)
+    found: tuple[Deployment, Capacity] = jax.vmap(serving.best_deployment)(
+        llms, xpus, precisions, requests, efficiencies, targets
+    )
     return found

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import carbon, economics, experience, fleet, serving
+from llmecon import carbon, experience, fleet, serving
 from llmecon.carbon import EndDevice, Footprint, Water
 from llmecon.energy import Energy
 from llmecon.numerics import whole
@@ -123,9 +123,8 @@ def answer(case: Case) -> Answer:
         Energy, footprint and water of one request, over the requests that the fleet completes.
     """
     sized = _capacity(jax.lax.stop_gradient(replace(case, efficiency=case.likely)))
-    holds = jnp.where(sized.feasible > 0, sized.rate, 1.0)
-    peak = case.load * case.peak_to_mean
-    instances = jax.lax.stop_gradient(whole(economics.instances(peak, holds, case.spares)))
+    needed = fleet.needed(sized, case.load, case.peak_to_mean, case.spares)
+    instances = jax.lax.stop_gradient(whole(needed))
     shared, service = _dispatched(case, instances)
     ends = experience.response_time(service.ttft, service.point.tpot, case.requests.output_tokens)
     reading = jnp.maximum(ends, service.ttft + case.requests.output_tokens / case.pace)

@@ -1,0 +1,1 @@
+"""How the chapter on tokenomics shows its study."""

@@ -1,0 +1,219 @@
+"""Every service that the chapter compares with the scenario's, found in one batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from llmecon import catalog, economics, specs
+from llmecon.economics import Conversation
+from llmecon.interpreter import interpreted
+from llmecon.specs import SECONDS_PER_HOUR, Deployment, LatencyTarget, Workload
+from llmecon.studies.systems import Asked, best_services, stacked
+from llmecon.studies.tokenomics.model import MILLION
+from llmecon.studies.tokenomics.study import SPEEDS, Study, system_of
+
+# What the live panel offers besides the scenario's own.
+FAMILIAR_MODELS = (
+    "llama-3.1-8b",
+    "qwen3-32b",
+    "llama-3.1-70b",
+    "gpt-oss-120b",
+    "qwen3-235b-a22b",
+    "llama-3.1-405b",
+    "deepseek-v3",
+)
+FAMILIAR_XPUS = (
+    "l4",
+    "l40s",
+    "a100-sxm-80gb",
+    "h100-sxm",
+    "h200-sxm",
+    "b200",
+    "mi300x",
+    "mi355x",
+    "tpu-v6e",
+)
+RIVAL_MODELS = ("llama-3.1-8b", "deepseek-v3", "llama-3.1-405b", "gpt-oss-120b")
+RIVAL_XPUS = ("b200", "mi300x", "tpu-v6e", "h100-sxm")
+RIVALS = 3  # of either, beside the scenario's own
+
+VOLLEYS = float(catalog.workload("azure-code-2023").interarrival_cv)
+BURSTS = (0.5, 1.0, 2.0, 4.0, 8.0, VOLLEYS)
+"""Coefficients of variation of the gaps between requests, the code assistant's last."""
+
+TURNS = (1, 2, 4, 8, 16, 32)
+TALK = Conversation(turns=1.0, system_tokens=4000.0, user_tokens=800.0, output_tokens=400.0)
+
+UNHURRIED = LatencyTarget(ttft=600.0, tpot=60.0)
+RELAXED_TTFT = 60.0  # for requests of other shapes, s
+
+
+@dataclass(frozen=True)
+class Services:
+    """Services at the best layout of each, fully loaded.
+
+    Attributes:
+        frame: a row a service: use, label, model, xpu, precision, requests (`Workload`), x and y
+            (by which its chart sorts it), and what was found: feasible, xpus, rate, tpot, ttft,
+            batch, request [USD], output_mtok and blended [USD per million tokens].
+        layouts: with a leading dimension of rows.
+    """
+
+    frame: pd.DataFrame
+    layouts: Deployment
+
+    def solved(self, use: str) -> pd.DataFrame:
+        """The services of a use that meet their limits."""
+        return self.frame[(self.frame["use"] == use) & self.frame["feasible"]]
+
+    def layout(self, model: str, xpu: str, precision: str) -> Deployment | None:
+        """The best layout of a system that the panel offers; None where requests are too long."""
+        of = self.frame
+        found = np.flatnonzero(
+            (of["use"] == "panel")
+            & (of["model"] == model)
+            & (of["xpu"] == xpu)
+            & (of["precision"] == precision)
+        )
+        if not len(found):
+            return None
+        one: Deployment = jax.tree.map(lambda leaf: leaf[found[0]], self.layouts)
+        return one
+
+
+def services(study: Study) -> Services:
+    """Everything that the chapter asks of the serving model besides its own service.
+
+    Args:
+        study: with which each is compared.
+    """
+    held = catalog.table("models").set_index("id")["context_tokens"].to_dict()
+    frame = pd.DataFrame(_asked(study))
+    longest = [_tokens(asked) for asked in frame["requests"]]
+    # A model's context holds the requests, and the accelerator has a price.
+    possible = (frame["model"].map(held) >= longest) & frame["xpu"].isin(study.hours.usd.keys())
+    frame = frame[possible].reset_index(drop=True)
+    layouts, found = best_services(
+        [
+            Asked(system_of(study.scenario, model, xpu, precision), asked, limits)
+            for model, xpu, precision, asked, limits in zip(
+                frame["model"],
+                frame["xpu"],
+                frame["precision"],
+                frame["requests"],
+                frame["target"],
+                strict=True,
+            )
+        ]
+    )
+    rents = jnp.array([study.hours.usd[xpu] / SECONDS_PER_HOUR for xpu in frame["xpu"]])
+    point = found.service.point
+    costs = _token_cost(point, layouts, stacked(frame["requests"]), rents)
+    return Services(
+        frame.assign(
+            feasible=np.asarray(found.feasible) > 0,
+            xpus=np.asarray(layouts.xpus),
+            rate=np.asarray(found.rate),
+            tpot=np.asarray(point.tpot),
+            ttft=np.asarray(found.service.ttft_quantile),
+            batch=np.asarray(point.batch),
+            request=np.asarray(costs.request),
+            output_mtok=np.asarray(costs.output) * MILLION,
+            blended=np.asarray(costs.blended) * MILLION,
+        ),
+        layouts,
+    )
+
+
+_token_cost = interpreted(economics.token_cost)
+
+
+def offered_models(study: Study) -> list[str]:
+    """Models that the live panel offers."""
+    return list(dict.fromkeys([*FAMILIAR_MODELS, study.scenario.model]))
+
+
+def offered_xpus(study: Study) -> list[str]:
+    """Accelerators that the live panel offers."""
+    every = dict.fromkeys([*FAMILIAR_XPUS, study.scenario.xpu])
+    return [xpu for xpu in every if xpu in study.hours.usd]
+
+
+def rival_models(study: Study) -> list[str]:
+    """Models whose frontiers are drawn beside the scenario's."""
+    return [of for of in RIVAL_MODELS if of != study.scenario.model][:RIVALS]
+
+
+def rival_xpus(study: Study) -> list[str]:
+    """Accelerators whose frontiers are drawn beside the scenario's."""
+    others = [of for of in RIVAL_XPUS if of != study.scenario.xpu and of in study.hours.usd]
+    return others[:RIVALS]
+
+
+def _asked(study: Study) -> Iterator[dict[str, object]]:
+    given, own, limits = study.scenario, study.case.requests, study.case.target
+    names: dict[str, dict[Any, str]] = {
+        name: catalog.table(name).set_index("id")["name"].to_dict() for name in ("models", "xpus")
+    }
+
+    def row(
+        use: str,
+        label: str = "",
+        model: str = given.model,
+        xpu: str = given.xpu,
+        precision: str = given.precision,
+        requests: Workload = own,
+        target: LatencyTarget = limits,
+        x: float = 0.0,
+        y: float = 0.0,
+    ) -> dict[str, object]:
+        return {
+            "use": use,
+            "label": label,
+            "model": model,
+            "xpu": xpu,
+            "precision": precision,
+            "requests": requests,
+            "target": target,
+            "x": x,
+            "y": y,
+        }
+
+    yield row("patient", target=UNHURRIED)
+    for xpu in study.hours.usd:
+        yield row("xpu", names["xpus"][xpu], xpu=xpu)
+    for model, score in study.market.percent.items():
+        if model in names["models"]:
+            yield row("quality", names["models"][model], model=str(model), x=score)
+    for speed in SPEEDS:
+        paced = replace(limits, tpot=1.0 / speed)
+        for model in (given.model, *rival_models(study)):
+            yield row("model frontier", names["models"][model], model=model, target=paced)
+        for xpu in rival_xpus(study):
+            yield row("xpu frontier", names["xpus"][xpu], xpu=xpu, target=paced)
+    for cv in BURSTS:
+        yield row("bursts", requests=replace(own, interarrival_cv=cv), x=cv)
+    relaxed = replace(limits, ttft=RELAXED_TTFT)
+    for of in catalog.table("workloads").to_dict("records"):
+        shape = catalog.workload(str(of["id"]))
+        yield row("workload", str(of["name"]), requests=shape, target=relaxed)
+    for turns in TURNS:
+        for reuse in (0.0, 1.0):
+            talk = replace(TALK, turns=turns, reuse=reuse)
+            last = float(talk.system_tokens + turns * (talk.user_tokens + talk.output_tokens))
+            if last <= float(study.case.llm.context):
+                mean = economics.conversation_workload(talk)
+                yield row("turns", requests=mean, target=relaxed, x=turns, y=reuse)
+    for model in offered_models(study):
+        for xpu in offered_xpus(study):
+            for precision in specs.PRECISIONS:
+                yield row("panel", model=model, xpu=xpu, precision=precision)
+
+
+def _tokens(asked: Workload) -> float:
+    return float(asked.prompt_tokens) + float(asked.output_tokens)

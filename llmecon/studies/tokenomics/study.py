@@ -1,0 +1,391 @@
+"""A scenario of the chapter on tokenomics: looked up, answered, and what its numbers are called."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from llmecon import catalog, feasibility, roofline, serving, specs, uncertainty
+from llmecon.errors import InputError
+from llmecon.experience import Reader
+from llmecon.interpreter import interpreted
+from llmecon.pooling import System
+from llmecon.serving import Capacity
+from llmecon.specs import (
+    SECONDS_PER_HOUR,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Workload,
+)
+from llmecon.studies.quantities import Differentiated, Quantity, differentiate
+from llmecon.studies.systems import Asked, best_layouts, best_services
+from llmecon.studies.tokenomics import apis, hardware
+from llmecon.studies.tokenomics.apis import Market, Rival
+from llmecon.studies.tokenomics.hardware import Hours, Purchase
+from llmecon.studies.tokenomics.model import (
+    CALLING,
+    OWNING,
+    RENTING,
+    UNITS,
+    Answer,
+    Case,
+    answer,
+    inputs_moved,
+    numbers,
+    told,
+)
+from llmecon.studies.tokenomics.scenario import Scenario
+from llmecon.uncertainty import Interval
+
+SPEEDS = np.geomspace(5.0, 400.0, 14)
+"""Speeds of one user that frontiers are drawn at, tokens/s."""
+
+_NO_INTERVAL = ("usd_per_mtok_api",)  # a price, taken as exact
+
+
+@dataclass(frozen=True)
+class Study:
+    """A scenario, resolved and answered.
+
+    Attributes:
+        scenario: what was asked.
+        case: its records.
+        system: by which its efficiencies are looked up.
+        hours: what accelerators cost by the hour.
+        bought: what buying the scenario's takes; None where it can't be bought.
+        market: what hosted models cost.
+        rival: the API that the service is compared with.
+        answers: with the most probable efficiencies, then with every set that measurements allow.
+    """
+
+    scenario: Scenario
+    case: Case
+    system: System
+    hours: Hours
+    bought: Purchase | None
+    market: Market
+    rival: Rival
+    answers: Answer
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What the service takes and costs, with the most probable efficiencies."""
+        found: Answer = _first(self.answers)
+        return found
+
+    @cached_property
+    def costs(self) -> dict[str, float]:
+        """Of a request, USD, by the ways that there are to pay for it, the cheapest first."""
+        return _ways(self.answer, self.hours)
+
+    @property
+    def cheapest(self) -> str:
+        """The cheapest way to pay."""
+        return next(iter(self.costs))
+
+    @cached_property
+    def drawn(self) -> dict[str, np.ndarray]:
+        """The headline numbers, and `xpus` of the fleet, one for every set of efficiencies.
+
+        NaN where no load of the instance meets the limits.
+        """
+        feasible = np.asarray(self.answers.full.feasible)[1:] > 0
+        found = told(self.answers, self.case) | {"xpus": self.answers.devices}
+        spread = {
+            name: np.broadcast_to(np.asarray(values), (len(feasible) + 1,))[1:]
+            for name, values in found.items()
+        }
+        return {name: np.where(feasible, values, np.nan) for name, values in spread.items()}
+
+    @cached_property
+    def sure(self) -> dict[str, Interval]:
+        """Where the numbers of `drawn` lie with 90%."""
+        return {name: uncertainty.bounds(values) for name, values in self.drawn.items()}
+
+    @cached_property
+    def stays_cheapest(self) -> float:
+        """In what share of the draws the cheapest way stays the cheapest.
+
+        Where nothing meets the limits, the API does.
+        """
+        feasible = np.asarray(self.answers.full.feasible)[1:] > 0
+        bills = []
+        for way in self.costs:
+            cost = np.broadcast_to(np.asarray(self.answers.costs[way]), (len(feasible) + 1,))[1:]
+            bills.append(cost if way == CALLING else np.where(feasible, cost, np.nan))
+        cheapest = np.nanargmin(np.stack(bills), axis=0)
+        return float((cheapest == 0).mean())  # ways stand in the order of what they cost
+
+    @cached_property
+    def differentiated(self) -> Differentiated:
+        """The headline numbers with their elasticities."""
+        return differentiate(numbers, self.case)
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """The headline numbers by name, most important first."""
+        labels, found = self.labels, {}
+        for name, value in told(self.answer, self.case).items():
+            finite = math.isfinite(value)
+            ends = {} if name in _NO_INTERVAL else self.sure[name].around(float(value))
+            moved = inputs_moved(self.differentiated.effects[name])
+            found[name] = Quantity(
+                name,
+                float(value) if finite else None,
+                UNITS[name],
+                labels[name],
+                text="" if finite else "Never",
+                low=ends.get("low"),
+                high=ends.get("high"),
+                elasticities={of: float(effect) for of, effect in moved.items()},
+            )
+        even = found["break_even_requests_per_day"]
+        if even.value is not None:
+            found[even.name] = replace(even, text=f"{_two_digits(even.value)} a day")
+        return found
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What each headline number is, in a few words."""
+        way, found = self.case.way, self.answer
+        devices = f"{float(found.devices):,.0f}{_SPACE}xPU{'' if found.devices == 1 else 's'}"
+        ever = math.isfinite(float(found.break_even[way]))
+        ttft = float(found.service.ttft)
+        return {
+            "usd_per_mtok": f"per million tokens, {way} {devices} for this load",
+            "usd_per_mtok_api": f"per million tokens of the same mix from {self.rival.name}",
+            "break_even_requests_per_day": f"requests, above which {way} beats that API"
+            if ever
+            else f"does {way} beat that API, at any volume",
+            "output_over_input_cost": "times as much for an output token as for a prompt token",
+            "answer_time_s": f"to the last of {self.answer_length}; "
+            f"the first comes after {_seconds(ttft)}",
+            "speed_tokens_per_s": "as each user sees them at the mean load",
+            "quality_of_experience": "quality of experience for someone who reads "
+            f"{_two_digits(float(self.case.reader.speed))} tokens/s",
+            "g_co2e_per_mtok": f"of CO₂e per million tokens, electricity of {self.grid_name}",
+            "usd_per_mtok_at_scale": "per million tokens, "
+            f"{'rented' if self.hours.rentable else 'owned'}, at scale",
+        }
+
+    @property
+    def model_name(self) -> str:
+        """The model as a reader calls it."""
+        return catalog.name("models", self.scenario.model)
+
+    @property
+    def xpu_name(self) -> str:
+        """The accelerator as a reader calls it."""
+        return catalog.name("xpus", self.scenario.xpu)
+
+    @property
+    def grid_name(self) -> str:
+        """The grid as a reader calls it."""
+        return catalog.name("grid", self.scenario.grid)
+
+    @property
+    def answer_length(self) -> str:
+        """The length of an answer in words."""
+        tokens = float(self.case.requests.output_tokens)
+        return f"{_digits(tokens, 3)} {'token' if tokens == 1 else 'tokens'}"
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Of one device, rented."""
+        return self.hours.usd[self.scenario.xpu]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Prompts and answers of the whole service, on average."""
+        requests = self.case.requests
+        tokens = float(requests.prompt_tokens + requests.output_tokens)
+        return tokens * self.scenario.requests_per_second
+
+    @property
+    def usd_per_mtok(self) -> dict[str, float]:
+        """What a million tokens cost, by the ways that there are, the cheapest first."""
+        load = self.scenario.requests_per_second
+        return {way: cost * load / self.tokens_per_second * 1e6 for way, cost in self.costs.items()}
+
+    @property
+    def fleet_ways(self) -> list[str]:
+        """The ways to run a fleet that there are: renting, owning or both."""
+        return [way for way in (RENTING, OWNING) if way in self.costs]
+
+    @property
+    def draw(self) -> float:
+        """Of the fleet at the meter, W."""
+        return float(self.answer.energy.total) * self.scenario.requests_per_second
+
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def resolve(scenario: Scenario) -> Study:
+    """Look up all that a scenario names, and answer it.
+
+    Args:
+        scenario: what is asked.
+
+    Raises:
+        InputError: the requests or the model don't fit, no load meets the limits on time, the
+            accelerator has neither rent nor price, or the API sells no chat.
+    """
+    asked = requests(scenario)
+    feasibility.require_context(
+        scenario.model, float(asked.prompt_tokens), float(asked.output_tokens)
+    )
+    feasibility.require_memory(scenario.model, scenario.xpu, scenario.precision)
+    system = system_of(scenario)
+    efficiency = catalog.efficiency(system)
+    place = hardware.site(scenario.grid)
+    host_power = float(efficiency.host_power * catalog.xpu(scenario.xpu).tdp)
+    bought = hardware.purchase(scenario.xpu, host_power)
+    hours = hardware.hours(scenario, bought, host_power, place)
+    market = apis.market(scenario, asked)
+    rival = apis.rival(scenario, market)
+    ((layout, full),) = best_layouts([system], asked, target(scenario))
+    if not full.feasible > 0:
+        raise InputError(_too_slow(scenario, efficiency, layout, full))
+    case = Case(
+        llm=catalog.llm(scenario.model),
+        xpu=catalog.xpu(scenario.xpu),
+        layout=layout,
+        efficiency=efficiency,
+        requests=asked,
+        target=target(scenario),
+        site=place,
+        reader=reader(scenario),
+        api=apis.price_list(rival.row),
+        owned=None if bought is None else hardware.ownership(bought),
+        load=scenario.requests_per_second,
+        peak_to_mean=scenario.peak_to_mean,
+        spares=scenario.spare_instances,
+        rent=hours.usd[scenario.xpu] / SECONDS_PER_HOUR,
+        rated_power=0.0 if bought is None else bought.rated_power,
+    )
+    likely = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], efficiency)
+    answers = _answers(
+        case,
+        jax.tree.map(
+            lambda *leaves: jnp.concatenate(leaves), likely, catalog.efficiency_draws(system)
+        ),
+    )
+    way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
+    case = replace(case, way=way)
+    return Study(scenario, case, system, hours, bought, market, rival, answers)
+
+
+def system_of(scenario: Scenario, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies are looked up, also of something else than the scenario's.
+
+    Args:
+        scenario: which names the rest.
+        model: id; the scenario's by default.
+        xpu: id; the scenario's by default.
+        precision: of the weights; the scenario's by default.
+    """
+    engine = None if scenario.engine == "any" else scenario.engine
+    return catalog.system(
+        model or scenario.model, xpu or scenario.xpu, engine, precision or scenario.precision
+    )
+
+
+def requests(scenario: Scenario) -> Workload:
+    """What is asked: the workload, with the lengths that were given."""
+    published = catalog.workload(scenario.workload)
+    return replace(
+        published,
+        prompt_tokens=scenario.prompt_tokens or published.prompt_tokens,
+        output_tokens=scenario.output_tokens or published.output_tokens,
+    )
+
+
+def target(scenario: Scenario) -> LatencyTarget:
+    """A scenario's limits on time."""
+    return LatencyTarget(ttft=scenario.ttft_limit_s, tpot=scenario.tpot_limit_s)
+
+
+def reader(scenario: Scenario) -> Reader:
+    """What the reader of an answer expects."""
+    flow = catalog.row("latency_targets", "nielsen-flow")
+    pace = catalog.row("reading_speeds", scenario.reader)
+    return Reader(ttft=flow["ttft_s"], speed=pace["tokens_per_s"])
+
+
+@interpreted
+def _answers(case: Case, efficiencies: Efficiency) -> Answer:
+    found: Answer = jax.vmap(lambda efficiency: answer(replace(case, efficiency=efficiency)))(
+        efficiencies
+    )
+    return found
+
+
+def _first(answers: Answer) -> Answer:
+    """That of the most probable efficiencies."""
+    found: Answer = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), answers)
+    return found
+
+
+def _ways(found: Answer, hours: Hours) -> dict[str, float]:
+    """What a request costs each way that there is, the cheapest first; the first named if equal."""
+    order = [way for way in (RENTING, OWNING, CALLING) if way in found.costs]
+    there = [way for way in order if way != RENTING or hours.rentable]
+    costs = {way: float(found.costs[way]) for way in there}
+    return {way: costs[way] for way in sorted(costs, key=lambda way: costs[way])}
+
+
+def _too_slow(
+    scenario: Scenario, efficiency: Efficiency, layout: Deployment, full: Capacity
+) -> str:
+    """Why no load meets the limits, and what would help."""
+    llm, xpu, asked = catalog.llm(scenario.model), catalog.xpu(scenario.xpu), requests(scenario)
+    devices = f"{float(layout.xpus):,.0f} {scenario.xpu}"
+    room = float(serving.largest_batch(llm, xpu, layout, asked, efficiency))
+    if room < 1.0:
+        tokens = float(asked.prompt_tokens + asked.output_tokens)
+        precision = specs.precision(scenario.precision)
+        needed = math.ceil(float(roofline.devices_for_weights(llm, xpu, precision, efficiency)))
+        return (
+            f"{scenario.model} in {scenario.precision} with a request of {tokens:,.0f} tokens does "
+            f"not fit in {devices}, the largest layout considered; its weights alone need "
+            f"{needed:,}: choose a smaller model, an xpu with more memory, or fewer bits"
+        )
+    problem = (
+        f"{scenario.model} in {scenario.precision} on {scenario.xpu} can't meet ttft_limit_s "
+        f"{scenario.ttft_limit_s:g} and tpot_limit_s {scenario.tpot_limit_s:g}"
+    )
+    system = system_of(scenario)
+    _, found = best_services(
+        [Asked(system, asked, replace(target(scenario), tpot=1.0 / speed)) for speed in SPEEDS]
+    )
+    in_time = np.asarray(found.service.point.tpot)[np.asarray(found.feasible) > 0]
+    if not len(in_time):
+        unloaded = full.service
+        return (
+            f"{problem}: {devices} without load take about {float(unloaded.ttft_quantile):.2g} s "
+            f"to the first token for 99 requests in 100, and {float(unloaded.point.tpot):.2g} s "
+            "for each further one; allow more, shorten the prompt, or choose a faster xpu"
+        )
+    return (
+        f"{problem}: within that ttft_limit_s a token takes at least about {in_time.min():.2g} s; "
+        "raise tpot_limit_s or choose a faster xpu"
+    )
+
+
+def _digits(value: float, digits: int) -> str:
+    return f"{float(f'{value:.{digits}g}'):,.15g}"
+
+
+def _two_digits(value: float) -> str:
+    return _digits(value, 2)
+
+
+def _seconds(value: float) -> str:
+    """A time in words."""
+    small = 1e-3 <= value < 1.0
+    return f"{_two_digits(1e3 * value if small else value)}{_SPACE}{'ms' if small else 's'}"
