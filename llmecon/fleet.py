@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from llmecon import economics
 from llmecon.carbon import (
     EndDevice,
     Footprint,
@@ -78,6 +79,23 @@ class Request(NamedTuple):
 
     energy: Energy
     footprint: Footprint
+
+
+def needed(full: Capacity, load: Scalar, peak_to_mean: Scalar, spares: Scalar) -> Scalar:
+    """Instances that carry the busiest load of a service with some in reserve, in parts.
+
+    Args:
+        full: an instance at the most that its limits on latency allow.
+        load: requests per second of all, on average.
+        peak_to_mean: busiest load over mean load.
+        spares: instances that may fail without harm.
+
+    Returns:
+        Instances, spares included; `numerics.whole` rounds them up. Where an instance keeps the
+        limits at no load, a number without meaning.
+    """
+    holds = jnp.where(full.feasible > 0, full.rate, 1.0)
+    return economics.instances(load * peak_to_mean, holds, spares)
 
 
 def dispatch(

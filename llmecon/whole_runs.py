@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog
+from llmecon import catalog, kept
 from llmecon.energy import Energy, energy_of
 from llmecon.interpreter import interpreted
 from llmecon.numerics import elasticity
@@ -90,6 +90,16 @@ def overheads(
         and the software is taken to be unknown. Published hours hold the failures of their
         clusters, which a bare run has too: these are taken off.
     """
+    if calibration:
+        return _overheads(models, xpus, calibration)
+    # The fit to all published runs takes seconds.
+    key = kept.digest(kept.library(), *models, "on", *xpus)
+    return kept.kept("overheads", key, lambda: _overheads(models, xpus, calibrated_runs()))
+
+
+def _overheads(
+    models: Sequence[str], xpus: Sequence[str], calibration: RunCalibration
+) -> list[Multiple]:
     of = [catalog.row("models", model) for model in models]
     frame = pd.DataFrame(
         {
@@ -104,7 +114,7 @@ def overheads(
     rows = in_our_names(frame)
     assert (refusals(rows, ("tokens_b",)) == "").all()
     usual = setups(rows)
-    logs, sds = (calibration or calibrated_runs()).predict(rows, usual)
+    logs, sds = calibration.predict(rows, usual)
     steps = _steps(usual.llm, usual.xpu, usual.run, usual.layout, catalog.efficiency())
     tokens = np.asarray(usual.run.tokens)
     bare = np.asarray(steps.seconds * usual.layout.devices / usual.run.global_batch) * tokens

@@ -50,10 +50,11 @@ def render(chapter: str, block: str, **facts: Any) -> str:
 
 
 def say(chapter: str, block: str, **facts: Any) -> None:
-    """Show a block of a chapter's prose; arguments as in `render`."""
+    """Show a block of a chapter's prose, if it says anything; arguments as in `render`."""
     from llmecon.publishing import results  # with IPython, which a command line has no use for
 
-    results.say(render(chapter, block, **facts))
+    if said := render(chapter, block, **facts):
+        results.say(said)
 
 
 @cache
