@@ -443,8 +443,10 @@ class Fleet:
     used: float
 
 
-def fleet(study: Study) -> Fleet:
-    """Instances that the load takes on an accelerator that serves within the limits."""
+def fleet(study: Study) -> Fleet | None:
+    """Instances that the load takes; None where no instance meets the limits."""
+    if not study.can_serve:
+        return None
     given, served = study.scenario, study.answer.serving
     rate = float(served.capacity.rate)
     return Fleet(

@@ -45,6 +45,8 @@ from llmecon.uncertainty import Interval, Multiple
 # Where a run that takes longer would take hardly any more devices, memory decides their number.
 LEAST_EFFECT = 0.01
 
+_SPACE = "\N{NO-BREAK SPACE}"
+
 
 @dataclass(frozen=True)
 class Study:
@@ -114,7 +116,7 @@ class Study:
         Returns:
             By input; of a fleet that serves, without spares and in parts of instances.
         """
-        effects = self.differentiated.effects[name]
+        effects = jax.tree.map(jnp.asarray, self.differentiated.effects[name])
         moved = serving_inputs(effects) if "serving" in name else training_inputs(effects)
         if not name.endswith("xpus"):
             moved = moved | other_inputs(effects)
@@ -146,7 +148,7 @@ class Study:
     @property
     def _labels(self) -> dict[str, str]:
         given, hours = self.scenario, _rounded(self.device_hours)
-        days = "1 day" if given.deadline_days == 1.0 else f"{given.deadline_days:,g} days"
+        days = f"{given.deadline_days:,g}{_SPACE}day{'' if given.deadline_days == 1.0 else 's'}"
         beside = f", where the run as published ones went takes {hours}" if self.fits else ""
         return {
             "training_xpus": f"to train {self.model_name} in {days}, if it goes as published runs "
@@ -473,18 +475,18 @@ def _layouts(
 
 
 def _told(value: float, unit: str) -> str:
-    """A number in a smaller unit or in full where that reads better; else empty."""
+    """A number in full, or in a smaller unit, where that reads better; else empty."""
     if unit == "xPUs":
-        return f"{value:,.0f} xPU{'' if value == 1.0 else 's'}"
-    if unit == "MWh" and value < 1.0:
-        return f"{_rounded(value * 1e3)} kWh" if value >= 1e-3 else f"{_rounded(value * 1e6)} Wh"
-    if unit == "t CO₂e" and value < 1.0:
-        small = f"{_rounded(value * 1e3)} kg" if value >= 1e-3 else f"{_rounded(value * 1e6)} g"
-        return f"{small} CO₂e"
+        return f"{value:,.0f}{_SPACE}xPU{'' if value == 1.0 else 's'}"
+    smaller = {"MWh": ("kWh", "Wh"), "t CO₂e": ("kg CO₂e", "g CO₂e")}.get(unit)
+    if smaller and value < 1.0:
+        scale, name = (1e3, smaller[0]) if value >= 1e-3 else (1e6, smaller[1])
+        return f"{_rounded(scale * value)}{_SPACE}{name}"
     return ""
 
 
 def _rounded(value: float) -> str:
     """Two significant digits: 7.9 million, 350,000, 0.034."""
     two = float(f"{value:.2g}")
-    return humanize.intword(two, "%.10g") if two >= 1e6 else f"{two:,.10g}"
+    large = humanize.intword(two, "%.10g").replace(" ", _SPACE)
+    return large if two >= 1e6 else f"{two:,.10g}"

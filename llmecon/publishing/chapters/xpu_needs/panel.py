@@ -1,6 +1,6 @@
 """The live panel of the chapter on numbers of accelerators."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -31,24 +31,40 @@ from llmecon.studies.xpu_needs.study import (
 )
 from llmecon.uncertainty import Multiple
 
-MODELS = (
-    "llama-3.1-8b",
-    "qwen3-32b",
-    "llama-3.1-70b",
-    "gpt-oss-120b",
-    "qwen3-235b-a22b",
-    "llama-3.1-405b",
-    "deepseek-v3",
-)
-XPUS = (
-    "a100-sxm-80gb",
-    "h100-sxm",
-    "h200-sxm",
-    "b200",
-    "mi300x",
-    "mi355x",
-    "tpu-v5p",
-    "tpu-v6e",
+
+@dataclass(frozen=True)
+class Offered:
+    """What the menus offer beside the scenario's own: ids.
+
+    Attributes:
+        models: of models.
+        xpus: of accelerators.
+    """
+
+    models: tuple[str, ...]
+    xpus: tuple[str, ...]
+
+
+OFFERED = Offered(
+    models=(
+        "llama-3.1-8b",
+        "qwen3-32b",
+        "llama-3.1-70b",
+        "gpt-oss-120b",
+        "qwen3-235b-a22b",
+        "llama-3.1-405b",
+        "deepseek-v3",
+    ),
+    xpus=(
+        "a100-sxm-80gb",
+        "h100-sxm",
+        "h200-sxm",
+        "b200",
+        "mi300x",
+        "mi355x",
+        "tpu-v5p",
+        "tpu-v6e",
+    ),
 )
 DAYS = (1.0, 1000.0)
 TOKENS = (1e9, 1e14)
@@ -65,11 +81,16 @@ def show(study: Study) -> live.Shown:
     return live.show(panel(study))
 
 
-def panel(study: Study) -> live.Panel:
-    """The panel; argument as in `show`."""
+def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
+    """The panel.
+
+    Args:
+        study: where the controls start.
+        offered: what the menus offer.
+    """
     given = study.scenario
-    models = _menu("model", "models", (*MODELS, given.model), given.model)
-    xpus = _menu("xpu", "xpus", (*XPUS, given.xpu), given.xpu)
+    models = _menu("model", "models", (*offered.models, given.model), given.model)
+    xpus = _menu("xpu", "xpus", (*offered.xpus, given.xpu), given.xpu)
     precisions = live.Menu("precision", {of: of for of in PRECISIONS}, given.precision)
     known = {xpu: rent(given, xpu) for xpu in xpus.entries}
     rents = {xpu: usd for xpu, usd in known.items() if usd is not None}
