@@ -1,6 +1,7 @@
 """The layout of a training run: the fewest devices by a deadline, the fastest on a given number."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -143,6 +144,19 @@ def _with_replicas(layout: TrainingLayout, data: Scalar) -> TrainingLayout:
     return spread
 
 
+def _clock(
+    llm: LLM,
+    xpu: XPU,
+    run: TrainingRun,
+    layout: TrainingLayout,
+    efficiency: Efficiency,
+    reliability: Reliability,
+    data: Scalar,
+) -> Scalar:
+    """Duration of a run under a layout with some replicas, s."""
+    return wall_clock(llm, xpu, run, _with_replicas(layout, data), efficiency, reliability)
+
+
 def _plan(
     llm: LLM,
     xpu: XPU,
@@ -280,17 +294,13 @@ def plan_with_layout(
     most = _most_replicas(xpu, run)
 
     def too_slow(data: Scalar) -> Scalar:
-        spread = _with_replicas(layout, data)
-        seconds = wall_clock(llm, xpu, run, spread, efficiency, reliability)
-        return jnp.log(deadline / seconds)
+        return jnp.log(deadline / _clock(llm, xpu, run, layout, efficiency, reliability, data))
 
     # Ever more devices fail ever more often: beyond some number a run gets slower again.
     counts = jnp.geomspace(1.0, most, SEARCHED_REPLICAS)
-    clocks = jax.vmap(
-        lambda data: wall_clock(
-            llm, xpu, run, _with_replicas(layout, data), efficiency, reliability
-        )
-    )(counts)
+    # Which of them is fastest has no gradient, so none is prepared for it.
+    held = jax.lax.stop_gradient((llm, xpu, run, layout, efficiency, reliability))
+    clocks = jax.vmap(partial(_clock, *held))(jax.lax.stop_gradient(counts))
     in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
     in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))

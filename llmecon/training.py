@@ -5,6 +5,7 @@ weights.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -203,6 +204,7 @@ def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scala
     return states + (activations + logits) / layout.tensor
 
 
+@jax.jit
 def training_step(
     llm: LLM, xpu: XPU, run: TrainingRun, layout: TrainingLayout, efficiency: Efficiency
 ) -> TrainingStep:

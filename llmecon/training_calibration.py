@@ -10,7 +10,7 @@ much is fitted to published device-hours in the same way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from llmecon import catalog
+from llmecon import catalog, kept
 from llmecon.fitting import (
     NINETY,
     Parameter,
@@ -493,7 +493,7 @@ def calibrate_runs(use: np.ndarray | None = None) -> RunCalibration:
 @cache
 def calibrated_runs() -> RunCalibration:
     """The calibration to all published runs."""
-    return calibrate_runs()
+    return kept.kept("fits", kept.digest(kept.library(), "published runs"), calibrate_runs)
 
 
 def predict_runs(frame: pd.DataFrame, calibration: RunCalibration | None = None) -> pd.DataFrame:
@@ -529,6 +529,11 @@ def leave_runs_out(by: str) -> pd.DataFrame:
     Returns:
         The published rows with logs of device-hours predicted and measured, and `sd`.
     """
+    key = kept.digest(kept.library(), "published runs", by)
+    return kept.kept("left-out", key, partial(_runs_left_out, by))
+
+
+def _runs_left_out(by: str) -> pd.DataFrame:
     rows, of, measured = measured_runs()
     groups = _run_features(rows)[by]
     mean, sd = np.empty(len(rows)), np.empty(len(rows))

@@ -1,0 +1,1 @@
+"""How the chapter on numbers of accelerators shows its study."""

@@ -1,0 +1,108 @@
+"""Charts that the chapter on numbers of accelerators draws of training and of serving alike."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pandas as pd
+
+from llmecon.evidence import Use
+from llmecon.publishing import charts, prose, words
+from llmecon.publishing.figure import Figure
+from llmecon.publishing.provenance import Provenance
+from llmecon.studies.xpu_needs import frames
+from llmecon.studies.xpu_needs.study import Study
+
+_OUTCOMES: Mapping[Use, str] = MappingProxyType(
+    {"training": "xPUs to train by the deadline", "serving": "xPUs per request served"}
+)
+
+
+def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figure | None:
+    """Bars of what a job costs by accelerator; a sentence instead where no price is known.
+
+    Args:
+        study: whose job.
+        every: as `frames.side_by_side` returns it.
+        job: training or serving.
+        data: what the numbers rest on.
+    """
+    found = frames.shown(every, job)
+    if found.empty:
+        prose.say("xpu-needs", f"unpriced_{job}")
+        return None
+    given, trains = study.scenario, job == "training"
+    finding = _on_training(found) if trains else _on_serving(found)
+    what = "rental cost of the training run" if trains else "monthly rent of the serving fleet"
+    unit, scale = ("million USD", 1e6) if trains else ("thousand USD", 1e3)
+    tokens, days = words.number(given.training_tokens), words.duration(study.deadline)
+    return charts.show(
+        charts.bars(
+            found.assign(**{"xPU": found["name"], unit: found["usd"] / scale}),
+            "xPU",
+            unit,
+            title=finding,
+            subtitle=f"{study.model_name}, {tokens} tokens in {days}, rented"
+            if trains
+            else f"rent of the fleet for {words.number(given.requests_per_second)} requests/s, "
+            "peaks and spares included",
+            unit=unit.capitalize().replace("usd", "USD") + ("" if trains else " per month"),
+            group="vendor",
+            highlight=study.xpu_name if given.xpu in found.index else None,
+            ranked=False,
+        ),
+        data=data,
+        description=f"Bars of the {what} by accelerator. {finding}.",
+    )
+
+
+def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
+    """How the devices of a job answer to the inputs; a sentence instead where it can't be done.
+
+    Args:
+        study: whose job.
+        job: training or serving.
+        data: what the numbers rest on.
+    """
+    if not (study.can_train if job == "training" else study.can_serve):
+        prose.say("xpu-needs", f"still_{job}")
+        return None
+    effects = study.elasticities(f"{job}_xpus")
+    listed = "; ".join(f"{name} {value:+.2f}" for name, value in effects.items())
+    return charts.show(
+        charts.elasticities(
+            effects,
+            title=_on_hardware(effects, f"{job} fleet"),
+            subtitle=f"{study.model_name} on {study.xpu_name}, layout held.",
+            outcome=_OUTCOMES[job],
+        ),
+        data=data,
+        description=f"Elasticities of the number of {job} devices. {listed}",
+    )
+
+
+def _on_training(ranked: pd.DataFrame) -> str:
+    best, worst = ranked.iloc[0], ranked.iloc[-1]
+    if len(ranked) == 1:
+        return f"Only {best['name']} has a known price and trains it in time"
+    times = words.number(worst["usd"] / best["usd"])
+    return (
+        f"At the catalogue's rents {best['name']} trains it for least; {worst['name']} costs "
+        f"{times} times as much"
+    )
+
+
+def _on_serving(ranked: pd.DataFrame) -> str:
+    best = ranked.iloc[0]
+    if len(ranked) == 1:
+        return f"Only {best['name']} has a known price and meets the limits"
+    return f"{best['name']} serves it for least: {words.count(best['serving_xpus'], 'device')}"
+
+
+def _on_hardware(effects: Mapping[str, float], fleet: str) -> str:
+    first, most = frames.hardware(effects)
+    if most <= 0:
+        return f"More of one property of the hardware takes nothing off the {fleet}"
+    who = f"{words.listing(first)} {'matters' if len(first) == 1 else 'matter'} most"
+    each = {1: "it", 2: "either"}.get(len(first), "any")
+    saved = words.percent(most / 100)
+    return f"Of the hardware, {who}: 1% more of {each} saves {saved} of the {fleet}"

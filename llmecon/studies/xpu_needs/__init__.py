@@ -1,0 +1,1 @@
+"""How many accelerators a training run and a service take, and what they cost and emit."""

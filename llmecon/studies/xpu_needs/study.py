@@ -1,0 +1,492 @@
+"""A scenario of the chapter on numbers of accelerators: looked up, planned and answered."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import humanize
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from llmecon import catalog, feasibility, planning, serving, training, uncertainty, whole_runs
+from llmecon.interpreter import interpreted
+from llmecon.pooling import System
+from llmecon.specs import (
+    LLM,
+    SECONDS_PER_DAY,
+    SECONDS_PER_HOUR,
+    XPU,
+    Deployment,
+    Efficiency,
+    LatencyTarget,
+    Workload,
+    precision,
+)
+from llmecon.studies.quantities import Differentiated, Quantity, differentiate
+from llmecon.studies.systems import best_layouts
+from llmecon.studies.xpu_needs.model import (
+    UNITS,
+    Answer,
+    Case,
+    answer,
+    other_inputs,
+    serving_inputs,
+    smooth,
+    told,
+    training_inputs,
+)
+from llmecon.studies.xpu_needs.scenario import Scenario
+from llmecon.training import Reliability, TrainingLayout, TrainingRun
+from llmecon.uncertainty import Interval, Multiple
+
+# Where a run that takes longer would take hardly any more devices, memory decides their number.
+LEAST_EFFECT = 0.01
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A scenario, resolved and answered.
+
+    Attributes:
+        scenario: what was asked.
+        case: its records.
+        overhead: wall-clock of whole runs of this kind over that of bare ones.
+    """
+
+    scenario: Scenario
+    case: Case
+    overhead: Multiple
+
+    @cached_property
+    def _answered(self) -> tuple[Answer, dict[str, float]]:
+        found, numbers = _answered(self.case)
+        return found, {name: float(numbers[name]) for name in UNITS}
+
+    @property
+    def answer(self) -> Answer:
+        """What training and serving take."""
+        return self._answered[0]
+
+    @cached_property
+    def differentiated(self) -> Differentiated:
+        """What stands for the headline numbers, with elasticities."""
+        return differentiate(smooth, self.case)
+
+    @cached_property
+    def drawn(self) -> dict[str, Interval]:
+        """The headline numbers over the draws of efficiencies, with the layouts held."""
+        serve = catalog.efficiency_draws(system_of(self.scenario))
+        train = catalog.efficiency_draws(catalog.system(xpu=self.scenario.xpu))
+        slower = self.away.draws(len(train.memory))
+        found = _drawn(self.case, serve, train, slower)
+        return {name: uncertainty.bounds(np.asarray(values)) for name, values in found.items()}
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """The headline numbers by name, most important first."""
+        found = {}
+        for name, number in self._answered[1].items():
+            missing = self._missing(name)
+            value = None if missing else number
+            ends = self._intervals[name].around(value) if name in self._intervals else {}
+            found[name] = Quantity(
+                name,
+                value,
+                UNITS[name],
+                self._labels[name],
+                missing or _told(number, UNITS[name]),
+                low=ends.get("low"),
+                high=ends.get("high"),
+                # The bare run is there to compare with.
+                elasticities={} if missing or "bare" in name else self.elasticities(name),
+            )
+        return found
+
+    def elasticities(self, name: str) -> dict[str, float]:
+        """By how many percent a headline number changes when an input grows by one percent.
+
+        Args:
+            name: the number's.
+
+        Returns:
+            By input; of a fleet that serves, without spares and in parts of instances.
+        """
+        effects = jax.tree.map(jnp.asarray, self.differentiated.effects[name])
+        moved = serving_inputs(effects) if "serving" in name else training_inputs(effects)
+        if not name.endswith("xpus"):
+            moved = moved | other_inputs(effects)
+        return {of: float(effect) for of, effect in moved.items()}
+
+    @property
+    def _intervals(self) -> dict[str, Interval]:
+        """Of a run's devices and time by how far published runs differ, else over the draws."""
+        found = {name: self.drawn[name] for name in UNITS if not name.startswith("bare")}
+        found["training_cost"] = self.away.interval() * float(self.answer.training.usd)
+        found["training_xpus"] = self.xpus_between
+        if self.memory_decides:
+            del found["training_xpus"]
+        return found
+
+    def _missing(self, name: str) -> str:
+        """Why a headline number has no value; empty where it has one."""
+        if name.startswith("serving"):
+            why = "" if self.can_serve else "limits not met"
+        elif name in ("training_energy", "training_carbon"):
+            why = "" if self.fits else "does not fit"
+        else:
+            plan = (self.answer.bare if name.startswith("bare") else self.answer.training).plan
+            late = "not in time" if self.fits else "does not fit"
+            why = "" if float(plan.feasible) > 0 else late
+        unknown = "" if self.priced or not name.endswith("cost") else "price unknown"
+        return why or unknown
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        given, hours = self.scenario, _rounded(self.device_hours)
+        days = f"{given.deadline_days:,g}{_SPACE}day{'' if given.deadline_days == 1.0 else 's'}"
+        beside = f", where the run as published ones went takes {hours}" if self.fits else ""
+        return {
+            "training_xpus": f"to train {self.model_name} in {days}, if it goes as published runs "
+            "went",
+            "training_cost": f"to rent them, {hours} xPU-hours"
+            if self.can_train
+            else "rent of the training run",
+            "serving_xpus": f"to serve {given.requests_per_second:,g} requests/s within the limits",
+            "serving_cost": "to rent the serving fleet",
+            "bare_xpus": "for the bare run: steps, checkpoints and failing devices, with nothing "
+            "else going wrong",
+            "bare_hours": f"that the bare run takes{beside}",
+            "training_energy": "electricity of the training run",
+            "training_carbon": f"operational carbon of the run, {self.region}",
+            "serving_energy_per_token": "electricity per output token, prompts included",
+        }
+
+    @property
+    def model_name(self) -> str:
+        """The model as a reader calls it."""
+        return catalog.name("models", self.scenario.model)
+
+    @property
+    def xpu_name(self) -> str:
+        """The accelerator as a reader calls it."""
+        return catalog.name("xpus", self.scenario.xpu)
+
+    @property
+    def instance(self) -> str:
+        """The devices of an instance as a reader calls them."""
+        return f"{float(self.case.deployment.xpus):,.0f} x {self.xpu_name}"
+
+    @property
+    def region(self) -> str:
+        """The grid as a reader calls it."""
+        return catalog.name("grid", self.scenario.grid)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the training run fits into the memory of any number of devices."""
+        return float(self.answer.training.plan.fits) > 0
+
+    @property
+    def can_train(self) -> bool:
+        """Whether the run fits and ends in time."""
+        return float(self.answer.training.plan.feasible) > 0
+
+    @property
+    def can_serve(self) -> bool:
+        """Whether an instance meets the limits."""
+        return float(self.answer.serving.capacity.feasible) > 0
+
+    @property
+    def priced(self) -> bool:
+        """Whether the rent of a device is known."""
+        return float(self.case.rent) > 0
+
+    @property
+    def price(self) -> float:
+        """Rent of a device, USD per hour; NaN where it isn't known."""
+        return float(self.case.rent) * SECONDS_PER_HOUR if self.priced else math.nan
+
+    @property
+    def device_hours(self) -> float:
+        """Of the training run, as published runs went."""
+        return float(self.answer.training.plan.device_seconds) / SECONDS_PER_HOUR
+
+    @property
+    def deadline(self) -> float:
+        """Wall-clock time allowed for training, s."""
+        return self.scenario.deadline_days * SECONDS_PER_DAY
+
+    @property
+    def planned(self) -> float:
+        """Devices that train, in parts of replicas."""
+        return float(self.answer.training.plan.layout.devices)
+
+    @property
+    def training_xpus(self) -> float:
+        """Devices that train, of whole replicas."""
+        return float(self.answer.training.xpus)
+
+    @property
+    def replicas(self) -> float:
+        """Whole replicas that train."""
+        layout = self.answer.training.plan.layout
+        return self.training_xpus / float(layout.tensor * layout.pipeline)
+
+    @property
+    def peak(self) -> float:
+        """Requests per second at the peak."""
+        return self.scenario.requests_per_second * self.scenario.peak_to_mean
+
+    @property
+    def away(self) -> Multiple:
+        """How far runs lie from what is expected of them, as a factor; the middle one is 1."""
+        return Multiple(0.0, self.overhead.log_sd)
+
+    @property
+    def hours_between(self) -> Interval:
+        """Device-hours of nine in ten such runs."""
+        return self.away.interval() * self.device_hours
+
+    @property
+    def days_between(self) -> Interval:
+        """Days that nine in ten such runs take on the devices planned."""
+        return self.away.interval() * (float(self.answer.training.plan.seconds) / SECONDS_PER_DAY)
+
+    @cached_property
+    def devices_log_sd(self) -> float:
+        """How uncertain the devices are that the deadline takes; see `whole_runs.devices_log_sd`.
+
+        A run that takes x percent longer needs as many more as a deadline x percent shorter.
+        """
+        effect = self.differentiated.effects["training_xpus"].deadline
+        return abs(float(effect)) * self.overhead.log_sd
+
+    @property
+    def memory_decides(self) -> bool:
+        """Whether memory decides how many devices train: a slower run takes no more, but longer."""
+        return self.devices_log_sd < LEAST_EFFECT * self.overhead.log_sd
+
+    @property
+    def xpus_between(self) -> Interval:
+        """Devices that nine in ten such runs take to end in time."""
+        return Multiple(0.0, self.devices_log_sd).interval() * self.training_xpus
+
+    @property
+    def fewest_in_memory(self) -> float:
+        """Devices whose memory the run's weights, gradients and optimizer states fill."""
+        of = self.case
+        return float(_fewest_in_memory(of.llm, of.xpu, of.run, of.likely))
+
+
+@interpreted
+def _answered(case: Case) -> tuple[Answer, dict[str, Array]]:
+    found = answer(case)
+    return found, told(found)
+
+
+@interpreted
+def _drawn(case: Case, serve: Efficiency, train: Efficiency, slower: Array) -> dict[str, Array]:
+    def numbers(efficiency: Efficiency, attained: Efficiency, slower: Array) -> dict[str, Array]:
+        drawn = replace(case, efficiency=efficiency, training_efficiency=attained, slower=slower)
+        return told(answer(drawn))
+
+    found: dict[str, Array] = jax.vmap(numbers)(serve, train, slower)
+    return found
+
+
+_fewest_in_memory = interpreted(training.fewest_devices_in_memory)
+
+
+def resolve(scenario: Scenario) -> Study:
+    """Look up all that a scenario names, and choose how it trains and serves.
+
+    Args:
+        scenario: what is asked.
+
+    Raises:
+        InputError: requests exceed the model's context, an instance can't hold the weights, or its
+            devices don't divide into equal groups.
+    """
+    given = scenario
+    feasibility.require_context(given.model, given.prompt_tokens, given.output_tokens)
+    feasibility.require_memory(given.model, given.xpu, given.precision, given.xpus_per_instance)
+    if given.xpus_per_instance:
+        device, weights = catalog.xpu(given.xpu), precision(given.precision)
+        deployment = serving.deployment_of(given.xpus_per_instance, device, weights)
+    else:
+        ((deployment, _),) = best_layouts([system_of(given)], requests(given), target(given))
+    overhead = whole_runs.overhead(given.model, given.xpu)
+    layout, bare = training_layouts(given, [given.xpu] * 2, [overhead.median, 1.0])
+    found = case(given, given.xpu, layout, deployment, overhead)
+    return Study(scenario, replace(found, bare_layout=bare), overhead)
+
+
+def case(
+    scenario: Scenario,
+    xpu: str,
+    layout: TrainingLayout,
+    deployment: Deployment,
+    overhead: Multiple,
+) -> Case:
+    """The records that a scenario's ids stand for, on any accelerator.
+
+    Args:
+        scenario: what is asked.
+        xpu: id of the accelerator; the rent that a scenario gives is that of its own.
+        layout: how the run is spread over devices, the bare run too.
+        deployment: the layout of an instance.
+        overhead: wall-clock of whole runs over that of bare ones.
+    """
+    attained = catalog.efficiency(catalog.system(xpu=xpu))
+    return Case(
+        llm=catalog.llm(scenario.model),
+        xpu=catalog.xpu(xpu),
+        run=run_of(scenario),
+        layout=layout,
+        bare_layout=layout,
+        cluster=whole_runs.with_overhead(cluster(scenario), overhead.median),
+        likely=attained,
+        training_efficiency=attained,
+        deployment=deployment,
+        efficiency=catalog.efficiency(system_of(scenario, xpu=xpu)),
+        requests=requests(scenario),
+        target=target(scenario),
+        site=catalog.site(scenario.grid, pue=scenario.pue),
+        deadline=scenario.deadline_days * SECONDS_PER_DAY,
+        load=scenario.requests_per_second,
+        peak_to_mean=scenario.peak_to_mean,
+        spares=scenario.spare_instances,
+        rent=(rent(scenario, xpu) or 0.0) / SECONDS_PER_HOUR,
+    )
+
+
+def rent(scenario: Scenario, xpu: str) -> float | None:
+    """What renting an accelerator costs: what the scenario gives, or the catalogue's price.
+
+    Args:
+        scenario: which may give the rent of its own accelerator.
+        xpu: id of the accelerator.
+
+    Returns:
+        USD per device-hour; None where nobody publishes one.
+    """
+    if xpu == scenario.xpu and scenario.usd_per_xpu_hour:
+        return scenario.usd_per_xpu_hour
+    price = catalog.rental_price(xpu)
+    return price.usd if price else None
+
+
+def system_of(scenario: Scenario, model: str = "", xpu: str = "", weights: str = "") -> System:
+    """By which the efficiencies of serving are looked up, also of another system.
+
+    Args:
+        scenario: which names the rest.
+        model: id; the scenario's by default.
+        xpu: id; the scenario's by default.
+        weights: precision; the scenario's by default.
+    """
+    engine = None if scenario.engine == "any" else scenario.engine
+    return catalog.system(
+        model or scenario.model, xpu or scenario.xpu, engine, weights or scenario.precision
+    )
+
+
+def run_of(scenario: Scenario, model: str = "") -> TrainingRun:
+    """The training run of a model, whose context may be shorter than the sequences asked for.
+
+    Args:
+        scenario: what is asked.
+        model: id; the scenario's by default.
+    """
+    return whole_runs.run_of(
+        model or scenario.model,
+        scenario.training_tokens,
+        scenario.sequence_tokens,
+        scenario.global_batch_tokens,
+        scenario.trainable_share,
+    )
+
+
+def cluster(scenario: Scenario) -> Reliability:
+    """Failures alone; what whole runs take besides depends on the model and the accelerator."""
+    return Reliability(
+        scenario.device_mtbf_hours * SECONDS_PER_HOUR, scenario.checkpoint_s, scenario.restart_s
+    )
+
+
+def requests(scenario: Scenario) -> Workload:
+    """Lengths of a scenario's requests, and how irregularly they arrive."""
+    return Workload(
+        scenario.prompt_tokens, scenario.output_tokens, interarrival_cv=scenario.interarrival_cv
+    )
+
+
+def target(scenario: Scenario) -> LatencyTarget:
+    """A scenario's limits on time, of which 99 requests in 100 must meet that on TTFT."""
+    return LatencyTarget(scenario.ttft_limit_s, scenario.tpot_limit_s)
+
+
+def training_layouts(
+    scenario: Scenario, xpus: Sequence[str], overheads: Sequence[float]
+) -> list[TrainingLayout]:
+    """How a scenario's run is spread so that the deadline takes the fewest devices.
+
+    Args:
+        scenario: what is asked.
+        xpus: ids of accelerators.
+        overheads: wall-clock of whole runs over that of bare ones, one an accelerator.
+
+    Returns:
+        One layout each: where no number of devices is in time the fastest, and where none fits
+        the one nearest to fitting.
+    """
+    failures = cluster(scenario)
+    found = _layouts(
+        catalog.llm(scenario.model),
+        catalog.xpus(xpus),
+        run_of(scenario),
+        jnp.asarray(scenario.deadline_days * SECONDS_PER_DAY),
+        catalog.stack(catalog.efficiency(catalog.system(xpu=xpu)) for xpu in xpus),
+        catalog.stack(whole_runs.with_overhead(failures, times) for times in overheads),
+    )
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(xpus))]
+
+
+@interpreted
+def _layouts(
+    llm: LLM,
+    xpus: XPU,
+    run: TrainingRun,
+    deadline: Array,
+    efficiencies: Efficiency,
+    clusters: Reliability,
+) -> TrainingLayout:
+    def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
+        plan = planning.plan_for_deadline(llm, xpu, run, deadline, efficiency, cluster)
+        return plan.layout
+
+    found: TrainingLayout = jax.vmap(layout)(xpus, efficiencies, clusters)
+    return found
+
+
+def _told(value: float, unit: str) -> str:
+    """A number in full, or in a smaller unit, where that reads better; else empty."""
+    if unit == "xPUs":
+        return f"{value:,.0f}{_SPACE}xPU{'' if value == 1.0 else 's'}"
+    smaller = {"MWh": ("kWh", "Wh"), "t CO₂e": ("kg CO₂e", "g CO₂e")}.get(unit)
+    if smaller and value < 1.0:
+        scale, name = (1e3, smaller[0]) if value >= 1e-3 else (1e6, smaller[1])
+        return f"{_rounded(scale * value)}{_SPACE}{name}"
+    return ""
+
+
+def _rounded(value: float) -> str:
+    """Two significant digits: 7.9 million, 350,000, 0.034."""
+    two = float(f"{value:.2g}")
+    large = humanize.intword(two, "%.10g").replace(" ", _SPACE)
+    return large if two >= 1e6 else f"{two:,.10g}"

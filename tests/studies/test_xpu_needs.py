@@ -1,0 +1,234 @@
+"""The study of how many accelerators: one answer behind headline, interval, panel and table."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from llmecon import catalog, uncertainty, whole_runs
+from llmecon.errors import InputError
+from llmecon.interpreter import interpreted
+from llmecon.publishing import prose
+from llmecon.publishing.chapters.xpu_needs import panel, tables
+from llmecon.studies.xpu_needs import frames
+from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
+from llmecon.studies.xpu_needs.scenario import Scenario
+from llmecon.studies.xpu_needs.study import Study, resolve
+from tests.studies.agreement import assert_finite_differences, at_first
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "mixture": {
+        "model": "deepseek-v3",
+        "xpu": "mi300x",
+        "precision": "bf16",
+        "training_tokens": 14.8e12,
+        "requests_per_second": 300.0,
+        "xpus_per_instance": 16,
+        "usd_per_xpu_hour": 2.5,
+        "peak_to_mean": 1.0,
+    },
+    "in memory": {  # fewer devices could not hold the model; nobody publishes a rent
+        "xpu": "h20",
+        "training_tokens": 1e9,
+        "deadline_days": 365.0,
+        "engine": "vllm",
+        "prompt_tokens": 8000.0,
+        "requests_per_second": 0.1,
+    },
+    "late": {
+        "model": "llama-3.1-405b",
+        "ttft_limit_s": 0.05,
+        "spare_instances": 0,
+        "grid": "fra",
+    },
+}
+every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+
+
+@cache
+def studied(name: str) -> Study:
+    return resolve(Scenario(**SCENARIOS[name]))
+
+
+_numbers = interpreted(numbers)
+
+
+@every_scenario
+def test_headlines_are_the_answer(name: str) -> None:
+    study = studied(name)
+    answered = {key: float(value) for key, value in _numbers(study.case).items()}
+    assert list(study.quantities) == list(answered)
+    for key, of in study.quantities.items():
+        if of.value is None:
+            unpriced = key.endswith("cost") and not study.priced
+            assert of.text
+            assert unpriced or np.isnan(answered[key])
+            assert of.low is of.high is None
+            assert not of.elasticities
+        else:
+            assert of.value == pytest.approx(answered[key], rel=1e-12)
+            if of.low is not None and of.high is not None:
+                assert of.low <= of.value <= of.high
+
+
+def test_what_can_t_be_done_says_why() -> None:
+    texts = {key: of.text for key, of in studied("late").quantities.items()}
+    assert texts["training_xpus"] == texts["training_cost"] == "not in time"
+    assert texts["serving_xpus"] == texts["serving_energy_per_token"] == "limits not met"
+    assert studied("late").quantities["training_energy"].value is not None
+    assert studied("in memory").quantities["training_cost"].text == "price unknown"
+    assert studied("in memory").quantities["serving_cost"].text == "price unknown"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["defaults", "mixture"])
+def test_the_panel_starts_at_the_answer(name: str) -> None:
+    study = studied(name)
+    # Menus of a few entries look up the same records in less time.
+    few = replace(panel.OFFERED, models=("llama-3.1-8b",), xpus=("h100-sxm",))
+    shown = at_first(panel.panel(study, few))
+    for on_page, in_chapter in (
+        ("training_xpus", "training_xpus"),
+        ("training_usd", "training_cost"),
+        ("serving_xpus", "serving_xpus"),
+        ("serving_usd", "serving_cost"),
+    ):
+        told = study.quantities[in_chapter].value
+        assert shown[on_page] == pytest.approx(told, rel=1e-9)
+    assert shown["can_train"] == shown["can_serve"] == 1.0
+    assert shown["here_y"] == pytest.approx(study.planned, rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["defaults", "mixture", "in memory"])
+def test_elasticities_are_finite_differences(name: str) -> None:
+    study = studied(name)
+    held = (".layout", ".bare_layout", ".deployment")
+    effects = {
+        key: of for key, of in study.differentiated.effects.items() if not key.startswith("bare")
+    }
+    assert_finite_differences(smooth, study.case, effects, held)
+    run = study.quantities["training_xpus"].elasticities
+    assert run["deadline"] == pytest.approx(-run["training tokens"], abs=1e-6)
+
+
+def test_devices_are_as_uncertain_as_whole_runs_say() -> None:
+    study = studied("defaults")
+    of, overhead = study.case, study.overhead
+    known = (of.llm, of.xpu, of.run, of.layout, of.deadline, of.likely, of.cluster)
+    expected = interpreted(whole_runs.devices_log_sd)(*known, overhead.log_sd)
+    assert study.devices_log_sd == pytest.approx(float(expected), rel=1e-9)
+    assert not study.memory_decides
+    assert studied("in memory").memory_decides
+    assert studied("in memory").quantities["training_xpus"].low is None
+
+
+@interpreted
+def _one_by_one(case: Case, serve: Any, train: Any, slower: Any) -> Any:
+    def one(of: Any) -> Any:
+        efficiency, attained, longer = of
+        drawn = replace(case, efficiency=efficiency, training_efficiency=attained, slower=longer)
+        return told(answer(drawn))
+
+    return jax.lax.map(one, (serve, train, slower))
+
+
+def test_intervals_are_those_of_draws() -> None:
+    study = studied("defaults")
+    serve = catalog.efficiency_draws(catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8"))
+    train = catalog.efficiency_draws(catalog.system(xpu="h100-sxm"))
+    drawn = _one_by_one(study.case, serve, train, study.away.draws(len(train.memory)))
+    for key in ("serving_xpus", "serving_cost", "training_energy", "serving_energy_per_token"):
+        of, expected = study.quantities[key], uncertainty.bounds(np.asarray(drawn[key]))
+        assert (of.low, of.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    # A run's rent is known as well as its device-hours.
+    cost = study.quantities["training_cost"]
+    assert cost.low is not None
+    assert cost.high is not None
+    assert cost.high / cost.low == pytest.approx(study.hours_between.high / study.hours_between.low)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["defaults", "mixture"])
+def test_the_table_of_all_holds_the_headline(name: str) -> None:
+    study = studied(name)
+    every = frames.side_by_side(study)
+    own = every.loc[study.scenario.xpu]
+    for column, headline in (
+        ("training_xpus", "training_xpus"),
+        ("training_usd", "training_cost"),
+        ("training_mwh", "training_energy"),
+        ("training_tonnes", "training_carbon"),
+        ("serving_xpus", "serving_xpus"),
+        ("serving_usd", "serving_cost"),
+    ):
+        assert own[column] == pytest.approx(study.quantities[headline].value, rel=1e-9)
+    assert every[~every["can_train"]]["training_usd"].isna().all()
+    assert len(tables.every_xpu(every)) == len(catalog.ids("xpus"))
+    for job in frames.COSTS:
+        least = frames.cheapest(study, every, job)
+        assert least.usd == every[frames.COSTS[job]].min()
+        assert least.own == (least.name == study.xpu_name)
+
+
+@pytest.mark.slow
+def test_charts_follow() -> None:
+    study = studied("defaults")
+    scaling = frames.scaling(study)
+    assert scaling is not None
+    assert 0.3 < scaling.gain < 1.0
+    days = scaling.lines.query("series == 'with failures'")["days"].to_numpy()
+    assert (np.diff(days) < 0).all()
+    loaded = frames.loaded(study)
+    at_most = loaded.lines[loaded.lines["over"] <= 1.0]["rate"].max()
+    assert at_most <= float(study.answer.serving.capacity.rate) * 1.1
+    assert frames.passes(study).prefill == "arithmetic"
+
+
+@every_scenario
+def test_prose_follows(name: str) -> None:
+    study = studied(name)
+    said = prose.render("xpu-needs", "sentence", **frames.facts(study))
+    sure = prose.render("xpu-needs", "sure", study=study, basis=frames.basis(study))
+    assert ("No number of" in said) == (not study.can_train)
+    assert ("No layout of" in said) == (not study.can_serve)
+    assert ("less than allowed" in said) == study.memory_decides
+    assert ("Memory, not time" in sure) == study.memory_decides
+    assert bool(sure) == (study.can_train or study.can_serve)
+    fleet = prose.render("xpu-needs", "fleet", study=study, fleet=frames.fleet(study))
+    assert bool(fleet) == study.can_serve
+    layout = prose.render("xpu-needs", "layout", study=study, memory=frames.memory(study))
+    assert ("needs the fewest devices" in layout) == study.can_train
+    published = frames.published(study)
+    assert "xPU-hours" in prose.render("xpu-needs", "published", study=study, published=published)
+    energy = prose.render("xpu-needs", "energy", study=study)
+    assert ("A million output tokens" in energy) == study.can_serve
+    work = prose.render("xpu-needs", "work", study=study, work=frames.work(study))
+    assert ("are active for a token" in work) == (study.scenario.model == "deepseek-v3")
+
+
+def test_what_fits_in_no_memory_says_how_much_it_would_take() -> None:
+    study = resolve(Scenario(model="llama-3.1-70b", xpu="l40s"))
+    assert not study.fits
+    said = prose.render("xpu-needs", "sentence", study=study)
+    assert "cannot be trained on L40S" in said
+    assert study.quantities["training_energy"].text == "does not fit"
+    memory = frames.memory(study)
+    assert memory.needed > memory.held
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt_tokens": 9e5}, "handles at most"),
+        ({"xpus_per_instance": 12}, "do not divide into groups"),
+        ({"model": "deepseek-v3", "xpus_per_instance": 2}, "use at least"),
+    ],
+)
+def test_what_has_no_answer_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        resolve(Scenario(**given))
