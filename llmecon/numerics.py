@@ -209,10 +209,7 @@ def _better_end(bracket: Bracket) -> Scalar:
 
 
 def crossings(
-    function: Callable[[Float[np.ndarray, " many"]], Float[np.ndarray, " many"]],
-    lower: Float[np.ndarray, " many"],
-    upper: Float[np.ndarray, " many"],
-    narrow: float = 1e-9,
+    function: Callable[[Any], Any], lower: Any, upper: Any, narrow: float = 1e-9
 ) -> Float[np.ndarray, " many"]:
     """Where a function crosses zero in many brackets at once, searched from outside of it.
 
@@ -220,25 +217,27 @@ def crossings(
     places at once, as often as the slowest bracket needs.
 
     Args:
-        function: of a place in every bracket, to its value in each.
-        lower: one end of every bracket.
-        upper: the other end.
+        function: of an array with a place in every bracket, to an array of its values.
+        lower: one end of every bracket, an array.
+        upper: the other ends.
         narrow: width at which a bracket is narrow enough.
 
     Returns:
         A crossing in every bracket; NaN where the function has one sign at both ends.
     """
-    bracket = Bracket(lower, function(lower), upper, function(upper), np.full_like(lower, 0.5))
+    halves: Any = np.full_like(lower, 0.5)
+    bracket = Bracket(lower, function(lower), upper, function(upper), halves)
     inside = np.sign(bracket.at_newest) * np.sign(bracket.at_across) <= 0.0
     while True:
         apart = np.abs(bracket.newest - bracket.across) > narrow
         open_ = inside & apart & (bracket.at_newest != 0.0) & (bracket.at_across != 0.0)
         if not open_.any():
             break
-        found = narrower(function, bracket)
-        bracket = Bracket(
-            *(np.where(open_, new, old) for new, old in zip(found, bracket, strict=True))
-        )
+        kept: list[Any] = [
+            np.where(open_, new, old)
+            for new, old in zip(narrower(function, bracket), bracket, strict=True)
+        ]
+        bracket = Bracket(*kept)
     nearer = np.abs(bracket.at_newest) < np.abs(bracket.at_across)
     return np.where(inside, np.where(nearer, bracket.newest, bracket.across), np.nan)
 

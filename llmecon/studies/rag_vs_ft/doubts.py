@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import adaptation, catalog, constants, serving, uncertainty
+from llmecon import catalog, constants, serving, uncertainty
 from llmecon.adaptation import Knowledge, Offers
 from llmecon.constants import Constants
 from llmecon.specs import Efficiency
@@ -160,11 +160,12 @@ def paced(offers: Offers, pace: Draws, hosting: str) -> Offers:
         pace: time of a request over what is most probable.
         hosting: own or api.
     """
-    usd = pace if hosting == "own" else 1.0
-    services = [
-        of.paced(pace, usd) for of in (offers.base, offers.adapted, offers.tuned, offers.long)
-    ]
-    return adaptation.Offers(*services, offers.lora, offers.full, offers.index)
+    seconds = jnp.asarray(pace)
+    usd = seconds if hosting == "own" else 1.0
+    base, adapted, tuned, long = (
+        of.paced(seconds, usd) for of in (offers.base, offers.adapted, offers.tuned, offers.long)
+    )
+    return Offers(base, adapted, tuned, long, offers.lora, offers.full, offers.index)
 
 
 def attaining(offers: Offers, efficiency: Efficiency) -> Offers:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from llmecon import catalog, knowledge, paths, published_studies
-from llmecon.constants import Range
 from llmecon.laboratory import smollm2
 from llmecon.laboratory import study as laboratory
 from llmecon.studies.rag_vs_ft import doubts

@@ -211,7 +211,7 @@ def months(study: Study) -> pd.DataFrame:
     """Right answers of every way over time: month, share [%] and way."""
     longest = min(float(study.case.asked.horizon), 2.0 * assumptions.REPLACED)
     seconds = np.linspace(0.0, longest, 400)
-    found = _rightly(study.case, study.answer.knobs, seconds)
+    found = _rightly(study.case, study.answer.knobs, jnp.asarray(seconds))
     return pd.concat(
         pd.DataFrame(
             {
@@ -271,8 +271,8 @@ def intervals(study: Study) -> Intervals | None:
     replayed = float(knobs.replay) * study.corpus * float(knobs.exposures)
     fixed = float(trainer.round) + replayed * float(trainer.price)
     loses = float(asked.queries) * study.scenario.wrong_usd * float(able.ceiling)
-    change = float(asked.change)
-    law = float(knowledge.best_interval(fixed, loses, change)) if change else math.inf
+    terms = (jnp.asarray(of) for of in (fixed, loses, asked.change))
+    law = float(knowledge.best_interval(*terms)) if study.scenario.changes_per_month else math.inf
     best = float(knobs.interval)
     rules = {"by gradient": best / SECONDS_PER_DAY}
     if SECONDS_PER_DAY < law < study.life:
@@ -429,5 +429,3 @@ def reranking(study: Study) -> Reranking:
         drawn_share=busy * most / drawn,
         contexts_usd=assumptions.CONTEXT_USD_PER_MTOK * study.corpus / MILLION,
     )
-
-

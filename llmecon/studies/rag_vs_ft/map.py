@@ -56,9 +56,7 @@ def cheapest(study: Study) -> Map:
     return Map(points, lines, points["way"].value_counts(normalize=True))
 
 
-def _logs(
-    study: Study, way: str, x: Numbers, y: Numbers, wrong: Numbers | None = None
-) -> Numbers:
+def _logs(study: Study, way: str, x: Numbers, y: Numbers, wrong: Numbers | None = None) -> Numbers:
     """Logarithm of what a way costs where so much is asked and facts change so fast."""
     asked = replace(
         study.case.asked,
@@ -153,7 +151,9 @@ def evens(study: Study) -> Evens:
     columns = ["queries", "change", "wrong", "times"]
     if rival is None:
         return Evens(None, "rag", pd.DataFrame(columns=columns))
-    times, x = (axis.ravel() for axis in np.meshgrid(DEARER, np.linspace(2.0, 10.0, 9), indexing="ij"))
+    times, x = (
+        axis.ravel() for axis in np.meshgrid(DEARER, np.linspace(2.0, 10.0, 9), indexing="ij")
+    )
     wrong = study.scenario.wrong_usd * times
 
     def dearer(y: Numbers) -> Numbers:
@@ -165,5 +165,3 @@ def evens(study: Study) -> Evens:
     )
     several = found.groupby("times").filter(lambda of: len(of) > 1)
     return Evens(rival, min("rag", rival, key=study.ranked.index), several)
-
-

@@ -200,9 +200,7 @@ def qualities(settled: Settled) -> dict[str, Scalar]:
     """How often each way is right with given knobs, by way."""
     case = settled.case
     parts = (case.asked, case.offers, case.knowledge)
-    return {
-        way: adaptation.quality_over_life(way, *parts, settled.knobs[way]) for way in case.ways
-    }
+    return {way: adaptation.quality_over_life(way, *parts, settled.knobs[way]) for way in case.ways}
 
 
 def cost(settled: Settled) -> dict[str, Scalar]:

@@ -1,5 +1,6 @@
 """What there is to answer with: rented hardware, an API, training, and a search."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from llmecon import (
     serving,
     specs,
     training,
+    whole_runs,
 )
 from llmecon.adaptation import Index, Offers, Service, Tariff, Trainer
 from llmecon.errors import InputError
@@ -174,9 +176,7 @@ def _served(
     making: float,
 ) -> tuple[Deployment, Capacity, Service]:
     """The best instance for such requests, what it completes, and what its tokens cost."""
-    layout, capacity = serving.best_deployment(
-        llm, xpu, number_format, asked, efficiency, target
-    )
+    layout, capacity = serving.best_deployment(llm, xpu, number_format, asked, efficiency, target)
     service = adaptation.own_service(
         llm,
         xpu,
@@ -234,8 +234,9 @@ def _run(scenario: Scenario, trainable: float) -> training.TrainingRun:
 
 
 def _reliability(scenario: Scenario) -> training.Reliability:
-    """Failures of a cluster."""
-    return training.Reliability(50677.0 * SECONDS_PER_HOUR, 60.0, 600.0)
+    """Failures of a usual cluster, and all that whole runs take besides."""
+    times = whole_runs.overhead(scenario.model, scenario.xpu).median
+    return whole_runs.with_overhead(whole_runs.CLUSTER, times)
 
 
 def _making(xpu: str) -> float:
@@ -245,7 +246,7 @@ def _making(xpu: str) -> float:
     return float(own.total + server / assumptions.SERVER_HOLDS) / assumptions.LIFETIME
 
 
-def sold(scenario: Scenario) -> pd.Series:
+def sold(scenario: Scenario) -> Mapping[str, Any]:
     """The hosted model that a scenario names.
 
     Args:
@@ -281,9 +282,7 @@ def own(scenario: Scenario, hardware: Hardware, index: Index) -> Offers:
     ratio = scenario.tuned_price_ratio
     adapted = hardware.base.slowed(slower).paced(1.0, ratio or 1.0)
     tuned = adapted if ratio else hardware.base
-    return Offers(
-        hardware.base, adapted, tuned, hardware.long, hardware.lora, hardware.full, index
-    )
+    return Offers(hardware.base, adapted, tuned, hardware.long, hardware.lora, hardware.full, index)
 
 
 def api(scenario: Scenario, hardware: Hardware, index: Index) -> Offers:
@@ -311,13 +310,13 @@ def api(scenario: Scenario, hardware: Hardware, index: Index) -> Offers:
     return Offers(plain, hosted, hosted, long, trainer, trainer, index)
 
 
-def _by_the_token(row: pd.Series, service: Service) -> Service:
+def _by_the_token(row: Mapping[str, Any], service: Service) -> Service:
     assert service.machines is not None
     shared = replace(service.machines, least=jnp.asarray(0.0))
     return Service(_tariff(row, "base_"), 0.0, assumptions.API_CACHE, shared)
 
 
-def _tariff(row: pd.Series, prefix: str) -> Tariff:
+def _tariff(row: Mapping[str, Any], prefix: str) -> Tariff:
     """USD per token of the plain or the tuned model."""
     price: dict[str, Any] = {
         what: row[f"{prefix}{what}_usd_per_mtok"] / MILLION
@@ -338,9 +337,9 @@ class Searching:
         study: row of the search as published.
     """
 
-    embedding: pd.Series
-    store: pd.Series
-    reranker: pd.Series
+    embedding: Mapping[str, Any]
+    store: Mapping[str, Any]
+    reranker: Mapping[str, Any]
     study: pd.Series
 
     @property

@@ -32,9 +32,7 @@ class Scenario(parameters.Scenario):
     api: str = identifier(
         "openai-gpt-4.1-mini-2025-04-14", "hosted model that can be tuned", "fine_tuning_prices"
     )
-    tuned_price_ratio: float = number(
-        0.0, "tuned over plain tokens; 0 as sold", "ratio", 0, 1e4
-    )
+    tuned_price_ratio: float = number(0.0, "tuned over plain tokens; 0 as sold", "ratio", 0, 1e4)
     retriever: str = identifier(
         "reranked-code-anthropic", "published search to expect", "retrieval", column="curve"
     )

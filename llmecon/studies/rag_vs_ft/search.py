@@ -17,7 +17,8 @@ from llmecon.interpreter import interpreted
 
 Scalar = Float[Array, "..."]
 
-BATCH = 64  # cases that are searched at once
+BATCH = 16
+"""Cases that are searched at once: a batch lasts as long as its slowest search."""
 
 FREE = Knobs(*(np.nan,) * len(decision.LIMITS))
 """Knobs of which all are searched."""
@@ -73,11 +74,11 @@ def cheapest(
 
 def without_machines(offers: Offers) -> Offers:
     """The offers by their prices alone, which is all that a bill asks for."""
-    services = (
+    base, adapted, tuned, long = (
         Service(of.price, of.least_price, of.cache_life)
         for of in (offers.base, offers.adapted, offers.tuned, offers.long)
     )
-    return Offers(*services, offers.lora, offers.full, offers.index)
+    return Offers(base, adapted, tuned, long, offers.lora, offers.full, offers.index)
 
 
 def widened(record: Any, count: int) -> Any:
@@ -90,9 +91,7 @@ def _filled(leaf: Any, shape: tuple[int, ...], rows: int) -> np.ndarray:
     return np.concatenate([flat, np.full(rows - len(flat), flat[-1])])
 
 
-def _as_adapter(
-    asked: Case, offers: Offers, knowledge: Knowledge
-) -> tuple[Offers, Knowledge]:
+def _as_adapter(asked: Case, offers: Offers, knowledge: Knowledge) -> tuple[Offers, Knowledge]:
     """New weights in the words of an adapter, so that one program searches the knobs of both."""
     tuned = replace(offers.tuned, least_price=offers.tuned.least_price * asked.tenants)
     return (

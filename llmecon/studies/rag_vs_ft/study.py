@@ -1,10 +1,11 @@
 """A scenario of the chapter on retrieval and fine-tuning: looked up, answered, and named."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from llmecon import adaptation, catalog, constants, uncertainty
 from llmecon.adaptation import Knobs, Offers
@@ -50,7 +51,7 @@ class Study:
     case: Case
     hardware: Hardware
     searching: Searching
-    sold: pd.Series
+    sold: Mapping[str, Any]
 
     @cached_property
     def answer(self) -> Answer:
@@ -123,13 +124,14 @@ class Study:
         bills = self.drawn_bills
         wide = search.widened(replace(self.cases, ways=()), assumptions.DRAWS)
         found = outcomes_of_many(self.winner, wide, bills[self.winner].knobs)
-        return {
-            "usd_per_thousand": per_thousand(self.case, np.asarray(found.bill.total)),
-            "right": np.asarray(found.quality),
-            "dearer_next": bills[self.second].usd / np.asarray(found.bill.total) - 1.0,
-            "seconds_per_answer": np.asarray(found.response),
-            "g_co2e_per_question": GRAMS * np.asarray(found.carbon) / self.questions,
+        numbers = {
+            "usd_per_thousand": per_thousand(self.case, found.bill.total),
+            "right": found.quality,
+            "dearer_next": bills[self.second].usd / found.bill.total - 1.0,
+            "seconds_per_answer": found.response,
+            "g_co2e_per_question": GRAMS * found.carbon / self.questions,
         }
+        return {name: np.asarray(values) for name, values in numbers.items()}
 
     @cached_property
     def differentiated(self) -> Differentiated:
@@ -251,9 +253,7 @@ def asked(scenario: Scenario) -> adaptation.Case:
     )
 
 
-def offers_of(
-    scenario: Scenario, hardware: Hardware, searching: Searching, hosting: str
-) -> Offers:
+def offers_of(scenario: Scenario, hardware: Hardware, searching: Searching, hosting: str) -> Offers:
     """What there is to answer with, on rented hardware or through an API.
 
     Args:

@@ -68,12 +68,12 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         ),
         smooth="ratio",
         effects=_EFFECTS,
-        effect_title="1% more of this changes the cost of an adapter, over that of retrieval, by so "
-        "many percent",
+        effect_title="1% more of this changes the cost of an adapter, over that of retrieval, by "
+        "so many percent",
         description="Cost of an adapter over the cost of retrieval against how often a fact "
         "changes.",
-        note="Length of passages, times that a fact is shown and replay stay at what is best for the "
-        "chapter's case.",
+        note="Length of passages, times that a fact is shown and replay stay at what is best for "
+        "the chapter's case.",
         data=data,
         log_sd=_log_sd,
     )
@@ -107,9 +107,7 @@ def _sliders(study: Study, knobs: Knobs) -> list[live.Slider]:
         _slider("documents", 10.0, 1e7, given.documents),
         _slider("known", 0.0, 0.95, given.known, log=False),
         _slider("wrong_usd", 1e-5, 100.0, given.wrong_usd),
-        live.Slider(
-            "passages", 1.0, 50.0, float(knobs.passages), "Passages retrieved", "passages"
-        ),
+        live.Slider("passages", 1.0, 50.0, float(knobs.passages), "Passages retrieved", "passages"),
         live.Slider(
             "days", 1.0, 730.0, _within(days, 1.0, 730.0), "Days between trainings", "days"
         ),
@@ -199,7 +197,9 @@ def _log_sd(effect: Settings, s: Settings) -> Scalar:
 
 
 _ANSWERS = [
-    live.Answer("ratio", "", "times what retrieval costs is what an adapter costs", log_sd="log_sd"),
+    live.Answer(
+        "ratio", "", "times what retrieval costs is what an adapter costs", log_sd="log_sd"
+    ),
     live.Answer(
         "rag_usd", "USD", "for a thousand questions with retrieval, wrong answers included"
     ),

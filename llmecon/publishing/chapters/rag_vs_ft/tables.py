@@ -1,5 +1,7 @@
 """The tables of the chapter on retrieval and fine-tuning, in words."""
 
+from typing import Any
+
 import pandas as pd
 
 from llmecon import catalog
@@ -16,15 +18,15 @@ def ways(study: Study) -> pd.DataFrame:
     """What every way costs and does, with its best knobs."""
     rows = [
         (
-            of.said,
-            words.percent(of.right),
-            words.usd(of.paid),
-            words.usd(of.total),
-            words.number(of.prompt),
-            words.duration(of.seconds),
-            words.mass(of.kg),
+            of["said"],
+            words.percent(of["right"]),
+            words.usd(of["paid"]),
+            words.usd(of["total"]),
+            words.number(of["prompt"]),
+            words.duration(of["seconds"]),
+            words.mass(of["kg"]),
         )
-        for of in frames.compared(study).itertuples()
+        for of in frames.compared(study).to_dict("records")
     ]
     columns = ["Way", "Right", "Paid per 1,000", "with wrong answers", "Prompt [tokens]"]
     return pd.DataFrame(rows, columns=[*columns, "Answered in", "CO₂e"])
@@ -35,14 +37,14 @@ def knobs(study: Study) -> pd.DataFrame:
     found = frames.compared(study)
     rows = [
         (
-            of.said,
-            words.number(of.passages) if of.searches else _NONE,
-            words.number(of.passage_tokens) if of.searches else _NONE,
-            trained(of.interval, of.once) if of.trains else _NONE,
-            words.number(of.exposures) if of.trains else _NONE,
-            words.percent(of.replay) if of.trains else _NONE,
+            of["said"],
+            words.number(of["passages"]) if of["searches"] else _NONE,
+            words.number(of["passage_tokens"]) if of["searches"] else _NONE,
+            trained(of["interval"], of["once"]) if of["trains"] else _NONE,
+            words.number(of["exposures"]) if of["trains"] else _NONE,
+            words.percent(of["replay"]) if of["trains"] else _NONE,
         )
-        for of in found[found["searches"] | found["trains"]].itertuples()
+        for of in found[found["searches"] | found["trains"]].to_dict("records")
     ]
     columns = ["Way", "Passages", "Tokens in each", "Trained", "Times a fact is shown", "Replayed"]
     return pd.DataFrame(rows, columns=columns)
@@ -61,8 +63,13 @@ def trained(interval: float, once: bool) -> str:
 def constants(study: Study) -> pd.DataFrame:
     """Constants of finding, reading and learning: middle and range."""
     rows = [
-        (of.said, _spanned(of.published), _spanned(of.experiment), words.sources(of.source))
-        for of in findings.constants(study).itertuples()
+        (
+            of["said"],
+            _spanned(of["published"]),
+            _spanned(of["experiment"]),
+            words.sources(of["source"]),
+        )
+        for of in findings.constants(study).to_dict("records")
     ]
     columns = ["Constant", "Published", "This experiment", "Source of the published"]
     return pd.DataFrame(rows, columns=columns)
@@ -81,7 +88,7 @@ def sources(study: Study) -> pd.DataFrame:
     per_thousand = THOUSAND * float(of.reranker["usd_per_search"])
     stored = of.store["storage_usd_per_gb_month"]
     pue = float(study.hardware.site.pue)
-    looked_up = [
+    looked_up: list[tuple[str, str, Any]] = [
         ("search", given.retriever, of.study),
         ("reranking", f"{words.usd(per_thousand)} per thousand searches", of.reranker),
         ("grid", f"{grid['g_co2e_per_kwh']:g} g CO₂e/kWh, {grid['name']}", grid),
