@@ -208,6 +208,40 @@ def _better_end(bracket: Bracket) -> Scalar:
     return jnp.where(close, jnp.where(nearer, a, b), negative)
 
 
+def crossings(
+    function: Callable[[Any], Any], lower: Any, upper: Any, narrow: float = 1e-9
+) -> Float[np.ndarray, " many"]:
+    """Where a function crosses zero in many brackets at once, searched from outside of it.
+
+    For a function that is dear to trace, such as one that searches itself: it is called with all
+    places at once, as often as the slowest bracket needs.
+
+    Args:
+        function: of an array with a place in every bracket, to an array of its values.
+        lower: one end of every bracket, an array.
+        upper: the other ends.
+        narrow: width at which a bracket is narrow enough.
+
+    Returns:
+        A crossing in every bracket; NaN where the function has one sign at both ends.
+    """
+    halves: Any = np.full_like(lower, 0.5)
+    bracket = Bracket(lower, function(lower), upper, function(upper), halves)
+    inside = np.sign(bracket.at_newest) * np.sign(bracket.at_across) <= 0.0
+    while True:
+        apart = np.abs(bracket.newest - bracket.across) > narrow
+        open_ = inside & apart & (bracket.at_newest != 0.0) & (bracket.at_across != 0.0)
+        if not open_.any():
+            break
+        kept: list[Any] = [
+            np.where(open_, new, old)
+            for new, old in zip(narrower(function, bracket), bracket, strict=True)
+        ]
+        bracket = Bracket(*kept)
+    nearer = np.abs(bracket.at_newest) < np.abs(bracket.at_across)
+    return np.where(inside, np.where(nearer, bracket.newest, bracket.across), np.nan)
+
+
 def whole(count: Scalar) -> Scalar:
     """The next whole number, with the gradient of the count itself.
 

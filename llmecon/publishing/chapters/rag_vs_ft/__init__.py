@@ -1,0 +1,1 @@
+"""How the chapter on retrieval and fine-tuning shows its study."""

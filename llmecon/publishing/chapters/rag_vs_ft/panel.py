@@ -1,0 +1,223 @@
+"""The live panel of the chapter on retrieval and fine-tuning: an adapter against retrieval."""
+
+import math
+from dataclasses import fields, replace
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from llmecon.adaptation import Knobs, Offers
+from llmecon.constants import Constants
+from llmecon.publishing import live
+from llmecon.publishing.panel import Settings
+from llmecon.publishing.provenance import Provenance
+from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_MONTH
+from llmecon.studies.rag_vs_ft import doubts, model, search
+from llmecon.studies.rag_vs_ft.model import Case, Settled
+from llmecon.studies.rag_vs_ft.study import Study, bills_of_many, offers_of
+
+Scalar = Float[Array, ""]
+
+RIVALS = ("rag", "lora")
+"""The ways that the panel compares: retrieval and an adapter."""
+
+# Nine draws in ten lie within so many standard deviations around the middle.
+_NINETY = 3.29
+_LEAST_RANGE = 1e-3
+
+
+def show(study: Study, data: Provenance) -> live.Shown:
+    """Show the panel, which computes the study's bills and right answers on the page.
+
+    Args:
+        study: where the controls start.
+        data: what its numbers rest on.
+    """
+    return live.show(panel(study, data))
+
+
+def panel(study: Study, data: Provenance) -> live.Panel:
+    """The panel; arguments as in `show`."""
+    rag, lora = (_best(study, way) for way in RIVALS)
+    knobs = replace(lora, passages=rag.passages, passage_tokens=rag.passage_tokens)
+
+    def answered(s: Settings) -> dict[str, Scalar]:
+        return _answered(_settled(study, knobs, s, s.changes_per_month)) | {
+            "here_x": s.changes_per_month
+        }
+
+    def by_change(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
+        """An adapter's cost over that of retrieval, from facts that never change to news."""
+        change = 10.0 ** (6.0 * along - 3.0)
+        return change, _answered(_settled(study, knobs, s, change))["ratio"]
+
+    sources, hosts = _menus(study)
+    return live.Panel(
+        chapter=study.scenario.chapter,
+        given=study.scenario.model_dump(),
+        question="Is an adapter dearer than retrieval, and how often is each right?",
+        controls=[sources, hosts, *_sliders(study, knobs)],
+        lookups=_lookups(study, sources, hosts),
+        function=answered,
+        answers=_ANSWERS,
+        curve=live.Curve(
+            by_change,
+            "Changes of a fact a month",
+            "Cost of an adapter over cost of retrieval",
+            log_sd="log_sd",
+        ),
+        smooth="ratio",
+        effects=_EFFECTS,
+        effect_title="1% more of this changes the cost of an adapter, over that of retrieval, by "
+        "so many percent",
+        description="Cost of an adapter over the cost of retrieval against how often a fact "
+        "changes.",
+        note="Length of passages, times that a fact is shown and replay stay at what is best for "
+        "the chapter's case.",
+        data=data,
+        log_sd=_log_sd,
+    )
+
+
+def _best(study: Study, way: str) -> Knobs:
+    """The best knobs of a way, also where it is not on offer."""
+    known = study.answer.knobs
+    return known[way] if way in known else bills_of_many(way, study.case).knobs
+
+
+def _menus(study: Study) -> tuple[live.Menu, live.Menu]:
+    given, sold = study.scenario, study.sold
+    learnt = {"published": "published studies", "experiment": "this chapter's experiment"}
+    hosts = {
+        "own": f"{study.model_name} on {study.xpu_name}",
+        "api": f"{sold['provider']}'s {sold['model']}",
+    }
+    return (
+        live.Menu("constants_from", learnt, given.constants_from),
+        live.Menu("hosting", hosts, given.hosting),
+    )
+
+
+def _sliders(study: Study, knobs: Knobs) -> list[live.Slider]:
+    given = study.scenario
+    days = float(knobs.interval) / SECONDS_PER_DAY
+    return [
+        _slider("queries_per_month", 1e2, 1e10, given.queries_per_month),
+        _slider("changes_per_month", 1e-3, 1e3, given.changes_per_month),
+        _slider("documents", 10.0, 1e7, given.documents),
+        _slider("known", 0.0, 0.95, given.known, log=False),
+        _slider("wrong_usd", 1e-5, 100.0, given.wrong_usd),
+        live.Slider("passages", 1.0, 50.0, float(knobs.passages), "Passages retrieved", "passages"),
+        live.Slider(
+            "days", 1.0, 730.0, _within(days, 1.0, 730.0), "Days between trainings", "days"
+        ),
+    ]
+
+
+def _slider(name: str, low: float, high: float, value: float, log: bool = True) -> live.Slider:
+    return live.Slider(name, low, high, _within(value, low, high), log=log)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def _lookups(study: Study, sources: live.Menu, hosts: live.Menu) -> dict[str, live.Lookup]:
+    given = study.scenario
+    taught = {"published": study.published, "experiment": study.measured}
+    return {
+        "skills": live.lookup(
+            [sources], lambda of: doubts.knowledge_of(given, taught[of].middles())
+        ),
+        "sd": live.lookup([sources], lambda of: _sds(taught[of])),
+        "offers": live.lookup([hosts], lambda of: _offered(study, of)),
+    }
+
+
+def _sds(of: Constants) -> dict[str, float]:
+    """Standard deviations of the constants' logarithms: a range holds nine draws in ten."""
+    ranges = {field.name: getattr(of, field.name) for field in fields(of)}
+    return {
+        name: math.log(max(r.high, _LEAST_RANGE) / max(r.low, _LEAST_RANGE)) / _NINETY
+        for name, r in ranges.items()
+    }
+
+
+def _offered(study: Study, hosting: str) -> Offers:
+    """By their prices; prompts of all documents, which may not be served at all, are left out."""
+    found = offers_of(study.scenario, study.hardware, study.searching, hosting)
+    prices = search.without_machines(found)
+    return replace(prices, long=prices.base)
+
+
+def _settled(study: Study, knobs: Knobs, s: Settings, change: Scalar) -> Settled:
+    """The study's case and knobs, as the controls are set."""
+    asked = replace(
+        study.case.asked,
+        queries=s.queries_per_month / SECONDS_PER_MONTH,
+        change=change / SECONDS_PER_MONTH,
+        known=s.known,
+        wrong=s.wrong_usd,
+        documents=s.documents,
+    )
+    set_ = replace(knobs, passages=s.passages, interval=s.days * SECONDS_PER_DAY)
+    return Settled(Case(asked, s.offers, s.skills, RIVALS), dict.fromkeys(RIVALS, set_))
+
+
+def _answered(settled: Settled) -> dict[str, Scalar]:
+    """What the panel tells, from the study's own bills and right answers."""
+    bills, right = model.bills(settled), model.qualities(settled)
+    rag, lora = (model.per_thousand(settled.case, bills[way].total) for way in RIVALS)
+    return {
+        "ratio": lora / rag,
+        "rag_usd": rag,
+        "lora_usd": lora,
+        "rag_right": right["rag"],
+        "lora_right": right["lora"],
+        "here_y": lora / rag,
+    }
+
+
+def _log_sd(effect: Settings, s: Settings) -> Scalar:
+    """Of the ratio, from what is uncertain about finding, reading and learning."""
+    of = effect.skills
+    parts = {
+        "first": of.retriever.first,
+        "decline": of.retriever.decline,
+        "alone": of.reading.alone,
+        "distraction": of.reading.distraction,
+        "misreading": of.reading.misreading,
+        "ceiling": of.adapter.ceiling,
+        "exposures": of.adapter.exposures,
+        "forgetting": of.adapter.forgetting,
+        "relief": of.adapter.relief,
+    }
+    variances = ((part * s.sd[name]) ** 2 for name, part in parts.items())
+    return jnp.sqrt(sum(variances, jnp.asarray(1e-12)))
+
+
+_ANSWERS = [
+    live.Answer(
+        "ratio", "", "times what retrieval costs is what an adapter costs", log_sd="log_sd"
+    ),
+    live.Answer(
+        "rag_usd", "USD", "for a thousand questions with retrieval, wrong answers included"
+    ),
+    live.Answer("lora_usd", "USD", "for a thousand questions with an adapter"),
+    live.Answer("rag_right", "fraction", "are answered rightly with retrieval"),
+    live.Answer("lora_right", "fraction", "are answered rightly with an adapter"),
+]
+
+_EFFECTS = {
+    "questions asked": "queries_per_month",
+    "changes": "changes_per_month",
+    "documents": "documents",
+    "known before": "known",
+    "cost of a wrong answer": "wrong_usd",
+    "passages": "passages",
+    "days between trainings": "days",
+    "passage found first": "skills.retriever.first",
+    "reading one passage": "skills.reading.alone",
+    "misreading": "skills.reading.misreading",
+    "what training can teach": "skills.adapter.ceiling",
+}
