@@ -122,7 +122,7 @@ class Hours:
     @property
     def most(self) -> pd.Series:
         """The grid where moving saves most."""
-        return self.grids.loc[self.grids["moved"].idxmax()]
+        return self.grids.sort_values("moved", ascending=False, kind="stable").iloc[0]
 
 
 @interpreted
@@ -148,11 +148,11 @@ def hours(study: Study) -> Hours:
     """What waiting for cleaner hours saves, by grid."""
     ids = regions.with_hours()
     levels = [float(catalog.site(of).carbon_intensity) for of in ids]
-    local = np.stack(
-        [np.asarray(inventory.hourly_ratios(of)) * at for of, at in zip(ids, levels, strict=True)]
+    local = jnp.stack(
+        [inventory.hourly_ratios(of) * at for of, at in zip(ids, levels, strict=True)]
     )
     human = 1.0 + SWING * np.cos((np.arange(24) - _PEAK) / 24.0 * 2.0 * np.pi)
-    moved = _shifted(human, jnp.asarray(study.scenario.flexible_share), local)
+    moved = _shifted(jnp.asarray(human), jnp.asarray(study.scenario.flexible_share), local)
     short, day = map(np.asarray, _waits(local))
     utc = np.stack([np.asarray(regions.hourly(of)) for of in ids])
     frame = pd.DataFrame(

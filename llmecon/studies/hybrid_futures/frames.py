@@ -1,9 +1,10 @@
 """What the charts and tables of the chapter on hybrid futures show, as frames."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -269,7 +270,7 @@ def drafted(study: Study) -> Drafted:
     return Drafted(
         lines,
         alone_ms=1000.0 * float(stream.tpot),
-        quickest=own.loc[own["ms"].idxmin()],
+        quickest=own.sort_values("ms", kind="stable").iloc[0],
         each=float(each),
         needed=float(needed),
         needed_quick=float(quick),
@@ -408,18 +409,22 @@ def sources(study: Study) -> pd.DataFrame:
         (quality["benchmark"] == study.scores.benchmark)
         & (quality["setting"] == study.scores.setting)
         & (quality["model"] == given.cloud_model)
-    ].iloc[0]
+    ].to_dict("records")[0]
     box = records.box_row()
-    rows = [
+    rows: list[tuple[str, str, Mapping[Any, Any]]] = [
         ("quality", f"MMLU, {study.scores.setting}", scored),
         ("who answered what", study.router.study["benchmark"], study.router.study),
-        ("the way in", catalog.name("network_paths", given.access), _path(given.access)),
-        ("the way on", catalog.name("network_paths", given.backbone), _path(given.backbone)),
+        (
+            "the way in",
+            catalog.name("network_paths", given.access),
+            catalog.row("network_paths", given.access),
+        ),
+        (
+            "the way on",
+            catalog.name("network_paths", given.backbone),
+            catalog.row("network_paths", given.backbone),
+        ),
         ("the box", f"{box['kg_co2e']:,.0f} kg CO₂e besides its accelerator", box),
     ]
     found = [(figure, value, of["source"], bool(of["checked"])) for figure, value, of in rows]
     return pd.DataFrame(found, columns=["figure", "value", "source", "checked"])
-
-
-def _path(identifier: str) -> object:
-    return catalog.row("network_paths", identifier)

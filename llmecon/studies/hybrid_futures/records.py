@@ -10,6 +10,7 @@ from llmecon import catalog, feasibility, inventory, local, serving
 from llmecon.carbon import EndDevice
 from llmecon.errors import InputError
 from llmecon.hybrid import Policy
+from llmecon.interpreter import interpreted
 from llmecon.pooling import System
 from llmecon.specs import (
     JOULES_PER_KWH,
@@ -38,6 +39,9 @@ _SERVER = "server-p5-without-gpus"
 _BOX = "workstation-median"
 _SIZES = (1, 2, 4, 8, 16, 32)  # devices of an instance
 _READ_ON = {"phone": "smartphone", "laptop": "laptop"}
+
+
+_largest_batch = interpreted(serving.largest_batch)
 
 
 def models_of(scenario: Scenario) -> tuple[str, str, str]:
@@ -219,7 +223,7 @@ def _layout(system: System, scenario: Scenario, at_once: float, parameter: str) 
     weights: Precision = precision(scenario.precision)
     for devices in _SIZES:
         layout = serving.deployment_of(devices, sheet, weights)
-        room = serving.largest_batch(llm, sheet, layout, requests, catalog.efficiency())
+        room = _largest_batch(llm, sheet, layout, requests, catalog.efficiency())
         if room >= max(SPARE_ROOM * at_once, 1.0):
             return layout
     raise InputError(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog, routing
+from llmecon import catalog, kept, routing
 from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
 from llmecon.routing import Pair
@@ -75,13 +75,19 @@ def router(pair: str) -> Router:
     # Trained on more than votes of people: what routers do at their best.
     points = points[points["training"].fillna("").str.contains("-")]
     models = answered_by(study)
-    names, columns = [], []
-    for name, of in points.groupby("router"):
-        names.append(str(name))
-        columns.append(of[["strong_share", "recovered"]].to_numpy().T)
-    found = np.asarray(_fitted(jnp.asarray(columns), models))
-    skills = dict(zip(names, found.tolist(), strict=True))
+    key = kept.digest(kept.library(), pair)
+    skills = kept.kept("routers", key, lambda: _skills(points, models))
     return Router(study, models, points, skills)
+
+
+def _skills(points: pd.DataFrame, models: Pair) -> dict[str, float]:
+    """The skill of each router that comes nearest to its points."""
+    columns = {
+        str(name): of[["strong_share", "recovered"]].to_numpy().T
+        for name, of in points.groupby("router")
+    }
+    found = np.asarray(_fitted(jnp.asarray(list(columns.values())), models))
+    return dict(zip(columns, found.tolist(), strict=True))
 
 
 def answered_by(study: Mapping[Any, Any]) -> Pair:

@@ -221,7 +221,7 @@ def best_policies(
         floors: least shares answered rightly.
     """
     return hybrid.best_policies(
-        lambda policy: under(case, policy, plain),
+        lambda policy: _under(case, policy, plain),
         lambda found: aim(scenario, found.kg, found.usd),
         [Limits(floor, scenario.seconds_limit) for floor in floors],
         drafts=case.drafting,
@@ -271,6 +271,7 @@ def _require_possible(scenario: Scenario, plain: Ways) -> None:
 
 
 _ways = interpreted(ways)
+_under = interpreted(under)
 
 
 @interpreted

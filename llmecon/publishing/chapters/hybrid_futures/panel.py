@@ -96,10 +96,9 @@ def pair_of(study: Study, near: str) -> Pair:
         study: with the data centre's model, and how models fail together.
         near: id of the small model.
     """
-    alone = study.scores.shares[near]
-    weak = replace(study.case, near_quality=jnp.asarray(alone))
-    between = replace(weak, edge=replace(weak.edge, quality=jnp.asarray(alone)))
-    return model.chain(between).across
+    alone, middle = study.scores.shares[near], float(study.case.edge.quality)
+    edge = replace(study.case.edge, quality=jnp.asarray(max(alone, middle)))
+    return model.chain(replace(study.case, near_quality=jnp.asarray(alone), edge=edge)).across
 
 
 def alike(study: Study) -> bool:

@@ -114,12 +114,15 @@ def reached(years: pd.DataFrame) -> pd.DataFrame:
 
 def sources(study: Study) -> pd.DataFrame:
     """Where the inputs come from."""
-    found = frames.sources(study).set_index("figure")
     qualities = words.listing([words.percent(quality) for _, quality in frames.models(study)])
-    found.loc["quality", "value"] += f": {qualities}"
     rows = [
-        (figure, of["value"], words.sources(of["source"]), "yes" if of["checked"] else "no")
-        for figure, of in found.iterrows()
+        (
+            of["figure"],
+            f"{of['value']}: {qualities}" if of["figure"] == "quality" else of["value"],
+            words.sources(of["source"]),
+            "yes" if of["checked"] else "no",
+        )
+        for of in frames.sources(study).to_dict("records")
     ]
     assumed = [
         ("a device is hot after", words.duration(local.BURST)),
