@@ -203,7 +203,8 @@ def measured() -> pd.DataFrame:
         for phase, per_token in phases.items()
     )
     runs = catalog.table("measured_edge").query("devices == 1")
-    runs = runs.assign(per_token=[_per_token(of) for of in runs.to_dict("records")])
+    llms = {model: catalog.llm(model) for model in runs["model"].unique()}
+    runs = runs.assign(per_token=[_per_token(of, llms) for of in runs.to_dict("records")])
     rows = pd.concat([own, runs[["xpu", "phase", "tokens_per_s", "per_token"]]]).dropna()
     rows = rows.merge(devices, left_on="xpu", right_index=True)
     attainable = np.where(
@@ -213,9 +214,9 @@ def measured() -> pd.DataFrame:
     return rows[["xpu", "name", "kind", "phase", "tokens_per_s", "per_token"]].assign(share=share)
 
 
-def _per_token(of: Mapping[Hashable, Any]) -> float:
+def _per_token(of: Mapping[Hashable, Any], llms: Mapping[str, LLM]) -> float:
     """Bytes moved or FLOPs computed for a token of a measured run."""
-    llm = catalog.llm(str(of["model"]))
+    llm = llms[str(of["model"])]
     count, tokens = parameters(llm), jnp.asarray(float(of["tokens"]))
     if of["phase"] == "prefill":
         return float(2.0 * count.active + attention_flops(llm, tokens, 0.0 * tokens) / tokens)

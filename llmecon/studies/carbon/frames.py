@@ -15,7 +15,8 @@ from llmecon.energy import Energy
 from llmecon.interpreter import interpreted
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_MONTH
 from llmecon.studies.carbon.model import GRAMS, Answer, Case, answer, inputs_moved
-from llmecon.studies.carbon.study import READER_HOURS, SERVER_HOLDS, Study, building
+from llmecon.studies.carbon.study import Study
+from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
 
 Scalar = Float[Array, "..."]
 

@@ -9,7 +9,6 @@ import pandas as pd
 from llmecon import (
     carbon,
     catalog,
-    embodied,
     feasibility,
     footprints,
     inventory,
@@ -27,6 +26,7 @@ from llmecon.specs import (
     LatencyTarget,
     Workload,
 )
+from llmecon.studies import surroundings
 from llmecon.studies.carbon.model import (
     GRAMS,
     UNITS,
@@ -38,11 +38,8 @@ from llmecon.studies.carbon.model import (
 )
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
+from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
 from llmecon.studies.systems import best_layouts
-
-# What no table holds; the chapter names each as an assumption.
-SERVER_HOLDS = 8.0  # accelerators
-READER_HOURS = 4.0  # a day that the reader's device is used for anything
 
 
 @dataclass(frozen=True)
@@ -292,16 +289,8 @@ def making(xpu: str, server: str) -> float:
     Raises:
         InputError: nobody publishes what making the server emits.
     """
-    own = embodied.manufacture(inventory.materials(xpu), inventory.recipe())
-    around = _published("embodied_products", server, "kg_co2e", "carbon of its making", "server")
-    return float(own.total) + around / SERVER_HOLDS
-
-
-def building() -> float:
-    """An accelerator's share of the data centre's construction, kg CO2e: that of a TPU v6e."""
-    splits = catalog.table("carbon_splits")
-    chosen = splits[(splits["case"] == "tpu-v6e-making") & (splits["part"] == "building")]
-    return float(chosen["value"].iloc[0])
+    whole = _published("embodied_products", server, "kg_co2e", "carbon of its making", "server")
+    return surroundings.making(xpu, whole / SERVER_HOLDS)
 
 
 def trained(scenario: Scenario, model: str) -> float:

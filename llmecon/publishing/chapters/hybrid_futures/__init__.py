@@ -1,0 +1,1 @@
+"""How the chapter on hybrid futures shows its study."""

@@ -1,0 +1,132 @@
+"""The charts of the chapter on hybrid futures that take more than a few lines."""
+
+from typing import Any
+
+import pandas as pd
+
+from llmecon import hybrid
+from llmecon.publishing import charts, provenance, words
+from llmecon.publishing.chapters.hybrid_futures import tables
+from llmecon.publishing.provenance import Provenance
+from llmecon.studies.hybrid_futures import frames, records
+from llmecon.studies.hybrid_futures.maps import Cleanest, First
+from llmecon.studies.hybrid_futures.study import Study
+
+_PLACES = {"device": "Device", "edge": "Box nearby", "cloud": "Data centre"}
+# Where on the chart each way stands, from the top.
+_HEIGHTS = {"device": 1.0, "edge": 0.66, "cloud": 0.33, "drafted": 0.0}
+
+
+def flow(study: Study, title: str) -> Any:
+    """Where requests go under the best policy, and what one takes there.
+
+    Args:
+        study: whose policy.
+        title: what the chart shows.
+    """
+    given = study.scenario
+    asked = words.number(given.prompt_tokens), words.number(given.output_tokens)
+    first = f"{asked[0]} tokens in,\n{asked[1]} out"
+    by = dict(zip(frames.PLAIN, (name for name, _ in frames.models(study)), strict=True))
+    nodes = [("Reader", 0.0, 0.5, first), ("Router", 0.4, 0.5, "by two\nthresholds")]
+    links = [("Reader", "Router", 1.0, "all")]
+    for way in hybrid.WAYS:
+        label = f"{by.get(way, 'by both')}\n{_lines(study, way)}"
+        nodes.append((way.capitalize(), 1.0, _HEIGHTS[way], label))
+        share = tables.share(study, way)
+        links.append(("Router", way.capitalize(), study.shares[way], share))
+    what = frames.OBJECTIVES[given.objective]
+    return charts.flow(
+        pd.DataFrame(nodes, columns=["name", "x", "y", "label"]),
+        pd.DataFrame(links, columns=["source", "target", "share", "label"]),
+        title=title,
+        subtitle=f"least {what} with {words.percent(given.quality_floor)} answered rightly within "
+        f"{words.duration(given.seconds_limit)}",
+    )
+
+
+def cleanest(found: Cleanest, title: str) -> Any:
+    """Which way emits least, by the data centre's load and electricity.
+
+    Args:
+        found: as `maps.cleanest` returns it.
+        title: what the chart shows.
+    """
+    return charts.winners(
+        found.winners,
+        "x",
+        "y",
+        "winner",
+        names={way: f"{name} cleanest" for way, name in _PLACES.items()},
+        title=title,
+        subtitle="least CO₂e for one request, each with its own model; the reader's grid as given",
+        x_title="Answers that an instance in the data centre works on at once",
+        y_title="Its electricity [g CO₂e/kWh]",
+        log_x=True,
+        log_y=True,
+        here=found.here,
+    )
+
+
+def first(found: First, title: str) -> Any:
+    """Which way is done first, by the lengths of prompts and answers.
+
+    Args:
+        found: as `maps.first` returns it.
+        title: what the chart shows.
+    """
+    return charts.winners(
+        found.winners,
+        "x",
+        "y",
+        "winner",
+        names={way: f"{name} first" for way, name in _PLACES.items()},
+        title=title,
+        subtitle="least time to the end of an answer, each with its own model",
+        x_title="Prompt [tokens]",
+        y_title="Answer [tokens]",
+        log_x=True,
+        log_y=True,
+        here=found.here,
+    )
+
+
+def tiers(study: Study) -> Provenance:
+    """What the numbers of the four ways rest on."""
+    given = study.scenario
+    return provenance.of(
+        efficiencies=all,
+        efficiency_effects=all,
+        edge_devices=all,
+        network_paths=[*records.EDGE_PATHS, *records.cloud_paths(given)],
+    ) | provenance.of(
+        models=list(records.models_of(given)),
+        xpus=[given.device, given.edge_xpu, given.cloud_xpu],
+        grid=[given.reader_grid, given.cloud_grid],
+        facilities=given.facility,
+    )
+
+
+def router(study: Study) -> Provenance:
+    """What the router and the quality of the models rest on."""
+    given, scores = study.scenario, study.scores
+    return provenance.of(
+        routers={"pair": given.router_pair},
+        router_pairs=given.router_pair,
+        quality={
+            "benchmark": scores.benchmark,
+            "setting": scores.setting,
+            "model": list(records.models_of(given)),
+        },
+    )
+
+
+def _lines(study: Study, way: str) -> str:
+    of = study.taken[way]
+    return "\n".join(
+        [
+            f"{words.number(1.0 / float(of.tpot))} tokens/s",
+            f"first after {words.duration(float(of.ttft))}",
+            f"{words.mass(float(of.footprint.total))} CO₂e",
+        ]
+    )
