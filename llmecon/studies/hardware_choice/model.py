@@ -7,7 +7,7 @@ fleet in parts are those of the least cost: what was chosen stays, but for filli
 holds, which follow their limit.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -41,8 +41,7 @@ class Work(eqx.Module):
         engine: accelerator, layout and what it attains.
         share: of the requests of its size that it serves.
         filling: as in `filling.flow`, as it was chosen.
-        fullest: filling that limits allowed where it was chosen.
-        held: 1 where that limit holds it, so that it follows, else 0.
+        fullest: filling that limits allowed where it was chosen; read where fillings follow.
         bought: whole instances that stand for this row.
         whole: 1 where so many stand, 0 where as many parts as the work takes.
         rent: of a device, USD/s.
@@ -50,6 +49,8 @@ class Work(eqx.Module):
         carbon: of a joule of servers' energy, kg CO2e.
         water: likewise, litres.
         pue: energy at the meter over that of servers.
+        role: what the engines do of a request.
+        follows: whether a limit holds these fillings, so that they follow it.
         size: place of the size of its requests in the case.
         fleet: place of its fleet.
     """
@@ -58,7 +59,6 @@ class Work(eqx.Module):
     share: Number = number()
     filling: Number = number()
     fullest: Number = number()
-    held: Number = number()
     bought: Number = number()
     whole: Number = number()
     rent: Number = number()
@@ -66,6 +66,8 @@ class Work(eqx.Module):
     carbon: Number = number()
     water: Number = number()
     pue: Number = number()
+    role: Role = eqx.field(static=True, default="whole")
+    follows: bool = eqx.field(static=True, default=False)
     size: tuple[int, ...] = eqx.field(static=True, default=(0,))
     fleet: tuple[int, ...] = eqx.field(static=True, default=(0,))
 
@@ -77,7 +79,7 @@ class Case(eqx.Module):
         llm: the model that is served.
         demand: sizes of requests and limits on their latency, stacked.
         rates: requests per second of each size.
-        work: what engines do, by role.
+        work: what engines do; rows of one role that follow a limit, or don't, together.
         carbon_price: USD/kg CO2e.
         budget: most money to be had, USD/s.
         power: most power to be had at the meter, W.
@@ -89,7 +91,7 @@ class Case(eqx.Module):
 
     llm: LLM
     demand: Demand
-    work: Mapping[Role, Work]
+    work: tuple[Work, ...]
     rates: Number = number()
     carbon_price: Number = number()
     budget: Number = number()
@@ -149,10 +151,10 @@ def answer(case: Case) -> Answer:
     """
     count = len(case.fleets)
     rows, fleet = [], []
-    for role, work in case.work.items():
+    for work in case.work:
         size = jnp.asarray(work.size)
         asked = jax.tree.map(lambda leaf, size=size: leaf[size], case.demand)
-        rows.append(_served(case.llm, role, work, asked, case.rates[size]))
+        rows.append(_served(case.llm, work, asked, case.rates[size]))
         fleet += work.fleet
     of = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows)
     places = jnp.arange(count)[:, None] == jnp.asarray(fleet)[None, :]
@@ -177,12 +179,14 @@ def answer(case: Case) -> Answer:
     )
 
 
-def _served(llm: LLM, role: Role, work: Work, demand: Demand, rates: Scalar) -> _Row:
-    """What every row of a role takes."""
+def _served(llm: LLM, work: Work, demand: Demand, rates: Scalar) -> _Row:
+    """What every row takes."""
+    role = work.role
 
     def one(row: Work, demand: Demand, rate: Scalar) -> _Row:
-        most = fullest(llm, row.engine, demand, role)
-        filling = row.filling * jnp.where(row.held > 0, most / row.fullest, 1.0)
+        filling = row.filling
+        if row.follows:
+            filling = filling * fullest(llm, row.engine, demand, role) / row.fullest
         taken = flow(llm, row.engine, demand, filling, role)
         served = rate * row.share
         instances = jnp.where(row.whole > 0, row.bought, served * taken.time)
@@ -231,38 +235,68 @@ def told(fleets: tuple[str, ...], found: Answer) -> dict[str, Scalar]:
     return said
 
 
-def inputs_moved(effects: Case) -> dict[str, Scalar]:
-    """The inputs whose elasticities a reader is shown.
+INPUTS = (
+    "limits on TTFT",
+    "limits on TPOT",
+    "prompt lengths",
+    "answer lengths",
+    "arithmetic rate",
+    "memory bandwidth",
+    "memory",
+    "links",
+    "rated power",
+    "requests a second",
+    "rents",
+    "power to be had",
+    "budget",
+)
+"""Inputs whose elasticities a reader is shown; several fields that move together are one."""
+
+
+def scaled(case: Case, by: Float[Array, " inputs"]) -> Case:
+    """A case with everything in `INPUTS` multiplied; what was chosen stays.
 
     Args:
-        effects: elasticities in the structure of a case.
-
-    Returns:
-        By what a reader calls the input; several fields that move together are one input.
+        case: the fleets.
+        by: logarithms of the factors.
     """
-    target, asked = effects.demand.target, effects.demand.workload
-    works = list(effects.work.values())
-    xpus = [of.engine.xpu for of in works]
-
-    def every(*leaves: Scalar) -> Scalar:
-        return jnp.sum(jnp.stack([jnp.sum(leaf) for leaf in leaves]))
-
-    return {
-        "limits on TTFT": every(target.ttft),
-        "limits on TPOT": every(target.tpot),
-        "prompt lengths": every(asked.prompt_tokens),
-        "answer lengths": every(asked.output_tokens),
-        "arithmetic rate": every(
-            *(of.bf16_flops for of in xpus),
-            *(of.fp8_flops for of in xpus),
-            *(of.fp4_flops for of in xpus),
+    factor = dict(zip(INPUTS, jnp.exp(by), strict=True))
+    asked, target = case.demand.workload, case.demand.target
+    demand = Demand(
+        replace(
+            asked,
+            prompt_tokens=asked.prompt_tokens * factor["prompt lengths"],
+            output_tokens=asked.output_tokens * factor["answer lengths"],
         ),
-        "memory bandwidth": every(*(of.memory_bandwidth for of in xpus)),
-        "memory": every(*(of.memory for of in xpus)),
-        "links": every(*(of.link_bandwidth + of.network_bandwidth for of in xpus)),
-        "rated power": every(*(of.tdp for of in xpus)),
-        "requests a second": every(effects.rates),
-        "rents": every(*(of.rent for of in works)),
-        "power to be had": every(effects.power),
-        "budget": every(effects.budget),
+        replace(
+            target,
+            ttft=target.ttft * factor["limits on TTFT"],
+            tpot=target.tpot * factor["limits on TPOT"],
+        ),
+    )
+    fields = {
+        "arithmetic rate": ("bf16_flops", "fp8_flops", "fp4_flops"),
+        "memory bandwidth": ("memory_bandwidth",),
+        "memory": ("memory",),
+        "links": ("link_bandwidth", "network_bandwidth"),
+        "rated power": ("tdp",),
     }
+
+    def moved(work: Work) -> Work:
+        xpu = work.engine.xpu
+        changed = {
+            name: getattr(xpu, name) * factor[what]
+            for what, names in fields.items()
+            for name in names
+        }
+        engine = replace(work.engine, xpu=replace(xpu, **changed))
+        return replace(work, engine=engine, rent=work.rent * factor["rents"])
+
+    return replace(
+        case,
+        demand=demand,
+        work=tuple(map(moved, case.work)),
+        rates=case.rates * factor["requests a second"],
+        power=case.power * factor["power to be had"],
+        budget=case.budget * factor["budget"],
+    )

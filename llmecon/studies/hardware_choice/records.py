@@ -80,11 +80,18 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
         [np.zeros(len(of.served)) if of.bought is None else of.bought for of in fleets.values()]
     )
     is_whole = np.array([of.bought is not None for of in fleets.values()], float)[fleet]
+    # Only fleets in parts are differentiated with the limits on their latency.
+    relieved = np.array([of.relieved for of in fleets.values()])[fleet]
+    last = posed.of.fillings[every.engine, every.bucket, -1]
+    follows = relieved & (every.filling >= last * (1.0 - NEAR))
     roles = np.array([of.role for of in posed.of.names])[every.engine]
-    work = {
-        role: _work(posed, role, every, served, bought, is_whole, fleet, np.flatnonzero(roles == role))
+    rows = _Rows(every, served, bought, is_whole, fleet)
+    work = tuple(
+        _work(posed, role, held, rows, np.flatnonzero((roles == role) & (follows == held)))
         for role in dict.fromkeys(roles.tolist())
-    }
+        for held in (False, True)
+        if ((roles == role) & (follows == held)).any()
+    )
 
     def worth(limit: str) -> Float[np.ndarray, " fleets"]:
         return np.array([(of.prices or {}).get(limit, 0.0) for of in fleets.values()])
@@ -104,39 +111,41 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
     )
 
 
-def _work(
-    posed: Posed,
-    role: Role,
-    columns: Columns,
-    served: np.ndarray,
-    bought: np.ndarray,
-    is_whole: np.ndarray,
-    fleet: np.ndarray,
-    rows: np.ndarray,
-) -> Work:
-    chosen = columns.kept(rows)
+@dataclass(frozen=True)
+class _Rows:
+    """All fillings in use, with the fleet of each."""
+
+    columns: Columns
+    served: np.ndarray
+    bought: np.ndarray
+    whole: np.ndarray
+    fleet: np.ndarray
+
+
+def _work(posed: Posed, role: Role, follows: bool, every: _Rows, rows: np.ndarray) -> Work:
+    chosen = every.columns.kept(rows)
     engines: Engine = rows_of(posed.of.engines, chosen.engine)
-    ends = np.asarray(
-        _fullest(posed.of.llm, role, engines, rows_of(posed.of.demand, chosen.bucket))
-    )
+    asked: Demand = rows_of(posed.of.demand, chosen.bucket)
+    ends = _fullest(posed.of.llm, role, engines, asked) if follows else chosen.filling
     devices = np.array([posed.of.names[engine].devices for engine in chosen.engine], float)
     capital = posed.of.capital[chosen.engine, chosen.region]
     per_joule = posed.of.per_joule[chosen.region]
     return Work(
         engine=jax.tree.map(jnp.asarray, engines),
-        share=served[rows] / posed.of.rates[chosen.bucket],
+        share=every.served[rows] / posed.of.rates[chosen.bucket],
         filling=chosen.filling,
         fullest=ends,
-        held=(chosen.filling >= ends * (1.0 - NEAR)).astype(float),
-        bought=bought[rows],
-        whole=is_whole[rows],
+        bought=every.bought[rows],
+        whole=every.whole[rows],
         rent=capital[:, USD] / devices,
         made=capital[:, CARBON] / devices,
         carbon=per_joule[:, CARBON],
         water=per_joule[:, WATER],
         pue=per_joule[:, METER],
+        role=role,
+        follows=follows,
         size=tuple(map(int, chosen.bucket)),
-        fleet=tuple(map(int, fleet[rows])),
+        fleet=tuple(map(int, every.fleet[rows])),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from llmecon import (
@@ -29,19 +30,19 @@ from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description, records
 from llmecon.studies.hardware_choice.model import (
     BEST,
+    INPUTS,
     PARTS,
     SAFE,
     USUAL,
     Answer,
     Case,
     answer,
-    inputs_moved,
-    numbers,
+    scaled,
     told,
 )
 from llmecon.studies.hardware_choice.records import Chosen
 from llmecon.studies.hardware_choice.scenario import Scenario
-from llmecon.studies.quantities import Differentiated, Quantity, differentiate
+from llmecon.studies.quantities import Quantity
 from llmecon.uncertainty import Interval
 
 THOUSAND = 1000.0  # of watts in a kilowatt
@@ -157,15 +158,25 @@ class Study:
     def case(self) -> Case:
         """The records of the fleets that the headline numbers are of."""
         prices = self.parts.prices
-        fleets = {
-            BEST: records.whole(self.best),
-            PARTS: Chosen(self.parts.columns, self.parts.served, None, prices, relieved=True),
-        }
+        fleets = {BEST: records.whole(self.best), PARTS: self._in_parts}
         if self.alone.able:
             for name, xpu in ((USUAL, self.scenario.xpu), (SAFE, self.alone.safe)):
                 columns = landscape.columns_alone(self.posed, self.charged, xpu)
-                asked = _served_alone(self.posed, columns)
+                asked = self.posed.of.rates[columns.bucket]
                 fleets[name] = Chosen(columns, asked, None, prices)
+        return self._case(fleets)
+
+    @cached_property
+    def case_in_parts(self) -> Case:
+        """The records of the best fleet in parts alone."""
+        return self._case({PARTS: self._in_parts})
+
+    @property
+    def _in_parts(self) -> Chosen:
+        parts = self.parts
+        return Chosen(parts.columns, parts.served, None, parts.prices, relieved=True)
+
+    def _case(self, fleets: Mapping[str, Chosen]) -> Case:
         budget = self.scenario.budget_usd_per_hour / SECONDS_PER_HOUR
         return records.case(self.posed, fleets, budget, self.scenario.power_kw * THOUSAND)
 
@@ -176,9 +187,23 @@ class Study:
         return found
 
     @cached_property
-    def differentiated(self) -> Differentiated:
-        """The headline numbers, and the cost per second of the fleet in parts, differentiated."""
-        return differentiate(_differentiable, self.case)
+    def effects(self) -> dict[str, dict[str, float]]:
+        """By how many percent costs of the best fleet in parts change with each input.
+
+        Of a million tokens and of a second; power and budget only where they bind.
+        """
+        limits = {"power to be had": "joule", "budget": "usd"}
+        binding = {
+            of: self.parts.prices.get(limit, 0.0) > 0.0 for of, limit in limits.items()
+        }
+        return {
+            name: {
+                of: float(effect)
+                for of, effect in zip(INPUTS, effects, strict=True)
+                if binding.get(of, True)
+            }
+            for name, effects in _effects(self.case_in_parts).items()
+        }
 
     @cached_property
     def known(self) -> dict[str, Evidence]:
@@ -252,7 +277,7 @@ class Study:
     def quantities(self) -> dict[str, Quantity]:
         """The headline numbers by name, most important first."""
         values = dict.fromkeys(self.labels, math.inf) | {
-            name: value for name, value in self.differentiated.values.items() if name in self.labels
+            name: float(value) for name, value in told(self.case.fleets, self.answer).items()
         }
         texts = {}
         if not self.alone.able:
@@ -269,23 +294,9 @@ class Study:
                 texts.get(name, ""),
                 low=ends.get("low"),
                 high=ends.get("high"),
-                elasticities=self.elasticities(name) if name == "usd_per_mtok_parts" else {},
+                elasticities=self.effects["usd_per_mtok"] if name == "usd_per_mtok_parts" else {},
             )
         return found
-
-    def elasticities(self, name: str) -> dict[str, float]:
-        """By how many percent a number changes with each input; those that play no part left out.
-
-        Args:
-            name: of a number that is differentiated.
-        """
-        moved = inputs_moved(self.differentiated.effects[name])
-        limits = {"power to be had": "joule", "budget": "usd"}
-        return {
-            what: float(effect)
-            for what, effect in moved.items()
-            if what not in limits or self.parts.prices.get(limits[what], 0.0) > 0.0
-        }
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -366,15 +377,17 @@ class Study:
 _answer = interpreted(answer)
 
 
-def _differentiable(case: Case) -> dict[str, jax.Array]:
-    found = answer(case)
-    return told(case.fleets, found) | {"usd_per_second": found.cost[case.fleets.index(PARTS)]}
+@interpreted
+def _effects(case: Case) -> dict[str, jax.Array]:
+    """Elasticities of the costs of a fleet that is alone in a case, by every input."""
 
+    def costs(by: jax.Array) -> dict[str, jax.Array]:
+        found = answer(scaled(case, by))
+        (second,), (tokens,) = jnp.log(found.cost), jnp.log(found.usd_per_mtok)
+        return {"usd_per_second": second, "usd_per_mtok": tokens}
 
-def _served_alone(posed: terms.Case, columns: "records.Columns") -> np.ndarray:
-    """All requests of each filling's size."""
-    served: np.ndarray = posed.of.rates[columns.bucket]
-    return served
+    moved: dict[str, jax.Array] = jax.jacfwd(costs)(jnp.zeros(len(INPUTS)))
+    return moved
 
 
 def resolve(scenario: Scenario) -> Study:
