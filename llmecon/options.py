@@ -55,8 +55,9 @@ NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so one compilation.
-TOGETHER = 256
+# Engines and buckets that are computed together: one shape, so traced once, and many, as most time
+# goes into the steps and not into their numbers.
+TOGETHER = 1024
 
 
 @dataclass(frozen=True)
