@@ -211,9 +211,7 @@ def columns_alone(of: Case, charged: Charges, xpu: str) -> Columns:
         ways = [[first(here & (roles == "whole")[:, None])]]
         for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
             among = here & (of.of.partners == kind)
-            ways.append(
-                [first(among & (roles == role)[:, None]) for role in ("prefill", "decode")]
-            )
+            ways.append([first(among & (roles == role)[:, None]) for role in ("prefill", "decode")])
         for _, (engine, region) in min(ways, key=lambda way: sum(cost for cost, _ in way)):
             level = int(every[engine, region].argmin())
             found.append((engine, region, int(bucket), level))

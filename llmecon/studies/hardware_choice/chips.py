@@ -96,6 +96,11 @@ class Suited:
         return not any(self.blurred(one, other) for one, other in pairwise(self.ranked))
 
     @property
+    def slowest(self) -> float:
+        """The longest time in which one of the best chips reads its memory once, s."""
+        return max(float(of.best.reading_time) for of in self.found.values())
+
+    @property
     def single(self) -> list[str]:
         """Jobs for which one chip on its own is best."""
         return [name for name in ("decode", "prefill") if "link" in self.stopped[name]]
@@ -179,9 +184,15 @@ class Sweep:
 
     Attributes:
         frame: columns along, bytes (per thousand FLOP), low, high, reading [s] and batch.
+        ends: of the axis, places left out or not.
     """
 
     frame: pd.DataFrame
+    ends: tuple[float, float]
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies on the axis."""
+        return self.ends[0] <= value <= self.ends[1]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -309,7 +320,8 @@ def _sweep(
             proportion = PER_THOUSAND * float(best.bytes_per_flop)
             reading, batch = float(best.reading_time), float(best.batch)
             rows.append((unit * value, proportion, within.low, within.high, reading, batch))
-    return Sweep(pd.DataFrame(rows, columns=columns))
+    ends = unit * float(along[0]), unit * float(along[-1])
+    return Sweep(pd.DataFrame(rows, columns=columns), ends)
 
 
 @dataclass(frozen=True)

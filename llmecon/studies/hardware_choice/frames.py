@@ -14,7 +14,7 @@ from llmecon.plans import Clash, Plan
 from llmecon.problem import Weights
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice.description import PER_TONNE
-from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.studies.hardware_choice.study import Study
 
 FIRST = ("usd_per_mtok", "usd_per_mtok_parts", "usd_per_mtok_usual", "saving")
 """The headline numbers that the chapter begins with."""
@@ -56,7 +56,9 @@ def facts(study: Study) -> dict[str, object]:
         "fleet": devices(study, study.best),
         "instances": sum(pool.instances for pool in study.best.pools),
         "weak": [
-            f"{study.name(xpu)}: {known[xpu].caveat}" for xpu in ids(study.best) if known[xpu].caveat
+            f"{study.name(xpu)}: {known[xpu].caveat}"
+            for xpu in ids(study.best)
+            if known[xpu].caveat
         ],
         "hourly": study.best.cost * SECONDS_PER_HOUR,
     }

@@ -15,7 +15,6 @@ from llmecon.problem import Weights
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description
 from llmecon.studies.hardware_choice.frames import (
-    MILLION,
     SIZES,
     aimed,
     aims,

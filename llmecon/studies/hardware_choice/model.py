@@ -8,6 +8,7 @@ holds, which follow their limit.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -152,9 +153,8 @@ def answer(case: Case) -> Answer:
     count = len(case.fleets)
     rows, fleet = [], []
     for work in case.work:
-        size = jnp.asarray(work.size)
-        asked = jax.tree.map(lambda leaf, size=size: leaf[size], case.demand)
-        rows.append(_served(case.llm, work, asked, case.rates[size]))
+        asked, rates = (_of_rows(of, work.size) for of in (case.demand, case.rates))
+        rows.append(_served(case.llm, work, asked, rates))
         fleet += work.fleet
     of = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows)
     places = jnp.arange(count)[:, None] == jnp.asarray(fleet)[None, :]
@@ -177,6 +177,15 @@ def answer(case: Case) -> Answer:
         power=power,
         tokens=tokens,
     )
+
+
+def _of_rows(records: Any, size: tuple[int, ...]) -> Any:
+    """The record of the size of each row's requests, taken apart by slices, which a page can do."""
+
+    def chosen(leaf: Scalar) -> Scalar:
+        return jnp.stack([jax.lax.index_in_dim(leaf, at, keepdims=False) for at in size])
+
+    return jax.tree.map(chosen, records)
 
 
 def _served(llm: LLM, work: Work, demand: Demand, rates: Scalar) -> _Row:

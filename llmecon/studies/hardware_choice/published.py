@@ -1,4 +1,4 @@
-"""What the chapter on hardware choice shows of published choices, enumeration and other searches."""
+"""What the chapter on hardware choice shows of published choices and of other searches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -19,9 +19,7 @@ from llmecon.specs import LLM
 from llmecon.studies.hardware_choice.model import Case, Work
 from llmecon.terms import Case as Posed
 
-USD, CARBON, WATER, METER = (
-    RESOURCES.index(name) for name in ("usd", "kg_co2e", "litre", "joule")
-)
+USD, CARBON, WATER, METER = (RESOURCES.index(name) for name in ("usd", "kg_co2e", "litre", "joule"))
 
 
 @dataclass(frozen=True)
@@ -150,11 +148,9 @@ def _work(posed: Posed, role: Role, follows: bool, every: _Rows, rows: np.ndarra
 
 
 @interpreted
-def _fullest(
-    llm: LLM, role: Role, engines: Engine, demand: Demand
-) -> Float[Array, " rows"]:
+def _fullest(llm: LLM, role: Role, engines: Engine, demand: Demand) -> Float[Array, " rows"]:
     """The fullest that each engine may be kept for its requests."""
-    found: Float[Array, " rows"] = jax.vmap(lambda engine, asked: fullest(llm, engine, asked, role))(
-        engines, demand
-    )
+    found: Float[Array, " rows"] = jax.vmap(
+        lambda engine, asked: fullest(llm, engine, asked, role)
+    )(engines, demand)
     return found

@@ -1,4 +1,4 @@
-"""A scenario of the chapter on hardware choice: its problem solved, and what the answer is called."""
+"""A scenario of the chapter on hardware choice: its problem solved, its answer and its names."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -193,9 +193,7 @@ class Study:
         Of a million tokens and of a second; power and budget only where they bind.
         """
         limits = {"power to be had": "joule", "budget": "usd"}
-        binding = {
-            of: self.parts.prices.get(limit, 0.0) > 0.0 for of, limit in limits.items()
-        }
+        binding = {of: self.parts.prices.get(limit, 0.0) > 0.0 for of, limit in limits.items()}
         return {
             name: {
                 of: float(effect)
@@ -325,8 +323,7 @@ class Study:
             said += f" {self.ground}" if safe != cheapest else self.though(safe)
         if safe == cheapest:
             return said
-        from llmecon.publishing import words
-        most = words.percent(1.0 - alone.times(cheapest, usual)) if alone.able else "more"
+        most = f"{1.0 - alone.times(cheapest, usual):.0%}" if alone.able else "more"
         return f"{said}; {self.name(cheapest)} would save {most}{self.though(cheapest)}"
 
     @property
@@ -352,7 +349,7 @@ class Study:
         return self.name(xpu) + self.short(xpu)
 
     def though(self, xpu: str) -> str:
-        """A clause on what a recommendation doesn't rest on; nothing where all is read and tested."""
+        """A clause on what a recommendation doesn't rest on; empty where all is read and tested."""
         caveat = self.known[xpu].caveat
         return f", but {caveat}" if caveat else ""
 
@@ -400,9 +397,7 @@ def resolve(scenario: Scenario) -> Study:
         InputError: the requests don't fit the model's context, an accelerator has no known rent,
             or nothing serves everything within the limits.
     """
-    unpriced = [
-        one for one in description.offered(scenario) if catalog.rental_price(one) is None
-    ]
+    unpriced = [one for one in description.offered(scenario) if catalog.rental_price(one) is None]
     if unpriced:
         raise InputError(
             f"xpus: no rental price is known of {', '.join(unpriced)}; leave it out or add its row "

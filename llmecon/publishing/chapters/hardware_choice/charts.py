@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from llmecon import catalog, published_choices
-from llmecon.publishing import charts, words
+from llmecon.publishing import charts, prose, words
 from llmecon.publishing.chapters.hardware_choice import tables
-from llmecon.studies.hardware_choice import chips, margins, phases, published
+from llmecon.studies.hardware_choice import chips, comparisons, margins, published
 from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND
 from llmecon.studies.hardware_choice.frames import SIZES, Knob
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
@@ -50,9 +50,9 @@ def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
         group="rests on",
         ranked=False,
         log=bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0],
-        subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best layouts, "
-        "instances in parts; coloured by what its place rests on: datasheet and rent read in their "
-        "sources, load tests known here",
+        subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
+        "layouts, instances in parts; coloured by what its place rests on: datasheet and rent read "
+        "in their sources, load tests known here",
     )
 
 
@@ -75,7 +75,7 @@ def frontier(of: margins.Frontier, title: str) -> Any:
     )
 
 
-def apart(study: Study, of: phases.Apart, title: str) -> Any:
+def apart(study: Study, of: comparisons.Apart, title: str) -> Any:
     """How much dearer phases are together than apart."""
     given = study.scenario
     return charts.lines(
@@ -87,8 +87,8 @@ def apart(study: Study, of: phases.Apart, title: str) -> Any:
         points=True,
         log_x=True,
         rules_y={"equally good": 1.0},
-        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, first "
-        f"token within {words.duration(given.long_ttft_limit_s)}; many instances of the best "
+        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+        f"first token within {words.duration(given.long_ttft_limit_s)}; many instances of the best "
         "layout, either way",
         x_title="Prompt [tokens]",
         y_title="Cost together over cost apart [ratio]",
@@ -106,13 +106,13 @@ def doubt(fares: pd.DataFrame, title: str) -> Any:
         "high",
         title=title,
         unit="USD per million tokens",
-        subtitle="each accelerator alone, instances in parts; lines hold nine of ten draws of speed "
-        "and price",
+        subtitle="each accelerator alone, instances in parts; lines hold nine of ten draws of "
+        "speed and price",
         domain=(0.0, float(min(shown["high"].max(), 8.0 * shown["usd"].min()))),
     )
 
 
-def winners(study: Study, of: phases.Atlas, title: str) -> Any:
+def winners(study: Study, of: comparisons.Atlas, title: str) -> Any:
     """Which accelerator is cheapest by prompt length and limit on TPOT."""
     given = study.scenario
     return charts.winners(
@@ -124,8 +124,8 @@ def winners(study: Study, of: phases.Atlas, title: str) -> Any:
         log_x=True,
         log_y=True,
         names={xpu: study.name(xpu) for xpu in study.offered},
-        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, first "
-        f"token within {words.duration(given.long_ttft_limit_s)}"
+        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+        f"first token within {words.duration(given.long_ttft_limit_s)}"
         + ("; empty where nothing is fast enough" if of.empty else ""),
         x_title="Prompt [tokens]",
         y_title="Limit on TPOT [ms]",
@@ -172,8 +172,8 @@ def searches(of: published.Searches, title: str) -> Any:
         log_y=True,
         points=True,
         subtitle=f"one size of request, whole catalogue; dearer than the best, "
-        f"{words.number(published.LEAST)}% or less drawn as that; bands hold the middle half of ten "
-        "seeds",
+        f"{words.number(published.LEAST)}% or less drawn as that; bands hold the middle half of "
+        "ten seeds",
         x_title="Looks at a request on an engine",
         y_title="Dearer than the best [%]",
     )
@@ -212,8 +212,8 @@ def sweep(study: Study, of: chips.Sweep, title: str, x_title: str, **options: An
         "bytes",
         "series",
         title=title,
-        subtitle=f"{model}, {study.scenario.precision}; of the best chip for decode; shaded are nine "
-        "of ten draws",
+        subtitle=f"{model}, {study.scenario.precision}; of the best chip for decode; shaded are "
+        "nine of ten draws",
         x_title=x_title,
         y_title="Memory traffic [bytes per 1,000 FLOP]",
         band=("low", "high"),
@@ -256,3 +256,24 @@ def market(study: Study, suited: chips.Suited, of: chips.Market, title: str) -> 
         log_x=True,
         log_y=True,
     )
+
+
+def experts(study: Study, of: chips.Sweeps, title: str) -> Any:
+    """Bytes per FLOP of the best chip for decode against the share of active experts."""
+    model = f"{catalog.name('models', of.mixed)} with other numbers of active experts"
+    x_title = "Share of the experts that a token uses [%]"
+    marks = {"as published": of.published}
+    return sweep(study, of.experts, title, x_title, model=model, rules_x=marks)
+
+
+def finding(block: str, of: chips.Sweep) -> str:
+    """What a sweep shows, from a block of the chapter's prose.
+
+    Args:
+        block: its name.
+        of: the places along the axis.
+    """
+    # The batch and the experts are told from their first place, contexts from their last.
+    rise = of.rise if len(of) > 1 else 1.0
+    factor = rise if block == "finding_context" else 1.0 / rise
+    return prose.render("hardware-choice", block, sweep=of, times=tables.times(factor))

@@ -94,8 +94,8 @@ def panel(study: Study, data: Provenance) -> live.Panel:
             "can_b": "The rival can't keep these limits.",
         },
         note="Instances are full, may be parts, and serve whole requests. Their layout is the best "
-        "one for this chapter's short requests and limits, and stays while these are moved; a rerun "
-        f"chooses it anew.{unread}",
+        "one for this chapter's short requests and limits, and stays while these are moved; a "
+        f"rerun chooses it anew.{unread}",
         data=data,
         log_sd=lambda effects, s: _log_sd(fitted, effects, s),
     )
@@ -242,26 +242,31 @@ def case(s: Settings, tpot: Scalar) -> Case:
 def _answered(s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own numbers."""
     found = answer(case(s, s.tpot_limit_s))
-    able, usd = found.able, found.usd_per_mtok
+    (can_a, can_b), (usd_a, usd_b) = _each(found.able), _each(found.usd_per_mtok)
     return {
-        "can_a": able[0],
-        "can_b": able[1],
-        "both": able[0] * able[1],
-        "usd_a": usd[0],
-        "usd_b": usd[1],
-        "ratio": usd[1] / usd[0],
-        "worth": s.rent_b * usd[0] / usd[1],
+        "can_a": can_a,
+        "can_b": can_b,
+        "both": can_a * can_b,
+        "usd_a": usd_a,
+        "usd_b": usd_b,
+        "ratio": usd_b / usd_a,
+        "worth": s.rent_b * usd_a / usd_b,
         "here_x": THOUSAND * s.tpot_limit_s,
-        "here_y": usd[1] / usd[0],
+        "here_y": usd_b / usd_a,
     }
+
+
+def _each(values: Float[Array, "2"]) -> list[Scalar]:
+    """The two elements of an array."""
+    return [jax.lax.index_in_dim(values, at, keepdims=False) for at in (0, 1)]
 
 
 def _along_limits(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
     """How much dearer the rival is, from a quarter of the limit to four times as much."""
     tpot = s.tpot_limit_s * jnp.exp((2.0 * along - 1.0) * jnp.log(_WIDEST))
     found = answer(case(s, tpot))
-    usd = found.usd_per_mtok
-    return THOUSAND * tpot, jnp.where(found.able.min() > 0, usd[1] / usd[0], jnp.nan)
+    usual, rival = _each(found.usd_per_mtok)
+    return THOUSAND * tpot, jnp.where(found.able.min() > 0, rival / usual, jnp.nan)
 
 
 def _log_sd(fitted: uncertainty.Spread, effects: Any, s: Settings) -> Scalar:

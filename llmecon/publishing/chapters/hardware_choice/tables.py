@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, sensitivity, silicon
+from llmecon import catalog, confidence, sensitivity, silicon
 from llmecon.catalog import GIB, TERA
 from llmecon.filling import EngineName
 from llmecon.plans import Plan
@@ -15,6 +15,43 @@ from llmecon.studies.hardware_choice import chips, frames, margins, published
 from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND, Market, Suited
 from llmecon.studies.hardware_choice.frames import MILLION, RESTS, SIZES, WAGE
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+
+# Captions of tables.
+BEST = "The best fleet of whole instances"
+AIMS = (
+    "The best fleet for one aim or another; the time of a request is a mean, from "
+    "arrival to its last token"
+)
+PARTS = "The best fleet where instances may be parts"
+LATENCY = (
+    "What a little more of each limit on latency is worth, in US cents per million tokens (Mtok)"
+)
+DATASHEETS = (
+    "What a better datasheet saves, in US cents per million tokens: more memory, its "
+    "bandwidth, and 16-bit arithmetic with the others in proportion"
+)
+MOVES = "How far one number moves, all else as it is, until another configuration wins (in parts)"
+FARES = (
+    "Each accelerator alone when speed and price are uncertain, if it costs at most "
+    f"{words.number(confidence.CONTENDERS)} times as much as the cheapest"
+)
+REPRODUCED = (
+    "Published findings, by size of request and limit on TPOT, and what the same models "
+    "compute without having seen them"
+)
+CHECKS = "The solver against exact enumeration; compilation included in both times"
+SEARCHES = (
+    "Problems on which at least half of ten seeds come within "
+    f"{words.percent(published.NEAR)} of the best, and the looks that this takes"
+)
+SUITED = (
+    "The chip that would suit each job, dies and stacks in parts; in brackets nine of ten draws"
+)
+MARKET = (
+    "What a token costs more on real chips than on the best one for the job, were all "
+    "built alike; the ten nearest"
+)
+MAKING = "What it costs to make an accelerator, by analysts and by this model"
 
 _ROLES = {"whole": "", "prefill": " for prompts", "decode": " for answers"}
 _FINDINGS = {
@@ -56,6 +93,7 @@ def pools(study: Study, plan: Plan) -> pd.DataFrame:
         standing = f"{words.number(pool.instances, 3)} of {devices}"
         for at, does in enumerate(pool.serves):
             prompts = pool.engine.role == "prefill"
+            at_work = f"{words.percent(does.filling)} of the time at work"
             rows.append(
                 {
                     "Instances": "the same" if at else standing,
@@ -65,9 +103,7 @@ def pools(study: Study, plan: Plan) -> pd.DataFrame:
                     "Share of their time": words.percent(
                         does.time * does.per_second / pool.instances
                     ),
-                    "In flight meanwhile, each": f"{words.percent(does.filling)} of the time at work"
-                    if prompts
-                    else words.number(does.filling),
+                    "In flight meanwhile, each": at_work if prompts else words.number(does.filling),
                     "TTFT": words.duration(does.ttft) if does.ttft > 1e-4 else "no wait",
                     "TPOT": "" if prompts else words.duration(does.tpot),
                 }
@@ -162,7 +198,9 @@ def moves(study: Study, found: Sequence[margins.Move]) -> pd.DataFrame:
     rows = []
     for of in found:
         say = words.usd if of.what == "rent" else words.duration
-        number = f"rent of {of.of}" if of.what == "rent" else f"{of.what.upper()} of {of.of} requests"
+        number = (
+            f"rent of {of.of}" if of.what == "rent" else f"{of.what.upper()} of {of.of} requests"
+        )
         never = f"none within {farthest} times {'as much' if of.way == 'raised' else 'less'}"
         switched = of.found.value is not None
         rows.append(
@@ -189,7 +227,7 @@ def fares(found: pd.DataFrame) -> pd.DataFrame:
     """How each accelerator fares alone when speed and price are uncertain.
 
     Args:
-        found: as `phases.fares` returns them.
+        found: as `comparisons.fares` returns them.
     """
     rows = [
         {
@@ -465,7 +503,8 @@ def rents(study: Study, found: pd.DataFrame) -> pd.DataFrame:
             "Offers seen": words.span(of.low, of.high, "USD"),
             "Source of the rent": words.sources(of.source),
             "Checked": "yes" if of.checked else "no",
-            "Datasheet": words.sources(of.datasheet) + ("" if of.datasheet_checked else ", unchecked"),
+            "Datasheet": words.sources(of.datasheet)
+            + ("" if of.datasheet_checked else ", unchecked"),
             "Load tests": words.number(of.measured, 3) if of.measured else "none",
         }
         for of in found.itertuples(index=False)
