@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -103,6 +104,7 @@ class EngineName:
         return self.pipeline * max(self.tensor, self.expert)
 
 
+@partial(jax.jit, static_argnames="role")
 def flow(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) -> Flow:
     """What a request takes of an instance that is kept so full.
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
+from llmecon.columns import Columns
 from llmecon.filling import SLOT_SHARE, Demand, Engine, Role, flow, room
 from llmecon.interpreter import interpreted
 from llmecon.options import changed, rows_of
@@ -178,6 +179,48 @@ def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines regions buckets"]) 
             both = np.minimum(both, phases[0] + phases[1])
         apart.append(both)
     return Alone(xpus, np.stack(whole, axis=-2), np.stack(apart, axis=-2))
+
+
+def columns_alone(of: Case, charged: Charges, xpu: str) -> Columns:
+    """The fillings with which an accelerator serves everything most cheaply, instances in parts.
+
+    Args:
+        of: the problem.
+        charged: for what.
+        xpu: id of an accelerator that can serve every bucket that is asked for.
+
+    Returns:
+        For each such bucket a filling that serves whole requests, or one for prompts and one for
+        outputs, among those that were looked at.
+    """
+    ids = np.array([name.xpu for name in of.of.names])
+    roles = np.array([name.role for name in of.of.names])
+    here = np.repeat((ids == xpu)[:, None], len(of.of.per_joule), axis=1)
+    found: list[tuple[int, int, int, int]] = []
+    for bucket in np.flatnonzero(of.of.rates > 0.0):
+        every = coarse_cost(of, charged, int(bucket))
+        least = every.min(axis=2)
+
+        def first(
+            which: Bool[np.ndarray, "engines regions"], least: np.ndarray = least
+        ) -> tuple[float, tuple[int, int]]:
+            cost = np.where(which, least, np.inf)
+            engine, region = np.unravel_index(int(cost.argmin()), cost.shape)
+            return float(cost[engine, region]), (int(engine), int(region))
+
+        ways = [[first(here & (roles == "whole")[:, None])]]
+        for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
+            among = here & (of.of.partners == kind)
+            ways.append([first(among & (roles == role)[:, None]) for role in ("prefill", "decode")])
+        for _, (engine, region) in min(ways, key=lambda way: sum(cost for cost, _ in way)):
+            level = int(every[engine, region].argmin())
+            found.append((engine, region, int(bucket), level))
+    engine, region, bucket, level = np.array(found).T
+    flows = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket, level], of.of.flows)
+    return Columns(
+        engine, region, bucket, of.of.fillings[engine, bucket, level],
+        flows.time, flows.energy, flows.latency, flows.ttft, flows.tpot,
+    )  # fmt: skip
 
 
 def leading(

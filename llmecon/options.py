@@ -7,7 +7,7 @@ as it stands, and more for every request; how much depends on how full it is kep
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import jax
@@ -55,8 +55,11 @@ NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so one compilation.
-TOGETHER = 256
+# Engines and buckets that are computed together: one shape, so traced once, and many, as most time
+# goes into the steps and not into their numbers.
+TOGETHER = 1024
+# Problems whose flows are kept, as many that are solved in turn differ in prices and limits only.
+REMEMBERED = 4
 
 
 @dataclass(frozen=True)
@@ -259,9 +262,7 @@ def options(problem: Problem) -> Options:
     """
     llm = catalog.llm(problem.model)
     names = _names(problem, has_experts=bool(llm.experts > 0))
-    engines = _engines(problem, names)
-    demand = _demand(problem.buckets)
-    fillings, flows = _everywhere(llm, names, engines, demand)
+    engines, demand, fillings, flows = _known(problem.model, names, problem.buckets)
     vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
     kinds = [(vendors[of.xpu], of.precision) for of in names]
     known = list(dict.fromkeys(kinds))
@@ -285,6 +286,15 @@ def options(problem: Problem) -> Options:
         fillings=fillings,
         flows=flows,
     )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _known(
+    model: str, names: tuple[EngineName, ...], buckets: tuple[Bucket, ...]
+) -> tuple[Engine, Demand, Float[np.ndarray, "engines buckets levels"], Flow]:
+    """Engines, buckets and flows, which neither prices nor limits on the fleet change."""
+    engines, demand = _engines(model, names), _demand(buckets)
+    return engines, demand, *_everywhere(catalog.llm(model), names, engines, demand)
 
 
 def changed(of: Options, engines: Engine, demand: Demand) -> Options:
@@ -355,7 +365,7 @@ def _possible(domain: float, tensor: int, expert: int, pipeline: int) -> bool:
     return tensor <= domain and linked and (expert == 1 or expert % tensor == 0)
 
 
-def _engines(problem: Problem, names: Sequence[EngineName]) -> Engine:
+def _engines(model: str, names: Sequence[EngineName]) -> Engine:
     def gathered(kinds: Sequence[Hashable], record: Callable[[Any], Record]) -> Record:
         """A record of each name's kind; those that share a kind share one look-up."""
         known = list(dict.fromkeys(kinds))
@@ -373,7 +383,7 @@ def _engines(problem: Problem, names: Sequence[EngineName]) -> Engine:
         gathered(layouts, _layout),
         gathered(
             [(of.xpu, of.precision) for of in names],
-            lambda of: catalog.efficiency(catalog.system(problem.model, of[0], precision=of[1])),
+            lambda of: catalog.efficiency(catalog.system(model, of[0], precision=of[1])),
         ),
     )
 

@@ -28,6 +28,7 @@ FILTERS = (
     "sources",
     "span",
     "between",
+    "counted",
 )
 """Functions of `words` that a template may use as filters, by name."""
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 import humanize
@@ -317,3 +317,12 @@ def sources(keys: str) -> str:
 def listing(items: Iterable[object]) -> str:
     """Several things in a sentence: `a`, `a and b`, `a, b and c`."""
     return humanize.natural_list([str(item) for item in items])
+
+
+def counted(numbers: Mapping[str, float]) -> str:
+    """How many there are of each, such as "3 B200 SXM and 2 H100".
+
+    Args:
+        numbers: by what they are of.
+    """
+    return listing([f"{number(n, 3)} {what}" for what, n in numbers.items()])

@@ -1,0 +1,1 @@
+"""How the chapter on hardware choice shows its study."""

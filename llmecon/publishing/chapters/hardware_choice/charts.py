@@ -1,0 +1,279 @@
+"""The charts of the chapter on hardware choice."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llmecon import catalog, published_choices
+from llmecon.publishing import charts, prose, words
+from llmecon.publishing.chapters.hardware_choice import tables
+from llmecon.studies.hardware_choice import chips, comparisons, margins, published
+from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND
+from llmecon.studies.hardware_choice.frames import SIZES, Knob
+from llmecon.studies.hardware_choice.study import THOUSAND, Study
+
+_STOPS = {
+    "ttft": "limit on TTFT",
+    "tpot": "limit on TPOT",
+    "memory": "memory is full",
+    "flat": "no slope left",
+}
+
+
+def knob(study: Study, of: Knob, title: str) -> Any:
+    """Cost of a token against the number of requests in flight on one instance."""
+    devices = f"{words.count(of.engine.devices, 'device')} of {study.name(of.xpu)}"
+    return charts.lines(
+        of.lines,
+        "filling",
+        "usd",
+        "series",
+        title=title,
+        subtitle=f"{SIZES[of.bucket]} requests on {devices}, {tables.built(of.engine)}",
+        x_title="Requests in flight",
+        y_title="Cost [USD per million tokens]",
+        log_x=True,
+        log_y=True,
+        rules_x={_STOPS[of.stop]: of.ends[of.stop]},
+    )
+
+
+def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
+    """Cost of a million tokens by accelerator, coloured by what its place rests on."""
+    return charts.bars(
+        bars,
+        "xpu",
+        "usd",
+        title=title,
+        unit="USD per million tokens",
+        group="rests on",
+        ranked=False,
+        log=bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0],
+        subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
+        "layouts, instances in parts; coloured by what its place rests on: datasheet and rent read "
+        "in their sources, load tests known here",
+    )
+
+
+def frontier(of: margins.Frontier, title: str) -> Any:
+    """The least cost of a token against a limit on its carbon."""
+    grams = of.steps["grams"]
+    return charts.lines(
+        of.steps.assign(fleet=of.steps["fleet"].map(words.counted)),
+        "grams",
+        "usd",
+        "series",
+        title=title,
+        points=True,
+        point_label="fleet",
+        subtitle="each point is the cheapest fleet, in parts, that emits no more; electricity and "
+        "making of hardware",
+        x_title="Carbon, at most [g CO₂e per million tokens]",
+        y_title="Cost [USD per million tokens]",
+        log_x=grams.max() > 8 * grams.min(),
+    )
+
+
+def apart(study: Study, of: comparisons.Apart, title: str) -> Any:
+    """How much dearer phases are together than apart."""
+    given = study.scenario
+    return charts.lines(
+        of.frame.assign(series=[f"TPOT {words.duration(limit)}" for limit in of.frame["tpot"]]),
+        "prompt",
+        "gain",
+        "series",
+        title=title,
+        points=True,
+        log_x=True,
+        rules_y={"equally good": 1.0},
+        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+        f"first token within {words.duration(given.long_ttft_limit_s)}; many instances of the best "
+        "layout, either way",
+        x_title="Prompt [tokens]",
+        y_title="Cost together over cost apart [ratio]",
+    )
+
+
+def doubt(fares: pd.DataFrame, title: str) -> Any:
+    """Cost of a million tokens by accelerator, with the range that is left open."""
+    shown = fares.rename(columns={"name": "xpu", "mean": "usd"}).sort_values("usd")
+    return charts.intervals(
+        shown[["xpu", "usd", "low", "high"]].reset_index(drop=True),
+        "xpu",
+        "usd",
+        "low",
+        "high",
+        title=title,
+        unit="USD per million tokens",
+        subtitle="each accelerator alone, instances in parts; lines hold nine of ten draws of "
+        "speed and price",
+        domain=(0.0, float(min(shown["high"].max(), 8.0 * shown["usd"].min()))),
+    )
+
+
+def winners(study: Study, of: comparisons.Atlas, title: str) -> Any:
+    """Which accelerator is cheapest by prompt length and limit on TPOT."""
+    given = study.scenario
+    return charts.winners(
+        of.map,
+        "prompt_tokens",
+        "ms",
+        "winner",
+        title=title,
+        log_x=True,
+        log_y=True,
+        names={xpu: study.name(xpu) for xpu in study.offered},
+        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+        f"first token within {words.duration(given.long_ttft_limit_s)}"
+        + ("; empty where nothing is fast enough" if of.empty else ""),
+        x_title="Prompt [tokens]",
+        y_title="Limit on TPOT [ms]",
+        here=(given.prompt_tokens, THOUSAND * given.tpot_limit_s, "short requests"),
+    )
+
+
+def turn(study: Study, of: published.Turn, title: str) -> Any:
+    """Tokens per dollar of a cheap GPU over those of a fast one, by size of request."""
+    ratios = of.ratios
+    series = [
+        f"{engine}, {words.duration(limit)}"
+        for engine, limit in zip(ratios["engine"], ratios["limit"], strict=True)
+    ]
+    cheap, fast = study.name(published.CHEAP), study.name(published.FAST)
+    model = catalog.name("models", published_choices.MODEL)
+    return charts.lines(
+        ratios.assign(series=series),
+        "size",
+        "ratio",
+        "series",
+        title=title,
+        points=True,
+        log_x=True,
+        log_y=True,
+        rules_y={"equally good": 1.0},
+        subtitle=f"{model}, the study's prices; above the line {cheap} buys more tokens for a "
+        f"dollar than {fast}",
+        x_title="Prompt and answer, each [tokens]",
+        y_title="Tokens per dollar over the other's [ratio]",
+    )
+
+
+def searches(of: published.Searches, title: str) -> Any:
+    """Best cost so far by the number of evaluations, for five ways to search."""
+    return charts.lines(
+        of.drawn,
+        "evaluations",
+        "percent",
+        "series",
+        title=title,
+        band=("low", "high"),
+        log_x=True,
+        log_y=True,
+        points=True,
+        subtitle=f"one size of request, whole catalogue; dearer than the best, "
+        f"{words.number(published.LEAST)}% or less drawn as that; bands hold the middle half of "
+        "ten seeds",
+        x_title="Looks at a request on an engine",
+        y_title="Dearer than the best [%]",
+    )
+
+
+def jobs(study: Study, of: chips.Suited, title: str) -> Any:
+    """The best chip's memory bandwidth over its arithmetic rate, by job."""
+    return charts.intervals(
+        of.proportions,
+        "job",
+        "bytes",
+        "low",
+        "high",
+        title=title,
+        unit="bytes read per 1,000 FLOP",
+        subtitle=f"of the chip on which a token of {study.model_name} costs least; 16-bit FLOP/s; "
+        "lines hold nine of ten draws of the cost model",
+        domain=(0.0, 1.05 * float(of.proportions["high"].max())),
+    )
+
+
+def sweep(study: Study, of: chips.Sweep, title: str, x_title: str, **options: Any) -> Any:
+    """Bytes per FLOP of the best chip for decode along some axis.
+
+    Args:
+        study: whose model and precision are named, unless `model` is given.
+        of: the places along the axis.
+        title: what it shows.
+        x_title: of the axis.
+        **options: of `charts.lines`.
+    """
+    model = options.pop("model", study.model_name)
+    return charts.lines(
+        of.frame.assign(series="best chip"),
+        "along",
+        "bytes",
+        "series",
+        title=title,
+        subtitle=f"{model}, {study.scenario.precision}; of the best chip for decode; shaded are "
+        "nine of ten draws",
+        x_title=x_title,
+        y_title="Memory traffic [bytes per 1,000 FLOP]",
+        band=("low", "high"),
+        log_x=True,
+        points=True,
+        height=300,
+        **options,
+    )
+
+
+def market(study: Study, suited: chips.Suited, of: chips.Market, title: str) -> Any:
+    """Real chips and the best chips by bytes per FLOP and by the time to read all memory."""
+    able, given = of.able, study.scenario
+    ideal = [f"best for {job}" for job in JOBS]
+    ratios = ("bytes_per_flop", "reading_time")
+    plane = pd.DataFrame({"chip": [*ideal, *map(study.name, able.index)]})
+    for column, ratio in zip(("bytes", "reading"), ratios, strict=True):
+        plane[column] = PER_THOUSAND * np.r_[of.ideal[ratio], able[ratio]]
+        for end in ("low", "high"):
+            within = [PER_THOUSAND * getattr(suited.doubt[job][ratio], end) for job in JOBS]
+            plane[f"{column}_{end}"] = [*within, *[np.nan] * len(able)]
+    for job in JOBS:
+        plane[job] = [*[""] * len(JOBS), *map(tables.dearer, able[job])]
+    also = [one for one in (given.xpu, given.rival, study.alone.cheapest) if one in able.index]
+    labelled = dict.fromkeys([*of.closest.values(), *also, *of.order[:14]])
+    return charts.points(
+        plane,
+        "bytes",
+        "reading",
+        "chip",
+        title=title,
+        subtitle=f"{study.model_name}; diamonds are the best chips, lines hold nine of ten draws; "
+        "point at or tap a chip to see what a token costs more on it",
+        x_title="Memory traffic [bytes per 1,000 FLOP]",
+        y_title="Time to read the memory once [ms]",
+        marked=ideal,
+        labelled=[study.name(one) for one in labelled],
+        reach=("bytes_low", "bytes_high", "reading_low", "reading_high"),
+        details={f"for {job}": job for job in JOBS},
+        log_x=True,
+        log_y=True,
+    )
+
+
+def experts(study: Study, of: chips.Sweeps, title: str) -> Any:
+    """Bytes per FLOP of the best chip for decode against the share of active experts."""
+    model = f"{catalog.name('models', of.mixed)} with other numbers of active experts"
+    x_title = "Share of the experts that a token uses [%]"
+    marks = {"as published": of.published}
+    return sweep(study, of.experts, title, x_title, model=model, rules_x=marks)
+
+
+def finding(block: str, of: chips.Sweep) -> str:
+    """What a sweep shows, from a block of the chapter's prose.
+
+    Args:
+        block: its name.
+        of: the places along the axis.
+    """
+    # The batch and the experts are told from their first place, contexts from their last.
+    rise = of.rise if len(of) > 1 else 1.0
+    factor = rise if block == "finding_context" else 1.0 / rise
+    return prose.render("hardware-choice", block, sweep=of, times=tables.times(factor))

@@ -1,0 +1,156 @@
+"""The case of fleets that were chosen: their engines, fillings and shares as records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from llmecon.columns import Columns, pools_of
+from llmecon.filling import Demand, Engine, Role, fullest
+from llmecon.interpreter import interpreted
+from llmecon.options import rows_of
+from llmecon.plans import Plan
+from llmecon.problem import RESOURCES
+from llmecon.sensitivity import NEAR
+from llmecon.specs import LLM
+from llmecon.studies.hardware_choice.model import Case, Work
+from llmecon.terms import Case as Posed
+
+USD, CARBON, WATER, METER = (RESOURCES.index(name) for name in ("usd", "kg_co2e", "litre", "joule"))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A fleet that was chosen.
+
+    Attributes:
+        columns: its fillings.
+        served: requests per second that each gets.
+        bought: whole instances that stand for each; None where they may be parts.
+        prices: of the fleet's limits, as a plan has them; where they are charged.
+        relieved: whether what the limits are worth is taken off again.
+    """
+
+    columns: Columns
+    served: np.ndarray
+    bought: np.ndarray | None = None
+    prices: Mapping[str, float] | None = None
+    relieved: bool = False
+
+
+def whole(plan: Plan) -> Chosen:
+    """A fleet of whole instances as it was chosen.
+
+    Args:
+        plan: as `choice.rounded` finds it; a pool's instances stand for its fillings in proportion
+            to the time that these take.
+    """
+    columns = plan.columns
+    work = columns.time * plan.served
+    _, place = pools_of(columns)
+    instances = np.array([pool.instances for pool in plan.pools])
+    of_pool = np.bincount(place, work, len(instances))
+    bought = instances[place] * work / of_pool[place]
+    return Chosen(columns, plan.served, bought)
+
+
+def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float) -> Case:
+    """The case of some fleets.
+
+    Args:
+        posed: the problem that they solve.
+        fleets: by name.
+        budget: most money to be had, USD/s; 0 for no limit.
+        power: most power to be had at the meter, W; likewise.
+
+    Returns:
+        A row for every filling in use, by role.
+    """
+    names = tuple(fleets)
+    columns = [of.columns for of in fleets.values()]
+    every = columns[0].joined(*columns[1:])
+    fleet = np.repeat(np.arange(len(names)), [len(of) for of in columns])
+    served = np.concatenate([of.served for of in fleets.values()])
+    bought = np.concatenate(
+        [np.zeros(len(of.served)) if of.bought is None else of.bought for of in fleets.values()]
+    )
+    is_whole = np.array([of.bought is not None for of in fleets.values()], float)[fleet]
+    # Only fleets in parts are differentiated with the limits on their latency.
+    relieved = np.array([of.relieved for of in fleets.values()])[fleet]
+    last = posed.of.fillings[every.engine, every.bucket, -1]
+    follows = relieved & (every.filling >= last * (1.0 - NEAR))
+    roles = np.array([of.role for of in posed.of.names])[every.engine]
+    rows = _Rows(every, served, bought, is_whole, fleet)
+    work = tuple(
+        _work(posed, role, held, rows, np.flatnonzero((roles == role) & (follows == held)))
+        for role in dict.fromkeys(roles.tolist())
+        for held in (False, True)
+        if ((roles == role) & (follows == held)).any()
+    )
+
+    def worth(limit: str) -> Float[np.ndarray, " fleets"]:
+        return np.array([(of.prices or {}).get(limit, 0.0) for of in fleets.values()])
+
+    return Case(
+        llm=posed.of.llm,
+        demand=jax.tree.map(jnp.asarray, posed.of.demand),
+        work=work,
+        rates=posed.of.rates,
+        carbon_price=posed.weights[CARBON],
+        budget=budget,
+        power=power,
+        budget_worth=worth("usd"),
+        power_worth=worth("joule"),
+        relief=np.array([float(of.relieved) for of in fleets.values()]),
+        fleets=names,
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """All fillings in use, with the fleet of each."""
+
+    columns: Columns
+    served: np.ndarray
+    bought: np.ndarray
+    whole: np.ndarray
+    fleet: np.ndarray
+
+
+def _work(posed: Posed, role: Role, follows: bool, every: _Rows, rows: np.ndarray) -> Work:
+    chosen = every.columns.kept(rows)
+    engines: Engine = rows_of(posed.of.engines, chosen.engine)
+    asked: Demand = rows_of(posed.of.demand, chosen.bucket)
+    ends = _fullest(posed.of.llm, role, engines, asked) if follows else chosen.filling
+    devices = np.array([posed.of.names[engine].devices for engine in chosen.engine], float)
+    capital = posed.of.capital[chosen.engine, chosen.region]
+    per_joule = posed.of.per_joule[chosen.region]
+    return Work(
+        engine=jax.tree.map(jnp.asarray, engines),
+        share=every.served[rows] / posed.of.rates[chosen.bucket],
+        filling=chosen.filling,
+        fullest=ends,
+        bought=every.bought[rows],
+        whole=every.whole[rows],
+        rent=capital[:, USD] / devices,
+        made=capital[:, CARBON] / devices,
+        carbon=per_joule[:, CARBON],
+        water=per_joule[:, WATER],
+        pue=per_joule[:, METER],
+        role=role,
+        follows=follows,
+        size=tuple(map(int, chosen.bucket)),
+        fleet=tuple(map(int, every.fleet[rows])),
+    )
+
+
+@interpreted
+def _fullest(llm: LLM, role: Role, engines: Engine, demand: Demand) -> Float[Array, " rows"]:
+    """The fullest that each engine may be kept for its requests."""
+    found: Float[Array, " rows"] = jax.vmap(
+        lambda engine, asked: fullest(llm, engine, asked, role)
+    )(engines, demand)
+    return found
