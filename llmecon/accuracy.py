@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -27,6 +28,7 @@ from llmecon.pooling import System
 from llmecon.specs import Efficiency
 from llmecon.training_calibration import (
     SOFTWARE,
+    TABLES,
     calibrated_runs,
     calibrated_steps,
     measured_runs,
@@ -65,7 +67,12 @@ def held_out() -> pd.DataFrame:
 
 def fitted() -> pd.DataFrame:
     """Predictions by the stored calibration, which saw every row; columns as in `held_out`."""
-    return kept.kept("fitted", kept.library(), lambda: _described(_fitted()))
+    return kept.kept("fitted", _rests_on(), lambda: _described(_fitted()))
+
+
+@cache
+def _rests_on() -> str:
+    return kept.rests_on(__name__, *TABLES, "measured_offline", "measured_serving")
 
 
 def _described(of: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +196,7 @@ def backlogs() -> pd.DataFrame:
         sd (of the prediction's logarithm), ratio, error (its distance from 1), covered (inside the
         90% interval).
     """
-    return kept.kept("backlogs", kept.library(), _backlogs)
+    return kept.kept("backlogs", _rests_on(), _backlogs)
 
 
 def _backlogs() -> pd.DataFrame:
@@ -343,7 +350,7 @@ def datasheet() -> pd.DataFrame:
         predicted, measured, sd (NaN: it claims no interval) and model (id), one row a measured row:
         every share of the datasheet is 1 and every overhead 0, and no token waits for a prompt.
     """
-    return kept.kept("datasheet", kept.library(), _datasheet)
+    return kept.kept("datasheet", _rests_on(), _datasheet)
 
 
 def _datasheet() -> pd.DataFrame:

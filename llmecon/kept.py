@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from llmecon import paths
 
@@ -25,7 +25,7 @@ def kept(kind: str, key: str, make: Callable[[], T]) -> T:
 
     Args:
         kind: What it is; one folder each.
-        key: Digest of all that it depends on; see `digest`, `tables` and `code`.
+        key: Digest of all that it depends on; see `rests_on`, `record` and `digest`.
         make: Makes it, pure; of plain values, records of arrays, or frames.
 
     Returns:
@@ -82,6 +82,29 @@ def code(module: str) -> str:
             found[name] = file.read_bytes()
             waiting += _imported(found[name])
     return digest(*(part for name in sorted(found) for part in (name, found[name])))
+
+
+def rests_on(module: str, *names: str) -> str:
+    """A digest of a module, all that it imports from the library, and some tables.
+
+    Args:
+        module: its full name.
+        names: of the tables, the files' names without their ending.
+    """
+    return digest(code(module), tables(*names))
+
+
+def record(of: Any) -> str:
+    """A digest of a record of numbers, such as the arguments of a simulation.
+
+    Args:
+        of: the record, or several in a tuple.
+    """
+    import jax  # which what only reads tables has no use for
+    import numpy as np
+
+    leaves = [np.asarray(leaf, float).tobytes() for leaf in jax.tree.leaves(of)]
+    return digest(str(jax.tree.structure(of)), *leaves)
 
 
 def _file(module: str) -> Path | None:

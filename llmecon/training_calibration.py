@@ -48,6 +48,19 @@ PARAMETERS = (
     Parameter("training_straggling", "log", 0.02, 0.5),
 )
 
+TABLES = (
+    "efficiencies",
+    "efficiency_draws",
+    "efficiency_effects",
+    "matmul_rates",
+    "measured_training_runs",
+    "measured_training_steps",
+    "models",
+    "training_posterior",
+    "xpus",
+)
+"""Tables that the calibrations rest on."""
+
 # Error of a row against the law, in logs, and how fast a curve's rows lose weight: n of them
 # together weigh as n**(1 - 2 * 0.4) of one.
 ROW_ERROR = 0.1
@@ -493,7 +506,7 @@ def calibrate_runs(use: np.ndarray | None = None) -> RunCalibration:
 @cache
 def calibrated_runs() -> RunCalibration:
     """The calibration to all published runs."""
-    return kept.kept("fits", kept.digest(kept.library(), "published runs"), calibrate_runs)
+    return kept.kept("run-fits", kept.rests_on(__name__, *TABLES), calibrate_runs)
 
 
 def predict_runs(frame: pd.DataFrame, calibration: RunCalibration | None = None) -> pd.DataFrame:
@@ -529,8 +542,8 @@ def leave_runs_out(by: str) -> pd.DataFrame:
     Returns:
         The published rows with logs of device-hours predicted and measured, and `sd`.
     """
-    key = kept.digest(kept.library(), "published runs", by)
-    return kept.kept("left-out", key, partial(_runs_left_out, by))
+    key = kept.digest(kept.rests_on(__name__, *TABLES), by)
+    return kept.kept("runs-left-out", key, partial(_runs_left_out, by))
 
 
 def _runs_left_out(by: str) -> pd.DataFrame:

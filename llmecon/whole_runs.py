@@ -38,7 +38,12 @@ from llmecon.training import (
     training_goodput,
     training_step,
 )
-from llmecon.training_calibration import RunCalibration, calibrated_runs, measured_runs
+from llmecon.training_calibration import (
+    TABLES,
+    RunCalibration,
+    calibrated_runs,
+    measured_runs,
+)
 from llmecon.training_measurements import in_our_names, refusals, setups
 from llmecon.uncertainty import Multiple
 
@@ -123,23 +128,10 @@ def overheads(
 _steps = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
 _plan = interpreted(plan_for_deadline)
 
-# Tables that the fit and the plans rest on.
-_TABLES = (
-    "efficiencies",
-    "efficiency_draws",
-    "efficiency_effects",
-    "matmul_rates",
-    "measured_training_runs",
-    "measured_training_steps",
-    "models",
-    "training_posterior",
-    "xpus",
-)
-
 
 @cache
 def _rests_on() -> str:
-    return kept.digest(kept.code(__name__), kept.tables(*_TABLES))
+    return kept.rests_on(__name__, *TABLES)
 
 
 @cache

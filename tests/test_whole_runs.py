@@ -75,8 +75,13 @@ def test_what_is_kept_of_runs_is_keyed_on_every_table_that_it_rests_on(tmp_path)
     command = [sys.executable, "-c", "\n".join(lines)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     tables = {name.removeprefix("data/")[:-4] for name in said if name.startswith("data/")}
-    assert tables == set(whole_runs._TABLES)
-    assert {file.name for file in tmp_path.iterdir()} == {"overheads", "tables", "training"}
+    assert tables == set(calibration.TABLES)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "overheads",
+        "run-fits",
+        "tables",
+        "training",
+    }
 
 
 def test_published_runs_lie_in_their_intervals_as_often_as_these_claim():

@@ -75,7 +75,7 @@ def router(pair: str) -> Router:
     # Trained on more than votes of people: what routers do at their best.
     points = points[points["training"].fillna("").str.contains("-")]
     models = answered_by(study)
-    key = kept.digest(kept.library(), pair)
+    key = kept.digest(kept.rests_on(__name__, "router_pairs", "routers"), pair)
     skills = kept.kept("routers", key, lambda: _skills(points, models))
     return Router(study, models, points, skills)
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from llmecon import crosscheck, kept, simulation
 from llmecon.crosscheck import Overload
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 from llmecon.studies.validation.study import Study
 
 # Close to saturation the batch varies slowly, so more requests have to be followed there.
@@ -76,15 +77,18 @@ def simulate(study: Study) -> Simulated:
     Returns:
         The simulations, from disk where they were made before.
     """
-    system = study.scenario.model_dump_json(exclude={"left_out", "target"})
-    key = kept.digest(kept.library(), system)
+    key = kept.digest(kept.rests_on(__name__), kept.record(_system(study)))
     found: Simulated = kept.kept("simulated", key, lambda: _simulated(study))
     return found
 
 
-def _simulated(study: Study) -> Simulated:
+def _system(study: Study) -> tuple[LLM, XPU, Deployment, Workload, Efficiency]:
     case = study.case
-    system = (case.llm, case.xpu, case.layout, case.requests, case.efficiency)
+    return case.llm, case.xpu, case.layout, case.requests, case.efficiency
+
+
+def _simulated(study: Study) -> Simulated:
+    system = _system(study)
     # Long outputs take more steps to simulate, so fewer requests are followed.
     requests = int(min(2000, max(400, 2e6 / study.scenario.output_tokens)))
     compared = (
