@@ -237,7 +237,7 @@ def widths(study: Study, groups: pd.DataFrame) -> Widths:
         rows.assign(percent=100.0 * (rows["width"] - 1.0)),
         known=float(pair["measured"]),
         unknown=float(pair["left out"]),
-        without=without("", against),
+        without=LEFT_OUT[against],
     )
 
 

@@ -115,7 +115,11 @@ class Study:
         return self.without_of(self.scenario.target)
 
     def without_of(self, target: str) -> str:
-        """What was left out where a target was predicted, in words."""
+        """What was left out where a target was predicted, in words.
+
+        Args:
+            target: one of `model.TARGETS`.
+        """
         return without(target, self.tried[target])
 
     @property
