@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from llmecon import catalog
 from llmecon.calibration import by_row, fit, labels, load_tests, measured
+from llmecon.deviations import Pairs, of_groups
 from llmecon.errors import InputError
 from llmecon.fitting import NINETY
 from llmecon.interpreter import interpreted
@@ -387,31 +388,35 @@ def _with_device_hours(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Errors:
-    value, low, high = (found.iloc[:, i] for i in range(3))
-    each = pd.DataFrame(
-        {
-            "ratio": value / measured,
-            "error": (value / measured - 1.0).abs(),
-            "covered": (low <= measured) & (measured <= high),
-            "model": model,
-        }
+    """The errors of a target, over all rows and by model."""
+    predicted, _, high = (jnp.asarray(found.iloc[:, i].to_numpy(float)) for i in range(3))
+    numbers, names = pd.factorize(model, sort=True)
+    pairs = Pairs(
+        predicted=predicted,
+        measured=jnp.asarray(measured.to_numpy(float)),
+        sd=jnp.log(high / predicted) / NINETY,
+        model=jnp.asarray(numbers),
     )
-    by_model = {
-        str(name): ModelErrors(
-            rows=len(of),
-            median_ape=float(of["error"].median()),
-            mean_ape=float(of["error"].mean()),
-            bias=float(of["ratio"].median() - 1.0),
-            coverage_90=float(of["covered"].mean()),
-        )
-        for name, of in each.groupby("model")
-    }
+    rows_of = [np.ones(len(model), bool), *(numbers == number for number in range(len(names)))]
+    groups = of_groups(pairs, jnp.asarray(rows_of))
+    every, *each = (
+        jax.tree.map(lambda leaf, i=i: float(leaf[i]), groups) for i in range(len(rows_of))
+    )
     return Errors(
-        rows=len(each),
-        median_ape=float(each["error"].median()),
-        mean_ape=float(each["error"].mean()),
-        within_2x=float(each["ratio"].between(0.5, 2.0).mean()),
-        bias=float(each["ratio"].median() - 1.0),
-        coverage_90=float(each["covered"].mean()),
-        by_model=by_model,
+        rows=int(every.rows),
+        median_ape=every.median,
+        mean_ape=every.mean,
+        within_2x=every.within_2x,
+        bias=every.bias,
+        coverage_90=every.covered,
+        by_model={
+            str(name): ModelErrors(
+                rows=int(of.rows),
+                median_ape=of.median,
+                mean_ape=of.mean,
+                bias=of.bias,
+                coverage_90=of.covered,
+            )
+            for name, of in zip(names, each, strict=True)
+        },
     )

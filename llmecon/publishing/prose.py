@@ -47,7 +47,8 @@ def render(chapter: str, block: str, **facts: Any) -> str:
     template = _templates().get_template(f"{chapter.replace('-', '_')}.md")
     made = "".join(template.blocks[block](template.new_context(facts)))
     paragraphs = re.split(r"\n\s*\n", made.strip())
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    # A no-break space, as in "2 s", is not one of those that a line may end at.
+    return "\n\n".join(re.sub(r"[ \t\n]+", " ", paragraph).strip(" ") for paragraph in paragraphs)
 
 
 def say(chapter: str, block: str, **facts: Any) -> None:
