@@ -9,6 +9,10 @@ from llmecon.publishing import scenario
 every_study = pytest.mark.parametrize("chapter", studies.CHAPTERS)
 
 
+def test_every_chapter_has_a_study() -> None:
+    assert studies.CHAPTERS == tuple(of.slug for of in scenario.chapters())
+
+
 @every_study
 def test_the_parameters_cell_is_what_the_study_declares(chapter: str) -> None:
     of = scenario.chapter(chapter)
