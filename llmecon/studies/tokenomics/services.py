@@ -59,8 +59,8 @@ class Services:
 
     Attributes:
         frame: a row a service: use, label, model, xpu, precision, requests (`Workload`), x and y
-            (by which its chart sorts it), and what was found: feasible, xpus, rate, tpot, ttft,
-            batch, request [USD], output_mtok and blended [USD per million tokens].
+            (by which its chart sorts it), and what was found: feasible, xpus, rate, tpot, batch,
+            request [USD] and blended [USD per million tokens].
         layouts: with a leading dimension of rows.
     """
 
@@ -120,10 +120,8 @@ def services(study: Study) -> Services:
             xpus=np.asarray(layouts.xpus),
             rate=np.asarray(found.rate),
             tpot=np.asarray(point.tpot),
-            ttft=np.asarray(found.service.ttft_quantile),
             batch=np.asarray(point.batch),
             request=np.asarray(costs.request),
-            output_mtok=np.asarray(costs.output) * MILLION,
             blended=np.asarray(costs.blended) * MILLION,
         ),
         layouts,

@@ -8,6 +8,7 @@ import pandas as pd
 from llmecon import catalog, evidence, roofline
 from llmecon.interpreter import interpreted
 from llmecon.roofline import PassCost
+from llmecon.studies.tokenomics.model import MILLION
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study
 
@@ -134,7 +135,7 @@ def ranking(study: Study, services: Services) -> Ranking:
     found = services.solved("xpu")
     vendors = catalog.table("xpus").set_index("id")["vendor"]
     rows = found.assign(vendor=found["xpu"].map(vendors)).sort_values("blended")
-    best, own = rows.iloc[0], _own_blended(study)
+    best, own = rows.iloc[0], float(study.answer.tokens.blended) * MILLION
     return Ranking(
         rows,
         missing=len(study.hours.usd) - len(rows),
@@ -142,10 +143,6 @@ def ranking(study: Study, services: Services) -> Ranking:
         rests_on=evidence.beside(dict(zip(found["xpu"], found["blended"], strict=True))),
         better=bool(best["xpu"] != study.scenario.xpu and best["blended"] < 0.995 * own),
     )
-
-
-def _own_blended(study: Study) -> float:
-    return float(study.answer.tokens.blended) * 1e6
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from llmecon import catalog, feasibility, roofline, serving, specs, uncertainty
 from llmecon.errors import InputError
@@ -28,6 +29,7 @@ from llmecon.studies.tokenomics.apis import Market, Rival
 from llmecon.studies.tokenomics.hardware import Hours, Purchase
 from llmecon.studies.tokenomics.model import (
     CALLING,
+    MILLION,
     OWNING,
     RENTING,
     UNITS,
@@ -45,6 +47,7 @@ SPEEDS = np.geomspace(5.0, 400.0, 14)
 """Speeds of one user that frontiers are drawn at, tokens/s."""
 
 _NO_INTERVAL = ("usd_per_mtok_api",)  # a price, taken as exact
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ class Study:
     @cached_property
     def answer(self) -> Answer:
         """What the service takes and costs, with the most probable efficiencies."""
-        found: Answer = _first(self.answers)
-        return found
+        return _first(self.answers)
 
     @cached_property
     def costs(self) -> dict[str, float]:
@@ -93,13 +95,13 @@ class Study:
 
         NaN where no load of the instance meets the limits.
         """
-        feasible = np.asarray(self.answers.full.feasible)[1:] > 0
         found = told(self.answers, self.case) | {"xpus": self.answers.devices}
-        spread = {
-            name: np.broadcast_to(np.asarray(values), (len(feasible) + 1,))[1:]
-            for name, values in found.items()
-        }
-        return {name: np.where(feasible, values, np.nan) for name, values in spread.items()}
+        return {name: self._over_draws(values) for name, values in found.items()}
+
+    def _over_draws(self, values: Array) -> np.ndarray:
+        """A field of `answers` for every set of efficiencies; NaN where nothing is feasible."""
+        feasible = np.asarray(self.answers.full.feasible) > 0
+        return np.where(feasible, np.asarray(values), np.nan)[1:]
 
     @cached_property
     def sure(self) -> dict[str, Interval]:
@@ -112,11 +114,10 @@ class Study:
 
         Where nothing meets the limits, the API does.
         """
-        feasible = np.asarray(self.answers.full.feasible)[1:] > 0
-        bills = []
-        for way in self.costs:
-            cost = np.broadcast_to(np.asarray(self.answers.costs[way]), (len(feasible) + 1,))[1:]
-            bills.append(cost if way == CALLING else np.where(feasible, cost, np.nan))
+        bills = [
+            np.asarray(cost)[1:] if way == CALLING else self._over_draws(cost)
+            for way, cost in ((way, self.answers.costs[way]) for way in self.costs)
+        ]
         cheapest = np.nanargmin(np.stack(bills), axis=0)
         return float((cheapest == 0).mean())  # ways stand in the order of what they cost
 
@@ -209,7 +210,9 @@ class Study:
     def usd_per_mtok(self) -> dict[str, float]:
         """What a million tokens cost, by the ways that there are, the cheapest first."""
         load = self.scenario.requests_per_second
-        return {way: cost * load / self.tokens_per_second * 1e6 for way, cost in self.costs.items()}
+        return {
+            way: cost * load / self.tokens_per_second * MILLION for way, cost in self.costs.items()
+        }
 
     @property
     def fleet_ways(self) -> list[str]:
@@ -220,9 +223,6 @@ class Study:
     def draw(self) -> float:
         """Of the fleet at the meter, W."""
         return float(self.answer.energy.total) * self.scenario.requests_per_second
-
-
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def resolve(scenario: Scenario) -> Study:
@@ -378,7 +378,9 @@ def _too_slow(
 
 
 def _digits(value: float, digits: int) -> str:
-    return f"{float(f'{value:.{digits}g}'):,.15g}"
+    size = float(f"{value:.{digits}g}")
+    millions = size >= MILLION
+    return f"{size / MILLION if millions else size:,.15g}{f'{_SPACE}million' if millions else ''}"
 
 
 def _two_digits(value: float) -> str:
