@@ -125,6 +125,7 @@ def test_a_batch_finds_what_a_search_of_one_case_finds() -> None:
                 assert float(value) == pytest.approx(float(getattr(alone, knob)), rel=1e-4)
 
 
+@pytest.mark.slow
 @every_scenario
 def test_frames_agree_with_the_headline(name: str) -> None:
     study = studied(name)
@@ -140,7 +141,8 @@ def test_frames_agree_with_the_headline(name: str) -> None:
     assert lasting.loc[WAYS["as-is"]] == pytest.approx(ways.loc["as-is", "right"], abs=0.01)
     trained = frames.intervals(study)
     assert trained is not None
-    assert trained.line["usd"].min() >= ways.loc[trained.way, "total"] * (1.0 - 1e-9)
+    # The search ends a hundred-millionth short of the life of the model.
+    assert trained.line["usd"].min() >= ways.loc[trained.way, "total"] * (1.0 - 1e-7)
 
 
 def test_borders_are_where_two_ways_cost_the_same() -> None:
@@ -169,6 +171,7 @@ def test_at_break_even_retrieval_and_its_rival_cost_the_same() -> None:
     np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_and_tables_follow(name: str) -> None:
     study = studied(name)
@@ -193,7 +196,7 @@ def test_prose_and_tables_follow(name: str) -> None:
         grid={"g_co2e_per_kwh": 400.0, "basis": "lifecycle"},
         **facts,
     )
-    assert ("charges" in machines) == (given.hosting == "api")
+    assert ("for a million prompt tokens" in machines) == (given.hosting == "api")
     interval = prose.render(
         "rag-vs-ft", "intervals", study=study, intervals=frames.intervals(study)
     )
@@ -203,6 +206,7 @@ def test_prose_and_tables_follow(name: str) -> None:
     assert set(tables.sources(study)["Checked"]) <= {"yes", "no"}
 
 
+@pytest.mark.slow
 def test_findings_are_those_of_the_studies() -> None:
     study = studied("defaults")
     table = findings.constants(study)
@@ -219,7 +223,7 @@ def test_findings_are_those_of_the_studies() -> None:
     ("given", "said"),
     [
         ({"api": "openai-o4-mini-2025-04-16"}, "no price by the token"),
-        ({"model": "deepseek-v3"}, "deepseek-v3 in fp8 needs"),
+        ({"question_tokens": 1e5}, "can't answer such requests"),
         ({"model": "llama-2-7b", "question_tokens": 5e3}, "handles at most"),
     ],
 )
