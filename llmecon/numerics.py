@@ -225,20 +225,21 @@ def crossings(
     Returns:
         A crossing in every bracket; NaN where the function has one sign at both ends.
     """
-    halves: Any = np.full_like(lower, 0.5)
-    bracket = Bracket(lower, function(lower), upper, function(upper), halves)
-    inside = np.sign(bracket.at_newest) * np.sign(bracket.at_across) <= 0.0
+
+    def at(places: Scalar) -> Scalar:
+        return jnp.asarray(function(np.asarray(places)))
+
+    first, last = jnp.asarray(lower), jnp.asarray(upper)
+    bracket = Bracket(first, at(first), last, at(last), jnp.full_like(first, 0.5))
+    inside = jnp.sign(bracket.at_newest) * jnp.sign(bracket.at_across) <= 0.0
     while True:
-        apart = np.abs(bracket.newest - bracket.across) > narrow
+        apart = jnp.abs(bracket.newest - bracket.across) > narrow
         open_ = inside & apart & (bracket.at_newest != 0.0) & (bracket.at_across != 0.0)
         if not open_.any():
             break
-        kept: list[Any] = [
-            np.where(open_, new, old)
-            for new, old in zip(narrower(function, bracket), bracket, strict=True)
-        ]
-        bracket = Bracket(*kept)
-    nearer = np.abs(bracket.at_newest) < np.abs(bracket.at_across)
+        pairs = zip(narrower(at, bracket), bracket, strict=True)
+        bracket = Bracket(*(jnp.where(open_, new, old) for new, old in pairs))
+    nearer = jnp.abs(bracket.at_newest) < jnp.abs(bracket.at_across)
     return np.where(inside, np.where(nearer, bracket.newest, bracket.across), np.nan)
 
 

@@ -150,6 +150,7 @@ EXCEPTIONS = {
     "adaptation.own_trainer": "planning.plan_for_deadline by the token",
     "planning.plan_for_deadline": "picks a layout; its gradient is that of plan_with_layout",
     "planning.layouts_by_pace": "names layouts of plan_for_deadline, tested beside it",
+    "numerics.crossings": "a search from outside, by narrower, tested; its places have no slope",
     "numerics.of_all_rates": "adds elasticities up, tested beside it",
 }
 

@@ -1,8 +1,8 @@
 """What each way to answer costs and how often it is right: one function of a case of records.
 
 The headline numbers, their intervals and elasticities, the live panel, sweeps, maps and tests all
-call `answer`, or `at`, the part of it that takes the knobs as given. A knob at its best has no
-slope, so that elasticities of the bill are those at fixed knobs.
+call `answer`, or those parts of it that take the knobs as given: `at`, `bills` and `qualities`. A
+knob at its best has no slope, so that elasticities of the bill are those at fixed knobs.
 """
 
 from collections.abc import Mapping

@@ -5,9 +5,9 @@ from llmecon.publishing import charts, words
 from llmecon.publishing.figure import Chart
 from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Reading, Tried
 from llmecon.studies.rag_vs_ft.frames import Intervals, Lengths, Passages, Recalls, months, parts
-from llmecon.studies.rag_vs_ft.map import Evens, Map
 from llmecon.studies.rag_vs_ft.model import WAYS
 from llmecon.studies.rag_vs_ft.study import Study
+from llmecon.studies.rag_vs_ft.winners import Evens, Map
 
 _USD = "USD per thousand questions"
 

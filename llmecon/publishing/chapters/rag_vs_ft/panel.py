@@ -100,17 +100,16 @@ def _menus(study: Study) -> tuple[live.Menu, live.Menu]:
 
 def _sliders(study: Study, knobs: Knobs) -> list[live.Slider]:
     given = study.scenario
-    days = float(knobs.interval) / SECONDS_PER_DAY
+    days = _within(float(knobs.interval) / SECONDS_PER_DAY, 1.0, 730.0)
+    passages = _within(float(knobs.passages), 1.0, 50.0)
     return [
         _slider("queries_per_month", 1e2, 1e10, given.queries_per_month),
         _slider("changes_per_month", 1e-3, 1e3, given.changes_per_month),
         _slider("documents", 10.0, 1e7, given.documents),
         _slider("known", 0.0, 0.95, given.known, log=False),
         _slider("wrong_usd", 1e-5, 100.0, given.wrong_usd),
-        live.Slider("passages", 1.0, 50.0, float(knobs.passages), "Passages retrieved", "passages"),
-        live.Slider(
-            "days", 1.0, 730.0, _within(days, 1.0, 730.0), "Days between trainings", "days"
-        ),
+        live.Slider("passages", 1.0, 50.0, passages, "Passages retrieved", "passages"),
+        live.Slider("days", 1.0, 730.0, days, "Days between trainings", "days"),
     ]
 
 
