@@ -36,7 +36,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "training_tokens": 1e9,
         "deadline_days": 365.0,
         "engine": "vllm",
-        "prompt_tokens": 8000.0,
+        "prompt_tokens": 500.0,
         "requests_per_second": 0.1,
     },
     "late": {
@@ -61,7 +61,7 @@ _numbers = interpreted(numbers)
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
     answered = {key: float(value) for key, value in _numbers(study.case).items()}
-    assert list(study.quantities) == list(answered)
+    assert set(study.quantities) == set(answered)
     for key, of in study.quantities.items():
         if of.value is None:
             unpriced = key.endswith("cost") and not study.priced
@@ -107,7 +107,8 @@ def test_the_panel_starts_at_the_answer(name: str) -> None:
 @pytest.mark.parametrize("name", ["defaults", "mixture", "in memory"])
 def test_elasticities_are_finite_differences(name: str) -> None:
     study = studied(name)
-    held = (".layout", ".bare_layout", ".deployment")
+    # Devices of a layout and of a domain of links are counted, not differentiated.
+    held = (".layout", ".bare_layout", ".deployment", ".xpu.link_domain")
     effects = {
         key: of for key, of in study.differentiated.effects.items() if not key.startswith("bare")
     }
@@ -184,8 +185,9 @@ def test_charts_follow() -> None:
     days = scaling.lines.query("series == 'with failures'")["days"].to_numpy()
     assert (np.diff(days) < 0).all()
     loaded = frames.loaded(study)
-    at_most = loaded.lines[loaded.lines["over"] <= 1.0]["rate"].max()
-    assert at_most <= float(study.answer.serving.capacity.rate) * 1.1
+    over = loaded.lines.groupby("rate")["over"].max()
+    carried = float(study.answer.serving.capacity.rate)
+    assert over[over <= 1.0].index.max() <= carried <= over[over > 1.0].index.min()
     assert frames.passes(study).prefill == "arithmetic"
 
 
@@ -196,8 +198,9 @@ def test_prose_follows(name: str) -> None:
     sure = prose.render("xpu-needs", "sure", study=study, basis=frames.basis(study))
     assert ("No number of" in said) == (not study.can_train)
     assert ("No layout of" in said) == (not study.can_serve)
-    assert ("less than allowed" in said) == study.memory_decides
-    assert ("Memory, not time" in sure) == study.memory_decides
+    memory_decides = study.can_train and study.memory_decides
+    assert ("less than allowed" in said) == memory_decides
+    assert ("Memory, not time" in sure) == memory_decides
     assert bool(sure) == (study.can_train or study.can_serve)
     fleet = prose.render("xpu-needs", "fleet", study=study, fleet=frames.fleet(study))
     assert bool(fleet) == study.can_serve
@@ -212,10 +215,10 @@ def test_prose_follows(name: str) -> None:
 
 
 def test_what_fits_in_no_memory_says_how_much_it_would_take() -> None:
-    study = resolve(Scenario(model="llama-3.1-70b", xpu="l40s"))
+    study = resolve(Scenario(model="llama-3.1-8b", xpu="jetson-orin-nx"))
     assert not study.fits
     said = prose.render("xpu-needs", "sentence", study=study)
-    assert "cannot be trained on L40S" in said
+    assert f"cannot be trained on {study.xpu_name}" in said
     assert study.quantities["training_energy"].text == "does not fit"
     memory = frames.memory(study)
     assert memory.needed > memory.held

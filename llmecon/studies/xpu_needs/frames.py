@@ -22,6 +22,7 @@ from llmecon import (
     whole_runs,
 )
 from llmecon.evidence import Use
+from llmecon.fitting import NINETY
 from llmecon.interpreter import interpreted
 from llmecon.planning import TrainingPlan
 from llmecon.roofline import PassCost
@@ -182,7 +183,7 @@ def cheapest(study: Study, every: pd.DataFrame, job: Use) -> Cheapest:
         own=best == own,
         usd=float(costs.iloc[0]),
         below=float(1.0 - costs.iloc[0] / costs[own]) if own in costs.index else math.nan,
-        caveat=evidence.beside(costs.to_dict(), job),
+        caveat=evidence.beside({str(xpu): float(usd) for xpu, usd in costs.items()}, job),
     )
 
 
@@ -351,8 +352,8 @@ def beside() -> Beside:
         runs,
         middle=math.expm1(float(off.median())),
         within=float((off < math.log(2.0)).mean()),
-        inside=float((off < training_calibration.NINETY * rows["sd"]).mean()),
-        furthest=runs.loc[off.idxmax()],
+        inside=float((off < NINETY * rows["sd"]).mean()),
+        furthest=runs.iloc[int(off.to_numpy().argmax())],
     )
 
 
