@@ -49,7 +49,7 @@ def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
         unit="USD per million tokens",
         group="rests on",
         ranked=False,
-        log=bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0],
+        log=bool(bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0]),
         subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
         "layouts, instances in parts; coloured by what its place rests on: datasheet and rent read "
         "in their sources, load tests known here",
@@ -71,7 +71,7 @@ def frontier(of: margins.Frontier, title: str) -> Any:
         "making of hardware",
         x_title="Carbon, at most [g CO₂e per million tokens]",
         y_title="Cost [USD per million tokens]",
-        log_x=grams.max() > 8 * grams.min(),
+        log_x=bool(grams.max() > 8 * grams.min()),
     )
 
 
