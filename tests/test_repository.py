@@ -94,6 +94,7 @@ def test_every_chapter_is_in_the_table_of_contents():
 FLOORS = (
     "errors",
     "paths",
+    "words",
     "compiling",
     "inputs",
     "kept",

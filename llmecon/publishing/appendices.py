@@ -24,6 +24,7 @@ _LAYERS = {
         "numerics",
         "interpreter",
         "kept",
+        "words",
     ),
     "Time and energy": ("roofline", "energy", "training", "planning"),
     "A service under load": (

@@ -10,7 +10,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import words
+from llmecon import words
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import GRID, INK, QUIET, SURFACE
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from llmecon.publishing import draw, provenance, scenario, words
+from llmecon import words
+from llmecon.publishing import draw, provenance, scenario
 from llmecon.publishing.expressions import Program
 from llmecon.publishing.panel import Answer, Menu, Panel, Slider
 from llmecon.publishing.panel_model import ALONG, starting

@@ -1,7 +1,7 @@
 """Prose that follows the numbers: templates beside the notebooks, filled in and shown.
 
 A chapter's sentences stand in one file of blocks, `notebooks/prose/CHAPTER.md`, in Jinja's
-language. Numbers come in by the filters of `llmecon.publishing.words`; what a block asks of the
+language. Numbers come in by the filters of `llmecon.words`; what a block asks of the
 study is an attribute or a frame of it, so that no template computes anything but a choice of words.
 """
 
@@ -11,8 +11,7 @@ from typing import Any
 
 import jinja2
 
-from llmecon import paths
-from llmecon.publishing import words
+from llmecon import paths, words
 
 FILTERS = (
     "number",

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from llmecon import catalog
+from llmecon import catalog, words
 from llmecon.errors import InputError
-from llmecon.publishing import scenario, words
+from llmecon.publishing import scenario
 from llmecon.studies.parameters import Value
 
 LISTED = 8  # more rows than this are counted rather than listed

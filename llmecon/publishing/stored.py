@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmecon.publishing import words
+from llmecon import words
 
 if TYPE_CHECKING:  # it comes with JAX
     from llmecon.studies.quantities import Quantity
@@ -30,7 +30,7 @@ class Headline:
     Args:
         name: Identifier, unique in the chapter.
         value: The number, in `unit`; None where `text` says why there is none.
-        unit: Unit of `value`, as `llmecon.publishing.words.quantity` understands it.
+        unit: Unit of `value`, as `llmecon.words.quantity` understands it.
         label: What the number is, in a few words.
         text: The number as shown; by default `value` and `unit` in words.
         low: Lower end of its 90% interval, in `unit`; None where there is no interval.

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from tempfile import NamedTemporaryFile
 
-from llmecon import paths
-from llmecon.publishing import words
+from llmecon import paths, words
 
 _FILE = "seconds.json"
 

@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
-from llmecon.publishing import scenario, stored, words
+from llmecon import words
+from llmecon.publishing import scenario, stored
 from tests.book.site import EXECUTED, SITE, checks, needs_site
 
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]

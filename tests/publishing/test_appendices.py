@@ -87,7 +87,7 @@ def test_modules_are_those_that_can_be_imported():
         if not module.ispkg and module.name not in ("llmecon.cli", "llmecon.__main__")
     }
     assert set(listed) == found
-    for name in ("llmecon.roofline", "llmecon.publishing.words"):
+    for name in ("llmecon.roofline", "llmecon.words"):
         documented = importlib.import_module(name).__doc__
         assert documented is not None
         assert documented.startswith(listed[name])

@@ -7,7 +7,8 @@ import humanize
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import draw, words
+from llmecon import words
+from llmecon.publishing import draw
 from llmecon.publishing.charts import places
 from llmecon.publishing.charts.places import Box
 from llmecon.publishing.figure import Chart

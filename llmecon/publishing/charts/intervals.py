@@ -5,7 +5,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from llmecon.publishing import draw, words
+from llmecon import words
+from llmecon.publishing import draw
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import colour, colours
 

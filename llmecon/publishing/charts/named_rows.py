@@ -8,7 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import draw, words
+from llmecon import words
+from llmecon.publishing import draw
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import INK, PALETTE, SURFACE, colour, colours
 

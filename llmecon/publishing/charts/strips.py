@@ -7,7 +7,8 @@ from typing import NamedTuple
 import altair as alt
 import pandas as pd
 
-from llmecon.publishing import draw, words
+from llmecon import words
+from llmecon.publishing import draw
 from llmecon.publishing.charts import places
 from llmecon.publishing.figure import Chart
 from llmecon.publishing.theme import INK, colour

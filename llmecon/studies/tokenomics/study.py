@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from llmecon import catalog, feasibility, roofline, serving, specs, uncertainty
+from llmecon import catalog, feasibility, roofline, serving, specs, uncertainty, words
 from llmecon.errors import InputError
 from llmecon.experience import Reader
 from llmecon.interpreter import interpreted
@@ -47,7 +47,6 @@ SPEEDS = np.geomspace(5.0, 400.0, 14)
 """Speeds of one user that frontiers are drawn at, tokens/s."""
 
 _NO_INTERVAL = ("usd_per_mtok_api",)  # a price, taken as exact
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -146,14 +145,14 @@ class Study:
             )
         even = found["break_even_requests_per_day"]
         if even.value is not None:
-            found[even.name] = replace(even, text=f"{_two_digits(even.value)} a day")
+            found[even.name] = replace(even, text=f"{words.number(even.value)} a day")
         return found
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """What each headline number is, in a few words."""
         way, found = self.case.way, self.answer
-        devices = f"{float(found.devices):,.0f}{_SPACE}xPU{'' if found.devices == 1 else 's'}"
+        devices = words.count(float(found.devices), "xPU")
         ever = math.isfinite(float(found.break_even[way]))
         ttft = float(found.service.ttft)
         return {
@@ -164,10 +163,10 @@ class Study:
             else f"does {way} beat that API, at any volume",
             "output_over_input_cost": "times as much for an output token as for a prompt token",
             "answer_time_s": f"to the last of {self.answer_length}; "
-            f"the first comes after {_seconds(ttft)}",
+            f"the first comes after {words.duration(ttft)}",
             "speed_tokens_per_s": "as each user sees them at the mean load",
             "quality_of_experience": "quality of experience for someone who reads "
-            f"{_two_digits(float(self.case.reader.speed))} tokens/s",
+            f"{words.number(float(self.case.reader.speed))} tokens/s",
             "g_co2e_per_mtok": f"of CO₂e per million tokens, electricity of {self.grid_name}",
             "usd_per_mtok_at_scale": "per million tokens, "
             f"{'rented' if self.hours.rentable else 'owned'}, at scale",
@@ -192,7 +191,7 @@ class Study:
     def answer_length(self) -> str:
         """The length of an answer in words."""
         tokens = float(self.case.requests.output_tokens)
-        return f"{_digits(tokens, 3)} {'token' if tokens == 1 else 'tokens'}"
+        return f"{words.number(tokens, 3)} {'token' if tokens == 1 else 'tokens'}"
 
     @property
     def usd_per_hour(self) -> float:
@@ -375,19 +374,3 @@ def _too_slow(
         f"{problem}: within that ttft_limit_s a token takes at least about {in_time.min():.2g} s; "
         "raise tpot_limit_s or choose a faster xpu"
     )
-
-
-def _digits(value: float, digits: int) -> str:
-    size = float(f"{value:.{digits}g}")
-    millions = size >= MILLION
-    return f"{size / MILLION if millions else size:,.15g}{f'{_SPACE}million' if millions else ''}"
-
-
-def _two_digits(value: float) -> str:
-    return _digits(value, 2)
-
-
-def _seconds(value: float) -> str:
-    """A time in words."""
-    small = 1e-3 <= value < 1.0
-    return f"{_two_digits(1e3 * value if small else value)}{_SPACE}{'ms' if small else 's'}"

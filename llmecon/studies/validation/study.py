@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from llmecon import accuracy, catalog, crosscheck, feasibility, serving, specs
+from llmecon import accuracy, catalog, crosscheck, feasibility, serving, specs, words
 from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
 from llmecon.pooling import System
@@ -82,9 +82,9 @@ class Study:
                 median,
                 "fraction",
                 f"{NAMES[str(quantity)]}: median over {_rows(str(quantity), of['rows'])}, "
-                f"{_percent(of['within_2x'])} within a factor of 2, "
-                f"{_percent(of['covered'])} inside their 90% interval",
-                text=f"{_percent(median)} off",
+                f"{words.percent(of['within_2x'])} within a factor of 2, "
+                f"{words.percent(of['covered'])} inside their 90% interval",
+                text=f"{words.percent(median)} off",
             )
         return found
 
@@ -246,13 +246,5 @@ def without(target: str, group: str) -> str:
 
 
 def _rows(quantity: str, rows: float) -> str:
-    many = f"{rows:,.0f}\N{NO-BREAK SPACE}"
-    if quantity == BACKLOG:
-        return f"{many}results of MLPerf, never fitted"
-    return f"{many}measurements"
-
-
-def _percent(share: float) -> str:
-    """A share as a reader sees it; near 100% what is missing matters, so a digit more."""
-    digits = 3 if share > 0.985 else 2
-    return f"{float(f'{100.0 * share:.{digits}g}'):,g}%"
+    what = "results of MLPerf, never fitted" if quantity == BACKLOG else "measurements"
+    return words.whole(rows, what)

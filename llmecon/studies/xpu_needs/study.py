@@ -5,16 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import humanize
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from llmecon import catalog, feasibility, planning, serving, training, uncertainty, whole_runs
+from llmecon import (
+    catalog,
+    feasibility,
+    planning,
+    serving,
+    training,
+    uncertainty,
+    whole_runs,
+    words,
+)
 from llmecon.interpreter import interpreted
 from llmecon.pooling import System
 from llmecon.specs import (
+    JOULES_PER_KWH,
     LLM,
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
@@ -44,8 +53,6 @@ from llmecon.uncertainty import Interval, Multiple
 
 # Where a run that takes longer would take hardly any more devices, memory decides their number.
 LEAST_EFFECT = 0.01
-
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -147,8 +154,8 @@ class Study:
 
     @property
     def _labels(self) -> dict[str, str]:
-        given, hours = self.scenario, _rounded(self.device_hours)
-        days = f"{given.deadline_days:,g}{_SPACE}day{'' if given.deadline_days == 1.0 else 's'}"
+        given, hours = self.scenario, words.number(self.device_hours)
+        days = words.duration(given.deadline_days * SECONDS_PER_DAY)
         beside = f", where the run as published ones went takes {hours}" if self.fits else ""
         return {
             "training_xpus": f"to train {self.model_name} in {days}, if it goes as published runs "
@@ -156,7 +163,8 @@ class Study:
             "training_cost": f"to rent them, {hours} xPU-hours"
             if self.can_train
             else "rent of the training run",
-            "serving_xpus": f"to serve {given.requests_per_second:,g} requests/s within the limits",
+            "serving_xpus": f"to serve {words.number(given.requests_per_second)} requests/s within the "
+            "limits",
             "serving_cost": "to rent the serving fleet",
             "bare_xpus": "for the bare run: steps, checkpoints and failing devices, with nothing "
             "else going wrong",
@@ -475,18 +483,11 @@ def _layouts(
 
 
 def _told(value: float, unit: str) -> str:
-    """A number in full, or in a smaller unit, where that reads better; else empty."""
+    """Devices in full, energy and mass in the unit that fits; empty for what cards tell alone."""
     if unit == "xPUs":
-        return f"{value:,.0f}{_SPACE}xPU{'' if value == 1.0 else 's'}"
-    smaller = {"MWh": ("kWh", "Wh"), "t CO₂e": ("kg CO₂e", "g CO₂e")}.get(unit)
-    if smaller and value < 1.0:
-        scale, name = (1e3, smaller[0]) if value >= 1e-3 else (1e6, smaller[1])
-        return f"{_rounded(scale * value)}{_SPACE}{name}"
+        return words.count(value, "xPU")
+    if unit == "MWh":
+        return words.energy(value * 1e3 * JOULES_PER_KWH)
+    if unit == "t CO₂e":
+        return f"{words.mass(1e3 * value)} CO₂e"
     return ""
-
-
-def _rounded(value: float) -> str:
-    """Two significant digits: 7.9 million, 350,000, 0.034."""
-    two = float(f"{value:.2g}")
-    large = humanize.intword(two, "%.10g").replace(" ", _SPACE)
-    return large if two >= 1e6 else f"{two:,.10g}"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from llmecon.publishing import words
+from llmecon import words
 from llmecon.studies.carbon import frames
 from llmecon.studies.carbon.model import GRAMS
 from llmecon.studies.carbon.study import Study

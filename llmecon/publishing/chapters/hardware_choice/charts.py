@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, published_choices
-from llmecon.publishing import charts, prose, words
+from llmecon import catalog, published_choices, words
+from llmecon.publishing import charts, prose
 from llmecon.publishing.chapters.hardware_choice import tables
 from llmecon.studies.hardware_choice import chips, comparisons, margins, published
 from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import catalog, serving, specs, uncertainty
+from llmecon import catalog, serving, specs, uncertainty, words
 from llmecon.filling import Demand, Engine
 from llmecon.interpreter import interpreted
-from llmecon.publishing import live, words
+from llmecon.publishing import live
 from llmecon.publishing.panel import Settings
 from llmecon.publishing.provenance import Provenance
 from llmecon.specs import LLM, SECONDS_PER_HOUR, XPU, Deployment, Efficiency, Precision

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, confidence, sensitivity, silicon
+from llmecon import catalog, confidence, sensitivity, silicon, words
 from llmecon.catalog import GIB, TERA
 from llmecon.filling import EngineName
 from llmecon.plans import Plan
-from llmecon.publishing import words
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import chips, frames, margins, published
 from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND, Market, Suited

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import hybrid
-from llmecon.publishing import charts, provenance, words
+from llmecon import hybrid, words
+from llmecon.publishing import charts, provenance
 from llmecon.publishing.chapters.hybrid_futures import tables
 from llmecon.publishing.provenance import Provenance
 from llmecon.studies.hybrid_futures import frames, records

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from llmecon import catalog, local, scenarios
+from llmecon import catalog, local, scenarios, words
 from llmecon.hybrid import Taken
-from llmecon.publishing import words
 from llmecon.studies.hybrid_futures import frames, future, records
 from llmecon.studies.hybrid_futures.elsewhere import SWING, Hours
 from llmecon.studies.hybrid_futures.future import Futures

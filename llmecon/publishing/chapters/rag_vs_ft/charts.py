@@ -1,7 +1,8 @@
 """The charts of the chapter on retrieval and fine-tuning; each takes its finding as the title."""
 
+from llmecon import words
 from llmecon.knowledge import PASSAGE
-from llmecon.publishing import charts, words
+from llmecon.publishing import charts
 from llmecon.publishing.figure import Chart
 from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Reading, Tried
 from llmecon.studies.rag_vs_ft.frames import Intervals, Lengths, Passages, Recalls, months, parts

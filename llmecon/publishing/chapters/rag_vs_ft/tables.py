@@ -4,9 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import catalog
+from llmecon import catalog, words
 from llmecon.constants import Range
-from llmecon.publishing import words
 from llmecon.studies.rag_vs_ft import assumptions, findings, frames
 from llmecon.studies.rag_vs_ft.model import THOUSAND
 from llmecon.studies.rag_vs_ft.study import Study

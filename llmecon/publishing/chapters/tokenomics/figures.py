@@ -4,8 +4,8 @@ from functools import partial
 
 import pandas as pd
 
-from llmecon import catalog
-from llmecon.publishing import charts, prose, provenance, words
+from llmecon import catalog, words
+from llmecon.publishing import charts, prose, provenance
 from llmecon.publishing.chapters.tokenomics import sources
 from llmecon.publishing.chapters.tokenomics.sources import Rests
 from llmecon.publishing.figure import Chart, Figure

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from llmecon.publishing import charts, provenance, words
+from llmecon import words
+from llmecon.publishing import charts, provenance
 from llmecon.publishing.chapters.tokenomics import sources
 from llmecon.publishing.chapters.tokenomics.figures import said
 from llmecon.publishing.chapters.tokenomics.sources import Rests

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from llmecon import catalog
-from llmecon.publishing import provenance, words
+from llmecon import catalog, words
+from llmecon.publishing import provenance
 from llmecon.publishing.provenance import Provenance
 from llmecon.studies.tokenomics import hardware
 from llmecon.studies.tokenomics.study import Study

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from llmecon import catalog
-from llmecon.publishing import words
+from llmecon import catalog, words
 from llmecon.publishing.chapters.tokenomics.sources import month
 from llmecon.studies.tokenomics import frames, traffic
 from llmecon.studies.tokenomics.quality import Edge

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from llmecon import scatter
-from llmecon.publishing import words
+from llmecon import scatter, words
 from llmecon.studies.validation import frames
 
 STATISTICS = {

@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from llmecon import words
 from llmecon.evidence import Use
-from llmecon.publishing import charts, prose, words
+from llmecon.publishing import charts, prose
 from llmecon.publishing.figure import Figure
 from llmecon.publishing.provenance import Provenance
 from llmecon.studies.xpu_needs import frames

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from llmecon import catalog
-from llmecon.publishing import words
+from llmecon import catalog, words
 from llmecon.studies.xpu_needs.study import Study
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmecon.publishing import words
+from llmecon import words
 
 
 def plain(text: str) -> str:
