@@ -109,7 +109,8 @@ class Study:
             f"for {given.model_life_months:g} months",
             "g_co2e_reader": f"more for the {given.reader_device} on which it is read",
             "ml_water_on_site": "per answer for cooling, at "
-            f"{words.number(float(site.water_on_site) * JOULES_PER_KWH)} litres per kWh of the servers",
+            f"{words.number(float(site.water_on_site) * JOULES_PER_KWH)} litres per kWh of the "
+            "servers",
             "ml_water_off_site": "per answer in power plants, at "
             f"{words.number(float(site.water_off_site) * JOULES_PER_KWH)} litres per kWh",
         }
