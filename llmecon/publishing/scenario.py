@@ -267,7 +267,7 @@ def _identified(table: str, column: str, several: bool, besides: str) -> str:
 
 def _written(value: Value) -> str:
     """A number as a person writes it: 15e12 rather than 15000000000000.0."""
-    if isinstance(value, float) and value >= 1e9:
+    if isinstance(value, float) and value >= 1e6:
         exponent = 3 * (int(math.log10(value)) // 3)
         return f"{value / 10.0**exponent:g}e{exponent}"
     return repr(value)
