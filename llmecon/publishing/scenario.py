@@ -274,6 +274,9 @@ def _written(value: Value) -> str:
 
 
 def _short(limit: float) -> str:
+    """A limit as a person writes it: 1e5 rather than 100000."""
+    if limit >= 1e4 and math.log10(limit).is_integer():
+        return f"1e{math.log10(limit):.0f}"
     return re.sub(r"e([-+]?)0*", lambda sign: f"e{sign[1].strip('+')}", f"{limit:g}")
 
 
