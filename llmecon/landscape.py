@@ -267,8 +267,8 @@ def across(
     of: Case,
     charged: Charges,
     demand: Demand,
-    prompts: Sequence[float],
-    tpots: Sequence[float],
+    prompts: Sequence[float] | np.ndarray,
+    tpots: Sequence[float] | np.ndarray,
 ) -> tuple[pd.DataFrame, Case, Alone]:
     """Every accelerator over a map of prompt lengths and limits on the time per output token.
 

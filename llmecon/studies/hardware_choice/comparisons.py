@@ -55,7 +55,7 @@ class Apart:
     @property
     def highest(self) -> pd.Series | None:
         """Where the gain is highest; None where neither way keeps the limits anywhere."""
-        return None if self.frame.empty else self.frame.loc[self.frame["gain"].idxmax()]
+        return None if self.frame.empty else self.frame.iloc[int(self.frame["gain"].argmax())]
 
 
 def apart(study: Study) -> Apart:
@@ -185,9 +185,9 @@ class Atlas:
 
     def _won(self, without: Sequence[str] = ()) -> np.ndarray:
         cost = np.where(np.isin(self.xpus, without)[:, None], np.inf, self.costs)
-        first = np.array(self.xpus)[cost.argmin(axis=0)]
-        winner: np.ndarray = np.where(np.isfinite(cost).any(axis=0), first, None)
-        return winner
+        first = np.array(self.xpus, dtype=object)[cost.argmin(axis=0)]
+        first[~np.isfinite(cost).any(axis=0)] = None
+        return first
 
     @cached_property
     def leader(self) -> str | None:
@@ -219,7 +219,8 @@ class Atlas:
     @cached_property
     def close(self) -> float | None:
         """Share of the places at which the second costs at most a tenth more; None without one."""
-        shown = np.sort(self.costs[~np.isin(self.xpus, [self.leader])], axis=0)
+        others = np.array([xpu != self.leader for xpu in self.xpus])
+        shown = np.sort(self.costs[others], axis=0)
         if len(shown) < 2 or not np.isfinite(shown[1]).any():
             return None
         there = np.isfinite(shown[0])

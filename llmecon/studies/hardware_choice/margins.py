@@ -108,12 +108,12 @@ def worths(study: Study) -> Worths:
             row[what] = price if price * now > _SHOWS * least else 0.0
         sheets.append(row)
     found = pd.DataFrame(rows, columns=["kind", "size", "limit", "price", "again", "share"])
-    dearest = (found["price"] * found["limit"]).idxmax()
+    dearest = found.iloc[int((found["price"] * found["limit"]).argmax())]
     return Worths(
         latency=found,
         datasheets=pd.DataFrame(sheets),
         shows=_SHOWS * least,
-        dearest=(str(found.loc[dearest, "kind"]), str(found.loc[dearest, "size"])),
+        dearest=(str(dearest["kind"]), str(dearest["size"])),
     )
 
 

@@ -151,7 +151,7 @@ def answer(case: Case) -> Answer:
         Per second, by fleet.
     """
     count = len(case.fleets)
-    rows, fleet = [], []
+    rows, fleet = [], list[int]()
     for work in case.work:
         asked, rates = (_of_rows(of, work.size) for of in (case.demand, case.rates))
         rows.append(_served(case.llm, work, asked, rates))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -241,7 +242,8 @@ class Searches:
     @property
     def cliff(self) -> pd.Series:
         """Looks that each method needs where a single instance is enough for everything."""
-        found: pd.Series = self.arrived.loc[("large", _CLIFF)].dropna().sort_values()
+        looks: Any = self.arrived.loc[("large", _CLIFF)]
+        found: pd.Series = looks.dropna().sort_values()
         return found
 
     @property

@@ -272,7 +272,7 @@ def _along_limits(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
 def _log_sd(fitted: uncertainty.Spread, effects: Any, s: Settings) -> Scalar:
     """Of the ratio: what is fitted is common to both, what is unexplained each one's own."""
     total = jax.tree.map(jnp.add, effects.efficiency_a, effects.efficiency_b)
-    common = fitted.log_sd(total, dict.fromkeys(s.multiples_a, 0.0))
+    common = fitted.log_sd(total, dict.fromkeys(s.multiples_a, jnp.zeros(())))
     unexplained = uncertainty.Spread((), np.zeros((0, 0)))
     usual = unexplained.log_sd(effects.efficiency_a, s.multiples_a)
     rival = unexplained.log_sd(effects.efficiency_b, s.multiples_b)

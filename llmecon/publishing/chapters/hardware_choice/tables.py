@@ -1,12 +1,15 @@
 """The tables of the chapter on hardware choice, in words."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from llmecon import catalog, confidence, sensitivity, silicon, words
 from llmecon.catalog import GIB, TERA
+from llmecon.design import Training
 from llmecon.filling import EngineName
 from llmecon.plans import Plan
 from llmecon.specs import SECONDS_PER_HOUR
@@ -148,13 +151,13 @@ def latency(worth: margins.Worths) -> pd.DataFrame:
     """
     rows = [
         (
-            f"{of.kind.upper()} of {of.size} requests",
-            words.duration(of.limit),
-            _cents(of.price, of.limit * THOUSAND, worth.shows),
-            _cents(of.again, of.limit * THOUSAND, worth.shows),
-            words.percent(of.share),
+            f"{of['kind'].upper()} of {of['size']} requests",
+            words.duration(of["limit"]),
+            _cents(of["price"], of["limit"] * THOUSAND, worth.shows),
+            _cents(of["again"], of["limit"] * THOUSAND, worth.shows),
+            words.percent(of["share"]),
         )
-        for of in worth.latency.itertuples()
+        for of in worth.latency.to_dict("records")
     ]
     columns = ["Limit", "Now", "A ms more saves [cents/Mtok]", "by solving anew", "1% more saves"]
     return pd.DataFrame(rows, columns=columns)
@@ -230,15 +233,15 @@ def fares(found: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {
-            "Accelerator": of.name,
-            "Cheapest in": words.percent(of.best),
-            "USD per million tokens, mean": words.number(of.mean),
-            "In nine of ten cases": words.span(of.low, of.high, ""),
-            "Regret a year": words.usd(of.regret),
-            "Too slow in": words.percent(of.misses),
-            "Price, over its middle": words.span(of.low_price, of.high_price, ""),
+            "Accelerator": of["name"],
+            "Cheapest in": words.percent(of["best"]),
+            "USD per million tokens, mean": words.number(of["mean"]),
+            "In nine of ten cases": words.span(of["low"], of["high"], ""),
+            "Regret a year": words.usd(of["regret"]),
+            "Too slow in": words.percent(of["misses"]),
+            "Price, over its middle": words.span(of["low_price"], of["high_price"], ""),
         }
-        for of in found.itertuples(index=False)
+        for of in found.to_dict("records")
     ]
     return pd.DataFrame(rows)
 
@@ -266,7 +269,7 @@ def reproduced(found: published.Reproduced) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _finding(of: Mapping[str, object]) -> str:
+def _finding(of: Mapping[Any, Any]) -> str:
     said = _FINDINGS[str(of["quantity"])]
     if not isinstance(of["rival"], str):
         return said
@@ -274,7 +277,7 @@ def _finding(of: Mapping[str, object]) -> str:
     return f"{said} {first} over {second}"
 
 
-def _requests(of: Mapping[str, object]) -> str:
+def _requests(of: Mapping[Any, Any]) -> str:
     if isinstance(of["workload"], str):
         return of["workload"]
     if pd.isna(of["prompt_tokens"]):
@@ -283,9 +286,9 @@ def _requests(of: Mapping[str, object]) -> str:
 
 
 def _range(low: float, high: float, unit: str) -> str:
-    if pd.isna(low):
+    if math.isnan(low):
         return f"at most {words.quantity(high, unit)}"
-    if pd.isna(high):
+    if math.isnan(high):
         return f"at least {words.quantity(low, unit)}"
     return words.span(low, high, unit)
 
@@ -389,7 +392,7 @@ def _chip(of: Suited, job: str) -> list[str]:
 
 def _instance(of: Suited, job: str) -> str:
     chosen = of.found[job].job
-    if job == "training":
+    if isinstance(chosen, Training):
         devices = words.count(chips.TRAINING_DEVICES, "device")
         return f"{devices}, each layer over {float(chosen.layout.tensor):g}"
     return words.count(float(chosen.deployment.xpus), "device")
@@ -416,7 +419,7 @@ def market(study: Study, of: Market) -> pd.DataFrame:
         of: as `chips.market` returns it.
     """
     rows = [
-        (study.name(one), *(dearer(float(of.built.loc[one, job])) for job in JOBS))
+        (study.name(one), *(dearer(of.built[job].to_dict()[one]) for job in JOBS))
         for one in of.order[:10]
     ]
     return pd.DataFrame(rows, columns=["Chip", *(f"for {job}" for job in JOBS)])
@@ -495,18 +498,18 @@ def rents(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {
-            "Accelerator": of.name,
-            "Rent": f"{words.usd(of.usd)} an hour",
-            "Kind": _unbroken(of.kind),
-            "Of": _unbroken(of.label),
-            "Offers seen": words.span(of.low, of.high, "USD"),
-            "Source of the rent": words.sources(of.source),
-            "Checked": "yes" if of.checked else "no",
-            "Datasheet": words.sources(of.datasheet)
-            + ("" if of.datasheet_checked else ", unchecked"),
-            "Load tests": words.number(of.measured, 3) if of.measured else "none",
+            "Accelerator": of["name"],
+            "Rent": f"{words.usd(of['usd'])} an hour",
+            "Kind": _unbroken(of["kind"]),
+            "Of": _unbroken(of["label"]),
+            "Offers seen": words.span(of["low"], of["high"], "USD"),
+            "Source of the rent": words.sources(of["source"]),
+            "Checked": "yes" if of["checked"] else "no",
+            "Datasheet": words.sources(of["datasheet"])
+            + ("" if of["datasheet_checked"] else ", unchecked"),
+            "Load tests": words.number(of["measured"], 3) if of["measured"] else "none",
         }
-        for of in found.itertuples(index=False)
+        for of in found.to_dict("records")
     ]
     return pd.DataFrame(rows)
 
