@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,7 +156,7 @@ def _lowest_beyond(
     return bottom, jnp.where(dips.any(), function(bottom), jnp.inf), deepest + 1
 
 
-@interpreted
+@eqx.filter_jit
 def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[Scalar, Flow]:
     """Fillings of several engines, each for one bucket, and flows at these."""
 
