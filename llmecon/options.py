@@ -56,9 +56,8 @@ NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so traced once, and many, as most time
-# goes into the steps and not into their numbers.
-TOGETHER = 1024
+# Engines and buckets that are computed together: one shape, so one compilation.
+TOGETHER = 256
 # Problems whose flows are kept, as many that are solved in turn differ in prices and limits only.
 REMEMBERED = 4
 
@@ -296,6 +295,11 @@ def _known(
     """Engines, buckets and flows, which neither prices nor limits on the fleet change."""
     engines, demand = _engines(model, names), _demand(buckets)
     return engines, demand, *_everywhere(catalog.llm(model), names, engines, demand)
+
+
+def forget() -> None:
+    """Drop flows that are kept for the next problem, so that it pays for its own."""
+    _known.cache_clear()
 
 
 def changed(of: Options, engines: Engine, demand: Demand) -> Options:

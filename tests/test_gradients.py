@@ -201,6 +201,9 @@ ENERGY = energy.Energy(*floats(3e9, 1e9, 8e8))
 POINT = serving.OperatingPoint(
     *floats(20.0, 0.03, 0.02, 0.2, 0.2, 0.2, 2.0, 0.3, 1.0, 0.2, 0.5, 500.0)
 )
+SERVICE = serving.Service(*floats(5.0, 0.6, 0.4, 1.2), POINT)
+CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
+UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
 BOUNDS = scenarios.Range(low=0.35, mid=0.55, high=0.7)
 NORMAL = scenarios.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
 SINGLE_VALUE = scenarios.Range(low=1.1, mid=1.1, high=1.1)
@@ -860,6 +863,11 @@ CASES: dict[str, Case] = {
         carbon.daily_factor,
         ((jnp.asarray([1.0, 3.0, 2.0]), jnp.asarray([1.2, 0.7, 1.1])),),
         ((jnp.asarray([0.0, 3.0, 0.0]), jnp.asarray([1.0, 1.0, 1.0])),),
+    ),
+    "fleet.needed": Case(
+        fleet.needed,
+        ((CAPACITY, *floats(20.0, 2.0, 1.0)), (CAPACITY, *floats(300.0, 1.0, 0.0))),
+        ((CAPACITY, *floats(0.0, 2.0, 1.0)), (UNABLE, *floats(20.0, 2.0, 1.0))),
     ),
     "fleet.answered": Case(
         fleet.answered,

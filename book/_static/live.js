@@ -128,14 +128,16 @@
     return `${start.join(SPACE)} to ${other.join(SPACE)}`;
   }
 
-  // With as many digits as tell the ends from the value as written; empty where none do.
+  // With as many digits as tell the ends from the value as written; empty where none do, and where
+  // it takes further digits to tell one end and the other isn't told at all.
   function interval(value, low, high, unit, full = false) {
     const middle = full ? value : end(value, unit, value)[0];
     const ends = (x) => [0, 1, 2].map((more) => end(x, unit, value, more));
-    const below = ends(low).find(([x]) => low < value && x < middle)?.[1];
-    const above = ends(high).find(([x]) => high > value && x > middle)?.[1];
+    const [lows, highs] = [ends(low), ends(high)];
+    const below = lows.find(([x]) => low < value && x < middle)?.[1];
+    const above = highs.find(([x]) => high > value && x > middle)?.[1];
     if (below && above) return joined(below, above, nameOf(unit, value), unit);
-    if (below || above) return `${below ? "at least" : "up to"} ${withUnit(below || above, unit, value)}`;
+    if ([lows[0][1], highs[0][1]].includes(below ?? above)) return `${below ? "at least" : "up to"} ${withUnit(below || above, unit, value)}`;
     return "";
   }
 

@@ -267,5 +267,7 @@ def _described(markdown: str) -> dict[str, str]:
 def _module_names() -> Iterator[str]:
     for file in sorted(paths.LIBRARY.rglob("*.py")):
         name = ".".join(file.relative_to(paths.LIBRARY).with_suffix("").parts)
-        if not any(part.startswith("_") for part in name.split(".")) and name != "cli":
+        hidden = any(part.startswith("_") for part in name.split(".")) or name == "cli"
+        # How a chapter draws and words its own study is of no use to anyone else.
+        if not hidden and not name.startswith("publishing.chapters"):
             yield name

@@ -210,6 +210,6 @@ def test_how_long_is_left_is_known_from_before(tmp_path, monkeypatch):
     waiting.took("one", 60.0)
     waiting.took("other", 20.0)
     assert waiting.left("one", 10.0, 0.25) == "about 50\N{NO-BREAK SPACE}s left"
-    assert waiting.rest(["one", "other"], 2) == "about 1 minute for the rest"
+    assert waiting.rest(["one", "other"], 2) == "about 1\N{NO-BREAK SPACE}minute for the rest"
     assert waiting.rest(["one", "new"], 2) == ""
     assert waiting.rest([], 2) == ""

@@ -164,7 +164,7 @@ def test_prose_follows(name: str) -> None:
     assert ("if the figures hold" in said) == bool(facts["weak"])
     whole = prose.render("hardware-choice", "answer", compared=frames.compared(study), **facts)
     assert whole.startswith(said)
-    assert ("alone can't keep the limits at all" in whole) == (not study.alone.able)
+    assert ("alone can't keep the limits at all" in whole) == (study.usual is None)
     assert "  " not in whole
     choices = prose.render(
         "hardware-choice",

@@ -320,7 +320,7 @@ def test_simulations_follow_the_system_alone(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(kept, "kept", lambda kind, key, make: key)
     study = studied("defaults")
     other = replace(study, scenario=Scenario(left_out="engine", target="energy"))
-    longer = replace(study, scenario=Scenario(output_tokens=2000.0))
+    longer = resolve(Scenario(output_tokens=2000.0))
     one, same, another = (simulated.simulate(of) for of in (study, other, longer))
     assert one == same
     assert one != another
