@@ -317,10 +317,9 @@ def test_prose_of_the_floor(target: str, said: str) -> None:
 
 
 def test_simulations_follow_the_system_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, longer = studied("defaults"), resolve(Scenario(output_tokens=2000.0))
     monkeypatch.setattr(kept, "kept", lambda kind, key, make: key)
-    study = studied("defaults")
     other = replace(study, scenario=Scenario(left_out="engine", target="energy"))
-    longer = resolve(Scenario(output_tokens=2000.0))
     one, same, another = (simulated.simulate(of) for of in (study, other, longer))
     assert one == same
     assert one != another
