@@ -14,7 +14,7 @@ import book_terms
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from llmecon import kept
+from llmecon import kept, studies
 
 
 def provide_scripts(app: Sphinx) -> None:
@@ -86,6 +86,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of this to Sphinx."""
     # Jupyter Book sets this even where its comments extension is left out.
     app.add_config_value("comments_config", {}, "env")
+    # What autodoc is the first to import it imports twice, and pydantic's records don't survive that.
+    for chapter in studies.CHAPTERS:
+        studies.scenario_of(chapter)
     app.connect("builder-inited", provide_scripts)
     app.connect("html-page-context", choose_scripts, priority=900)
     app.connect("html-page-context", name_toggles, priority=900)
