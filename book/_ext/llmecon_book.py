@@ -86,7 +86,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of this to Sphinx."""
     # Jupyter Book sets this even where its comments extension is left out.
     app.add_config_value("comments_config", {}, "env")
-    # What autodoc is the first to import it imports twice, and pydantic's records don't survive that.
+    # What autodoc is the first to import it imports twice, which pydantic's records don't survive.
     for chapter in studies.CHAPTERS:
         studies.scenario_of(chapter)
     app.connect("builder-inited", provide_scripts)

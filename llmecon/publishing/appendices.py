@@ -267,7 +267,12 @@ def _described(markdown: str) -> dict[str, str]:
 def _module_names() -> Iterator[str]:
     for file in sorted(paths.LIBRARY.rglob("*.py")):
         name = ".".join(file.relative_to(paths.LIBRARY).with_suffix("").parts)
-        hidden = any(part.startswith("_") for part in name.split(".")) or name == "cli"
-        # How a chapter draws and words its own study is of no use to anyone else.
-        if not hidden and not name.startswith("publishing.chapters"):
+        parts = name.split(".")
+        hidden = any(part.startswith("_") for part in parts) or name == "cli"
+        # What a chapter's charts hold, and how they are drawn, is of no use to anyone else.
+        of_study = parts[0] == "studies" and len(parts) == 3
+        of_chapter = parts[:2] == ["publishing", "chapters"] or (
+            of_study and parts[2] not in ("scenario", "model", "study")
+        )
+        if not hidden and not of_chapter:
             yield name
