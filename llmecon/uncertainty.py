@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,13 @@ Draws = TypeVar("Draws")
 
 # What intervals hold by default.
 SHARE = 0.9
+
+
+class Ends(TypedDict, total=False):
+    """The ends of an interval by name, as a headline number takes them; both or neither."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Interval:
         """The interval of a multiple, such as a cost from a number of devices; factor >= 0."""
         return replace(self, low=self.low * factor, high=self.high * factor)
 
-    def around(self, value: float | None) -> dict[str, float]:
+    def around(self, value: float | None) -> Ends:
         """The ends as a headline number takes them.
 
         Args:

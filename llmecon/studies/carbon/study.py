@@ -85,8 +85,7 @@ class Study:
                 value,
                 UNITS[name],
                 labels[name],
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 elasticities={of: float(effect) for of, effect in moved.items()},
             )
         return found

@@ -113,9 +113,7 @@ class Suited:
             name, value = f"design_{job}_bytes_per_kflop", self.hungry(job)
             ends = (self.doubt[job]["bytes_per_flop"] * PER_THOUSAND).around(value)
             label = f"of memory traffic per 1,000 FLOP would suit {job}"
-            found[name] = Quantity(
-                name, value, "bytes", label, low=ends.get("low"), high=ends.get("high")
-            )
+            found[name] = Quantity(name, value, "bytes", label, **ends)
         return found
 
     @cached_property

@@ -290,8 +290,7 @@ class Study:
                 "fraction" if name == "saving" else "USD",
                 self.labels[name],
                 texts.get(name, ""),
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 elasticities=self.effects["usd_per_mtok"] if name == "usd_per_mtok_parts" else {},
             )
         return found

@@ -159,8 +159,7 @@ class Study:
                 value,
                 UNITS[name],
                 LABELS[name],
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 elasticities=self.elasticities(name),
             )
         return found

@@ -32,7 +32,7 @@ from llmecon.studies.rag_vs_ft.model import (
 )
 from llmecon.studies.rag_vs_ft.offers import Hardware, Searching
 from llmecon.studies.rag_vs_ft.scenario import Scenario
-from llmecon.uncertainty import Interval
+from llmecon.uncertainty import Ends, Interval
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,7 @@ class Study:
                 value,
                 UNITS[name],
                 labels[name],
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 elasticities={of: float(effect) for of, effect in moved.items()},
             )
         return found
@@ -302,7 +301,7 @@ def _possible(scenario: Scenario, hardware: Hardware) -> tuple[str, ...]:
     return tuple(way for way in WAYS if there.get(way, True))
 
 
-def _bounds(interval: Interval, value: float) -> dict[str, float]:
+def _bounds(interval: Interval, value: float) -> Ends:
     """An interval for a headline number; none where nothing that is uncertain matters."""
     ends = interval.around(value)
     return ends if ends and ends["high"] - ends["low"] > 0.005 * abs(value) else {}

@@ -139,8 +139,7 @@ class Study:
                 UNITS[name],
                 labels[name],
                 text="" if finite else "Never",
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 elasticities={of: float(effect) for of, effect in moved.items()},
             )
         even = found["break_even_requests_per_day"]

@@ -107,8 +107,7 @@ class Study:
                 UNITS[name],
                 self._labels[name],
                 missing or _told(number, UNITS[name]),
-                low=ends.get("low"),
-                high=ends.get("high"),
+                **ends,
                 # The bare run is there to compare with.
                 elasticities={} if missing or "bare" in name else self.elasticities(name),
             )
