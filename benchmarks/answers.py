@@ -2,7 +2,7 @@
 
 Each command runs in a process of its own, with parameters that are new each time, as on a machine
 that has run the book once. CPU seconds vary less than seconds when other work is going on. Run with
-`make bench`, or `python -m benchmarks.answers` (some minutes); `--all` reruns every chapter, too.
+`make bench`, or `python -m benchmarks.answers` (some minutes).
 """
 
 import os
@@ -73,22 +73,19 @@ def cpu_seconds(*command: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+SIZES = ("prompt_tokens", "document_tokens", "requests_per_second")
+"""Parameters that change everything behind them, one of which each chapter has."""
+
+
 def new(chapter: str) -> tuple[str, float]:
     """A parameter of a chapter and a value that it never had."""
-    names = ("prompt_tokens", "requests_per_second", "deadline_days", "tokens")
-    of = {parameter.name: parameter for parameter in scenario.chapter(chapter).parameters}
-    name = next((name for name in names if name in of), "")
-    if not name:
-        return "", 0.0
-    return name, round(float(of[name].default) * random.uniform(1.01, 1.1), 3)
+    default = {of.name: of.default for of in scenario.chapter(chapter).parameters}
+    name = next(name for name in SIZES if default.get(name))
+    return name, round(float(default[name]) * random.uniform(1.01, 1.1), 3)
 
 
-def commands(every_chapter: bool) -> list[tuple[str, float]]:
-    """What commands take, CPU seconds.
-
-    Args:
-        every_chapter: rerun each, not only those that have a study.
-    """
+def commands() -> list[tuple[str, float]]:
+    """What commands take, CPU seconds."""
     python = sys.executable
     jax = cpu_seconds(python, "-c", "import jax")
     rows = [
@@ -106,12 +103,11 @@ def commands(every_chapter: bool) -> list[tuple[str, float]]:
     rows.append(
         (f"llmecon choose {problem}", cpu_seconds(python, "-m", "llmecon", "choose", problem))
     )
-    chapters = [of.slug for of in scenario.chapters()] if every_chapter else studies.CHAPTERS
-    for chapter in chapters:
+    for chapter in studies.CHAPTERS:
         name, value = new(chapter)
-        given = ["-p", name, str(value)] if name else []
         with tempfile.TemporaryDirectory() as folder:
-            run = (python, "-m", "llmecon", "run", chapter, *given, "-o", f"{folder}/run")
+            run = (python, "-m", "llmecon", "run", chapter, "-p", name, str(value))
+            run = (*run, "-o", f"{folder}/run")
             rows.append((f"llmecon {' '.join(run[3:-2])}", cpu_seconds(*run)))
     return rows
 
@@ -120,7 +116,7 @@ def taken_apart(chapter: str) -> list[float]:
     """What the seconds of an answer are spent on: CPU seconds of each of `PARTS`.
 
     Args:
-        chapter: one that has a study.
+        chapter: its name.
     """
     name, value = new(chapter)
     found = subprocess.run(
@@ -137,7 +133,7 @@ def main() -> None:
     """Print the tables."""
     started = time.monotonic()
     print("| command | CPU s |\n|---|--:|")
-    for command, seconds in commands("--all" in sys.argv[1:]):
+    for command, seconds in commands():
         print(f"| {command} | {seconds:.1f} |")
     print(f"\n| answer | {' | '.join(PARTS)} | CPU s |\n|---|{'--:|' * (len(PARTS) + 1)}")
     for chapter in studies.CHAPTERS:
