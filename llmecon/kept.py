@@ -31,19 +31,45 @@ def kept(kind: str, key: str, make: Callable[[], T]) -> T:
     Returns:
         What `make` returned, now or then. Where the folder can't be read or written, now.
     """
-    file = paths.KEPT / kind / f"{key}.pickle"
+    found: T | None = read(kind, key)
+    if found is None:
+        found = make()
+        write(kind, key, found)
+    return found
+
+
+def read(kind: str, key: str) -> Any:
+    """What was kept under a key; `None` where nothing was, or where it can't be read.
+
+    Args:
+        kind: What it is.
+        key: Its key.
+    """
     # Whatever is wrong with a file, what it held can be made again.
     with suppress(Exception):
-        found: T = pickle.loads(file.read_bytes())
-        return found
-    made = make()
+        return pickle.loads(_file_of(kind, key).read_bytes())
+    return None
+
+
+def write(kind: str, key: str, made: Any) -> None:
+    """Keep something under a key; where the folder can't be written, it isn't kept.
+
+    Args:
+        kind: What it is; one folder each.
+        key: Digest of all that it depends on.
+        made: Plain values, records of arrays, or frames; not `None`.
+    """
     content = pickle.dumps(made)
+    file = _file_of(kind, key)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=file.parent, suffix=".new", delete=False) as new:
             new.write(content)
         os.replace(new.name, file)
-    return made
+
+
+def _file_of(kind: str, key: str) -> Path:
+    return paths.KEPT / kind / f"{key}.pickle"
 
 
 def digest(*parts: str | bytes) -> str:

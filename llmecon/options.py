@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +29,7 @@ from llmecon.filling import (
     resting_power,
     room,
 )
-from llmecon.interpreter import interpreted
+from llmecon.interpreter import compiled, interpreted
 from llmecon.numerics import Bracket, narrower
 from llmecon.problem import Bucket, Problem
 from llmecon.resources import capital, offered, per_joule
@@ -155,7 +154,7 @@ def _lowest_beyond(
     return bottom, jnp.where(dips.any(), function(bottom), jnp.inf), deepest + 1
 
 
-@eqx.filter_jit
+@compiled
 def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[Scalar, Flow]:
     """Fillings of several engines, each for one bucket, and flows at these."""
 

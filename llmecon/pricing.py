@@ -6,7 +6,6 @@ gradient with respect to the filling's logarithm to where it vanishes.
 
 from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +18,7 @@ from llmecon.columns import (
     cost_of,
 )
 from llmecon.filling import Demand, Engine, Flow, Role, flow
+from llmecon.interpreter import compiled
 from llmecon.options import in_chunks, rows_of
 from llmecon.specs import LLM
 from llmecon.terms import Case, Charges
@@ -212,7 +212,7 @@ def _last_allowed(fillings: np.ndarray) -> np.ndarray:
     return np.where(allowed.any(axis=1), last, fillings.shape[1] - 1)
 
 
-@eqx.filter_jit
+@compiled
 def _refined(
     llm: LLM,
     role: Role,

@@ -87,8 +87,13 @@ def evaluate(
     Returns:
         By name, one number a draw.
     """
-    found = interpreted(jax.vmap(lambda drawn: dict(function(drawn))))(draws)
-    return {name: np.asarray(values) for name, values in found.items()}
+    return {name: np.asarray(values) for name, values in _of_every(function, draws).items()}
+
+
+@interpreted
+def _of_every(function: Callable[[Draws], Mapping[str, Array]], draws: Draws) -> dict[str, Array]:
+    found: dict[str, Array] = jax.vmap(lambda drawn: dict(function(drawn)))(draws)
+    return found
 
 
 def intervals(

@@ -19,7 +19,7 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import JaxprEqn, Literal
 
-from llmecon import interpreter
+from llmecon import programs
 from llmecon.interpreter import interpreted
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, Elements, Rule, UntranslatableError
@@ -322,7 +322,7 @@ def _kept(more: tuple[int, ...], state: tuple[int, ...], kind: np.dtype[Any]) ->
 
 
 # Calls, and where their parameters hold what is called.
-CALLS = interpreter.CALLS | {"custom_lin": ("jaxpr",)}
+CALLS = programs.CALLS | {"custom_lin": ("jaxpr",)}
 
 _HINTS = {
     "scan": "loops are not unrolled; write the steps out",
