@@ -189,7 +189,12 @@ def table(name: str) -> pd.DataFrame:
 
 def ids(name: str) -> list[str]:
     """The identifiers of a table, in the table's order."""
-    return [str(i) for i in _preferred(name)["id"]]
+    return list(_ids(name))
+
+
+@cache
+def _ids(name: str) -> tuple[str, ...]:
+    return tuple(str(i) for i in _preferred(name)["id"])
 
 
 def require(name: str, identifier: str) -> str:
@@ -205,7 +210,7 @@ def require(name: str, identifier: str) -> str:
     Raises:
         InputError: unknown; the message names the nearest ones and how to list all.
     """
-    known = ids(name)
+    known = _ids(name)
     if identifier in known:
         return identifier
     near = difflib.get_close_matches(str(identifier).lower(), known, n=3, cutoff=0.4)
@@ -221,9 +226,13 @@ def row(name: str, identifier: str) -> Mapping[str, Any]:
     Raises:
         InputError: the identifier is not in the table.
     """
-    frame = _preferred(name).set_index("id")
-    found = frame.loc[require(name, identifier)]
-    return {str(column): value for column, value in found.items()}
+    return _row(name, require(name, identifier))
+
+
+@cache
+def _row(name: str, identifier: str) -> Mapping[str, Any]:
+    found = _preferred(name).set_index("id").loc[identifier]
+    return MappingProxyType({str(column): value for column, value in found.items()})
 
 
 def name(table: str, identifier: str) -> str:

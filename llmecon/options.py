@@ -57,8 +57,9 @@ BOTTOMED = 6
 GOLDEN = 0.618
 # Engines and buckets that are computed together: one shape, so one compilation.
 TOGETHER = 256
-# Problems whose flows are kept, as many that are solved in turn differ in prices and limits only.
-REMEMBERED = 4
+# Buckets whose flows are kept, as many problems that are solved in turn differ in prices and limits
+# on the fleet only, or in one bucket.
+REMEMBERED = 8
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,9 @@ def options(problem: Problem) -> Options:
     """
     llm = catalog.llm(problem.model)
     names = _names(problem, has_experts=bool(llm.experts > 0))
-    engines, demand, fillings, flows = _known(problem.model, names, problem.buckets)
+    engines, demand = _engines(problem.model, names), _demand(problem.buckets)
+    each = [_known(problem.model, names, bucket) for bucket in problem.buckets]
+    fillings, flows = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *each)
     vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
     kinds = [(vendors[of.xpu], of.precision) for of in names]
     known = list(dict.fromkeys(kinds))
@@ -289,16 +292,16 @@ def options(problem: Problem) -> Options:
 
 @lru_cache(maxsize=REMEMBERED)
 def _known(
-    model: str, names: tuple[EngineName, ...], buckets: tuple[Bucket, ...]
-) -> tuple[Engine, Demand, Float[np.ndarray, "engines buckets levels"], Flow]:
-    """Engines, buckets and flows, which neither prices nor limits on the fleet change."""
-    engines, demand = _engines(model, names), _demand(buckets)
-    return engines, demand, *_everywhere(catalog.llm(model), names, engines, demand)
+    model: str, names: tuple[EngineName, ...], bucket: Bucket
+) -> tuple[Float[np.ndarray, "engines 1 levels"], Flow]:
+    """Fillings and flows for one bucket, which neither prices nor limits on the fleet change."""
+    return _everywhere(catalog.llm(model), names, _engines(model, names), _demand((bucket,)))
 
 
 def forget() -> None:
     """Drop flows that are kept for the next problem, so that it pays for its own."""
     _known.cache_clear()
+    _engines.cache_clear()
 
 
 def changed(of: Options, engines: Engine, demand: Demand) -> Options:
@@ -369,7 +372,8 @@ def _possible(domain: float, tensor: int, expert: int, pipeline: int) -> bool:
     return tensor <= domain and linked and (expert == 1 or expert % tensor == 0)
 
 
-def _engines(model: str, names: Sequence[EngineName]) -> Engine:
+@lru_cache(maxsize=REMEMBERED)
+def _engines(model: str, names: tuple[EngineName, ...]) -> Engine:
     def gathered(kinds: Sequence[Hashable], record: Callable[[Any], Record]) -> Record:
         """A record of each name's kind; those that share a kind share one look-up."""
         known = list(dict.fromkeys(kinds))

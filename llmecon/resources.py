@@ -5,6 +5,7 @@ them emits carbon over their life, and their electricity carbon and water where 
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -112,9 +113,7 @@ def capital(
         Money and manufacture; the other resources are taken by energy and requests.
     """
     kinds = {of.xpu for of in names}
-    made = {
-        xpu: float(manufacture(inventory.materials(xpu), inventory.recipe()).total) for xpu in kinds
-    }
+    made = {xpu: _made(xpu) for xpu in kinds}
     life = problem.hardware_years * SECONDS_PER_YEAR
     devices = np.array([of.devices for of in names], float)
     taken = np.zeros((len(names), len(problem.choices.regions), len(RESOURCES)))
@@ -123,6 +122,12 @@ def capital(
         devices * np.array([made[of.xpu] for of in names]) / life
     )[:, None]
     return taken
+
+
+@cache
+def _made(xpu: str) -> float:
+    """Carbon of making an accelerator, kg CO2e."""
+    return float(manufacture(inventory.materials(xpu), inventory.recipe()).total)
 
 
 def _device_cost(
