@@ -93,7 +93,7 @@ def _run(function: Callable[P, R], place: str, compiling: float) -> Callable[P, 
 
             if len(entries) == REMEMBERED:
                 del entries[next(iter(entries))]
-            entries[key] = _Entry(flat, leaves, _key(place, given, static), compiling)
+            entries[key] = _Entry(flat, leaves, key_of(place, given, static), compiling)
         made: R = entries[key].compute(leaves)
         return made
 
@@ -210,11 +210,14 @@ def _place_in_module(caller: Any) -> str:
     return f"{module} {caller.f_lasti}" if defines else ""
 
 
-def _key(place: str, given: Any, static: Any) -> str:
-    """A name for a program that holds in any process; empty where there is none.
+def key_of(place: str, given: Any, static: Any) -> str:
+    """A name for a program in any process, as `traced.key`; empty where there is none.
 
-    Arrays are told by their kinds. All else is pickled, functions by their names in their modules,
-    which those that other functions define haven't.
+    Args:
+        place: where it is defined; empty if it isn't to be kept.
+        given: arrays, told by their kinds alone.
+        static: all else, which is pickled: functions by their names in their modules, which those
+            that other functions define haven't.
     """
     if not place:
         return ""

@@ -49,7 +49,7 @@ def step(equation: Any) -> Step:
         return PLAIN[primitive.name]
     if primitive.name in RULES:
         return RULES[primitive.name](params)
-    if _named(primitive.name) is primitive:
+    if named(primitive.name) is primitive:
         return partial(_by_name, primitive.name, params)
 
     def by_jax(*operands: Any) -> Any:
@@ -59,12 +59,17 @@ def step(equation: Any) -> Step:
 
 
 @cache
-def _named(name: str) -> Any:
-    return getattr(primitives, f"{name}_p", None)
+def named(name: str) -> Any:
+    """JAX's primitive of a name; `None` where JAX names none so.
+
+    Args:
+        name: as the primitive has it.
+    """
+    return getattr(primitives, f"{name.replace('-', '_')}_p", None)
 
 
 def _by_name(name: str, params: Any, *operands: Any) -> Any:
-    return _by_jax(_named(name), params, operands)
+    return _by_jax(named(name), params, operands)
 
 
 def _by_jax(primitive: Any, params: Any, operands: Sequence[Any]) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 from typing import TypedDict, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -219,17 +220,16 @@ def evidence(of: System) -> Evidence:
     )
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(eqx.Module):
     """How the calibrated efficiencies vary together, for intervals without draws.
 
     Attributes:
-        names: of the efficiencies that vary.
         factor: matrix R for which R.T @ R is the covariance of their logarithms; rounded.
+        names: of the efficiencies that vary.
     """
 
-    names: tuple[str, ...]
     factor: np.ndarray
+    names: tuple[str, ...] = eqx.field(static=True)
 
     def log_sd(self, effects: Efficiency, multiples: Mapping[str, Array]) -> Array:
         """Standard deviation of a result's logarithm, to first order (the delta method).
@@ -245,7 +245,7 @@ class Spread:
         shared = [getattr(effects, name) for name in self.names]
         variance = jnp.asarray(1e-24)  # keeps the root's slope finite where nothing matters
         for row in self.factor:
-            terms = [c * effect for c, effect in zip(row, shared, strict=True) if c]
+            terms = [c * effect for c, effect in zip(row, shared, strict=True)]
             variance = variance + sum(terms, jnp.asarray(0.0)) ** 2
         for quantity, carriers in MULTIPLES.items():
             # One factor moves all that a quantity is made of.
@@ -268,7 +268,7 @@ def spread(of: System) -> Spread:
     deviations = np.stack(list(varying.values()), axis=1) / math.sqrt(len(draws.memory) - 1)
     triangle = np.linalg.qr(deviations, mode="r")
     rounded = np.array([[float(f"{x:.5g}") for x in row] for row in triangle])
-    return Spread(tuple(varying), rounded)
+    return Spread(rounded, tuple(varying))
 
 
 def multiples_sd(of: System) -> dict[str, float]:

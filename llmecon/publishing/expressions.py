@@ -118,6 +118,17 @@ class Graph:
         key = ("constant", number, math.copysign(1.0, number))
         return self._node(key, "constant", value=number)
 
+    def constants(self, values: np.ndarray) -> np.ndarray:
+        """An array of numbers.
+
+        Args:
+            values: the numbers.
+        """
+        made = np.empty(values.shape, dtype=object)
+        for index in np.ndindex(values.shape):
+            made[index] = self.constant(float(values[index]))
+        return made
+
     def input(self, name: str) -> Node:
         """What a control sets, or what is swept.
 

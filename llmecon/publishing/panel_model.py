@@ -1,14 +1,19 @@
 """What a live panel computes: its function, the gradient and the curve, for a page and for JAX."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from llmecon import programs, traced
+from llmecon.interpreter import key_of
 from llmecon.publishing.expressions import Graph, Program
 from llmecon.publishing.panel import Panel, Settings
 from llmecon.publishing.translate import Traced, trace
@@ -19,10 +24,21 @@ ALONG = "along"
 
 @dataclass(frozen=True)
 class Model:
-    """A panel's function with all that is derived from it, as one traced function."""
+    """A panel's function with all that is derived from it, as one traced function.
+
+    Attributes:
+        panel: the panel.
+        traced: the function of numbers, records, a place along the curve, and `fixed`.
+        fixed: numbers that the panel's functions hold, which no control moves.
+        key: under which it is kept for other processes.
+        anew: traces the function, where what was kept doesn't suffice.
+    """
 
     panel: Panel
     traced: Traced
+    fixed: Any
+    key: str
+    anew: Callable[[], Traced]
 
     def arguments(self, values: Mapping[str, np.ndarray], along: np.ndarray) -> Any:
         """Many settings at once: numbers of sliders and indices of menus, by control."""
@@ -42,32 +58,51 @@ def _settings(numbers: Mapping[str, Any], looked_up: Mapping[str, Any]) -> Setti
 
 
 def model_of(panel: Panel) -> Model:
-    """Trace a panel's function with its gradient, its interval and its curve."""
+    """Trace a panel's function with its gradient, its interval and its curve.
 
-    def logarithm(given: tuple[Any, Any]) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        found = panel.function(_settings(*given))
-        return jnp.log(found[panel.smooth]), found
+    Functions that hold their numbers as a `jax.tree_util.Partial` does are traced for any such
+    numbers, and once for all processes.
+    """
+    functions = (panel.function, panel.curve.function, panel.log_sd)
+    fixed, static = eqx.partition(functions, eqx.is_inexact_array_like)
 
     def everything(arguments: Any) -> dict[str, Any]:
-        numbers, looked_up, along = arguments
+        numbers, looked_up, along, fixed = arguments
+        function, curve, log_sd = eqx.combine(fixed, static)
         given = (numbers, looked_up)
+
+        def logarithm(given: tuple[Any, Any]) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+            found = function(_settings(*given))
+            return jnp.log(found[panel.smooth]), found
+
         gradient, found = jax.grad(logarithm, has_aux=True)(given)
         elasticity = jax.tree.map(jnp.multiply, gradient, given)
-        x, y = panel.curve.function(_settings(*given), along)
+        x, y = curve(_settings(*given), along)
         results = dict(found) | {"x": x, "y": y}
         for i, paths in enumerate(panel.effects.values()):
             results[f"effect{i}"] = sum(
                 (_at(elasticity, path) for path in paths.split("+")), jnp.asarray(0.0)
             )
-        if panel.log_sd:
-            results["log_sd"] = panel.log_sd(_settings(*elasticity), _settings(*given))
+        if log_sd:
+            results["log_sd"] = log_sd(_settings(*elasticity), _settings(*given))
         return results
 
     example_numbers = {slider.name: 1.0 for slider in panel.sliders}
     example_records = {
         name: jax.tree.map(lambda _: 1.0, of.entries) for name, of in panel.lookups.items()
     }
-    return Model(panel, trace(everything, (example_numbers, example_records, 0.5)))
+    example = (example_numbers, example_records, 0.5, fixed)
+    key = key_of(__name__, example, (static, panel.smooth, list(panel.effects.values())))
+
+    @cache
+    def anew() -> Traced:
+        return trace(everything, example)
+
+    known: Traced | None = traced.read(key, "panel")
+    if known is None:
+        known = anew()
+        traced.write(key, "panel", known)
+    return Model(panel, known, fixed, key, anew)
 
 
 def _at(elasticity: tuple[Mapping[str, Any], Mapping[str, Any]], path: str) -> jax.Array:
@@ -88,7 +123,8 @@ def program_of(model: Model) -> Program:
         for name, of in panel.lookups.items()
     }
     along = f"datum.{ALONG}"
-    nodes = model.traced.nodes(graph, (numbers, records, graph.input(along)))
+    fixed = jax.tree.map(lambda leaf: graph.constants(np.asarray(leaf)), model.fixed)
+    nodes = model.traced.nodes(graph, (numbers, records, graph.input(along), fixed))
     results = {name: graph.number(node) for name, node in nodes.items()}
     return graph.program(results, swept=along)
 
@@ -107,7 +143,19 @@ def evaluate(
     values = {name: np.array([s[name] for s in settings]) for name in names}
     for menu in model.panel.menus:
         values[menu.name] = values[menu.name].astype(int)
-    found = model.traced.numbers(model.arguments(values, along))
+    arguments = (*model.arguments(values, along), model.fixed)
+    leaves = [np.asarray(leaf, float) for leaf in jax.tree.leaves(arguments)]
+    every = jax.tree.leaves(model.arguments(values, along))
+    key = model.key and traced.key(model.key, str(len(along)))
+    program: programs.Program | None = traced.read(key, "rows")
+    if program is None:
+        program = model.anew().rows(
+            [(leaf.shape, leaf.dtype) for leaf in leaves],
+            [at < len(every) for at in range(len(leaves))],
+        )
+        traced.write(key, "rows", program)
+    values_found, _ = program.run(leaves, math.inf)
+    found = jax.tree.unflatten(model.traced.result, values_found)
     return pd.DataFrame({name: np.asarray(column, float) for name, column in found.items()})
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import JaxprEqn, Literal
 
-from llmecon import programs
-from llmecon.interpreter import interpreted
+from llmecon import operations, programs
+from llmecon.programs import Program
 from llmecon.publishing.expressions import Graph
 from llmecon.publishing.primitives import RULES, Elements, Rule, UntranslatableError
 
@@ -56,6 +56,23 @@ class _Equation:
     size: int
     sources: tuple[Any, ...]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Neither where it was called nor what JAX knows of a primitive can be written.
+        kind = _Named(self.primitive.name, self.primitive.multiple_results)
+        return {**vars(self), "primitive": kind, "sources": ()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kind = operations.named(state["primitive"].name) or state["primitive"]
+        vars(self).update({**state, "primitive": kind})
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What a translation needs of a primitive that JAX names nowhere."""
+
+    name: str
+    multiple_results: bool
+
 
 @dataclass(frozen=True)
 class Traced:
@@ -86,13 +103,9 @@ class Traced:
                 message names it and the line of the model.
         """
 
-        def constants(value: np.ndarray) -> Elements:
-            made = np.empty(value.shape, dtype=object)
-            for index in np.ndindex(value.shape):
-                made[index] = graph.constant(float(value[index]))
-            return made
-
         def run(equation: _Equation, operands: list[Elements]) -> list[Elements]:
+            if all(node.constant for operand in operands for node in operand.flat):
+                return [graph.constants(value) for value in _computed(equation, operands)]
             try:
                 made = _rule(equation)(graph, operands, equation.params, equation.types)
             except UntranslatableError as error:
@@ -101,7 +114,7 @@ class Traced:
             return [np.asarray(value, dtype=object) for value in listed]
 
         given = [np.asarray(leaf, dtype=object) for leaf in jax.tree.leaves(arguments)]
-        values = self._run(given, constants, run)
+        values = self._run(given, graph.constants, run)
         leaves = [value.item() if value.ndim == 0 else value for value in values]
         return jax.tree.unflatten(self.result, leaves)
 
@@ -114,6 +127,17 @@ class Traced:
         Returns:
             What the function returns, each leaf with that dimension.
         """
+        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(arguments)]
+        found, _ = self.rows([(leaf.shape, leaf.dtype) for leaf in leaves]).run(leaves, math.inf)
+        return jax.tree.unflatten(self.result, found)
+
+    def rows(self, kinds: Sequence[Any], every: Sequence[bool] = ()) -> Program:
+        """The program that computes it for many arguments at once.
+
+        Args:
+            kinds: shapes and types of the arguments' leaves.
+            every: whether a leaf has a leading dimension; all have, by default.
+        """
 
         def run(equation: _Equation, operands: list[jax.Array]) -> list[jax.Array]:
             made = equation.primitive.bind(*operands, **equation.params)
@@ -122,8 +146,9 @@ class Traced:
         def one(*leaves: jax.Array) -> list[jax.Array]:
             return [jnp.asarray(value) for value in self._run(list(leaves), jnp.asarray, run)]
 
-        given = [jnp.asarray(leaf) for leaf in jax.tree.leaves(arguments)]
-        return jax.tree.unflatten(self.result, interpreted(jax.vmap(one))(*given))
+        axes = tuple(0 if leading else None for leading in every or [True] * len(kinds))
+        shapes = [jax.ShapeDtypeStruct(*kind) for kind in kinds]
+        return Program(jax.make_jaxpr(jax.vmap(one, axes))(*shapes))
 
     def _run(
         self,
@@ -328,6 +353,21 @@ _HINTS = {
     "scan": "loops are not unrolled; write the steps out",
     "cond": "use jnp.where, which evaluates both branches",
 }
+
+
+def _computed(equation: _Equation, operands: Sequence[Elements]) -> list[np.ndarray]:
+    """What depends on no control is computed at once, with any primitive."""
+    given = [
+        operations.number(
+            np.array([node.value for node in operand.flat]).reshape(operand.shape)
+        ).astype(kind)
+        for operand, kind in zip(operands, equation.types, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        made = operations.step(equation)(*given)
+    return [
+        np.asarray(value) for value in (made if equation.primitive.multiple_results else [made])
+    ]
 
 
 def _line(equation: _Equation) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import carbon, catalog, regions, uncertainty
@@ -14,6 +15,7 @@ from llmecon.studies.carbon import model
 from llmecon.studies.carbon.model import GRAMS, Case
 from llmecon.studies.carbon.study import Study, making, requests, system_of, target, trained
 from llmecon.studies.systems import best_layouts
+from llmecon.uncertainty import Spread
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3")
 XPUS = ("l40s", "a100-sxm-80gb", "h100-sxm", "b200", "mi300x", "tpu-v6e")
@@ -38,24 +40,13 @@ def panel(study: Study, data: Provenance) -> live.Panel:
     models = _menu("model", "models", (*MODELS, given.model), given.model)
     xpus = _menu("xpu", "xpus", (*XPUS, given.xpu), given.xpu)
     grids = _menu("grid", "grid", regions.offered(given.grid), given.grid)
-    spread = uncertainty.spread(study.system)
-
-    def answered(s: Settings) -> dict[str, Scalar]:
-        return _answered(_case(study, s))
-
-    def by_intensity(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-        found = answered(s)
-        per_kwh = along * DIRTIEST
-        grams = found["fixed"] + found["energy"] / 1000.0 * per_kwh
-        return per_kwh, jnp.where(found["feasible"] > 0, grams, jnp.nan)
-
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
         question="What does one answer emit, and what would make it less?",
         controls=[models, xpus, grids, *_sliders(study)],
         lookups=_lookups(study, models, xpus, grids),
-        function=answered,
+        function=Partial(_answered, study.case),
         answers=[
             live.Answer("grams", "g", "of CO₂e for an answer", "log_sd", "feasible"),
             live.Answer("energy", "Wh", "at the data centre's meter", needs="feasible"),
@@ -63,7 +54,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
             live.Answer("hardware", "fraction", "is hardware and building", needs="feasible"),
         ],
         curve=live.Curve(
-            by_intensity,
+            Partial(_by_intensity, study.case),
             "Carbon intensity [g CO₂e/kWh]",
             "CO₂e of an answer [g]",
             log_x=False,
@@ -86,7 +77,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         "stays while these are moved. Elasticities and intervals hold the number of instances as "
         "bought.",
         data=data,
-        log_sd=lambda effects, s: spread.log_sd(effects.efficiency, s.multiples),
+        log_sd=Partial(_log_sd, uncertainty.spread(study.system)),
     )
 
 
@@ -148,9 +139,8 @@ def _lookups(
     }
 
 
-def _case(study: Study, s: Settings) -> Case:
+def _set(case: Case, s: Settings) -> Case:
     """The study's case, as the controls are set."""
-    case = study.case
     return replace(
         case,
         llm=s.llm,
@@ -169,8 +159,21 @@ def _case(study: Study, s: Settings) -> Case:
     )
 
 
-def _answered(case: Case) -> dict[str, Scalar]:
+def _log_sd(spread: Spread, effects: Settings, s: Settings) -> Scalar:
+    return spread.log_sd(effects.efficiency, s.multiples)
+
+
+def _by_intensity(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
+    """Carbon of an answer on ever dirtier electricity."""
+    found = _answered(case, s)
+    per_kwh = along * DIRTIEST
+    grams = found["fixed"] + found["energy"] / 1000.0 * per_kwh
+    return per_kwh, jnp.where(found["feasible"] > 0, grams, jnp.nan)
+
+
+def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own numbers."""
+    case = _set(case, s)
     found = model.answer(case)
     numbers = model.told(found)
     grams = numbers["g_co2e_per_request"]

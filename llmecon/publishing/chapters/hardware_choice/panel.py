@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import catalog, serving, specs, uncertainty, words
@@ -97,7 +98,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         "one for this chapter's short requests and limits, and stays while these are moved; a "
         f"rerun chooses it anew.{unread}",
         data=data,
-        log_sd=lambda effects, s: _log_sd(fitted, effects, s),
+        log_sd=Partial(_log_sd, fitted),
     )
 
 
@@ -273,7 +274,7 @@ def _log_sd(fitted: uncertainty.Spread, effects: Any, s: Settings) -> Scalar:
     """Of the ratio: what is fitted is common to both, what is unexplained each one's own."""
     total = jax.tree.map(jnp.add, effects.efficiency_a, effects.efficiency_b)
     common = fitted.log_sd(total, dict.fromkeys(s.multiples_a, jnp.zeros(())))
-    unexplained = uncertainty.Spread((), np.zeros((0, 0)))
+    unexplained = uncertainty.Spread(np.zeros((0, 0)), ())
     usual = unexplained.log_sd(effects.efficiency_a, s.multiples_a)
     rival = unexplained.log_sd(effects.efficiency_b, s.multiples_b)
     return jnp.sqrt(common**2 + usual**2 + rival**2)

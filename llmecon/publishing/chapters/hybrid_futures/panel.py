@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import catalog, local, regions, routing
@@ -35,16 +36,6 @@ def panel(study: Study) -> live.Panel:
     given = study.scenario
     near, device, home, grid = menus = _menus(study)
 
-    def answered(s: Settings) -> dict[str, Scalar]:
-        return _answered(study, s)
-
-    def by_share(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-        """Carbon of every split, by the quality that it attains."""
-        case = _case(study, s)
-        at = routing.route(10.0 * (1.0 - along) - 4.0, case.skill, s.pair)
-        right = routing.quality(at.recovered, s.pair)
-        return 100.0 * right, GRAMS * model.split(case, at.strong_share).kg
-
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
@@ -59,7 +50,7 @@ def panel(study: Study) -> live.Panel:
             "home": live.lookup([home], lambda of: records.home_of(given, of)),
             "there": live.lookup([grid], lambda of: catalog.site(of, facility=given.facility)),
         },
-        function=answered,
+        function=Partial(_answered, study.case),
         answers=[
             live.Answer("sent", "fraction", "of requests go to the data centre", needs="possible"),
             live.Answer("grams", "g", "of CO₂e for an average request", needs="possible"),
@@ -67,7 +58,7 @@ def panel(study: Study) -> live.Panel:
             live.Answer("usd", "USD", "for a thousand requests", needs="possible"),
         ],
         curve=live.Curve(
-            by_share,
+            Partial(_by_share, study.case),
             "Answered rightly [%]",
             "CO₂e of a request [g]",
             log_x=False,
@@ -157,9 +148,8 @@ def _sliders(study: Study) -> list[live.Slider]:
     ]
 
 
-def _case(study: Study, s: Settings) -> Case:
+def _set(case: Case, s: Settings) -> Case:
     """The study's case, as the controls are set."""
-    case = study.case
     return replace(
         case,
         requests=replace(
@@ -174,9 +164,17 @@ def _case(study: Study, s: Settings) -> Case:
     )
 
 
-def _answered(study: Study, s: Settings) -> dict[str, Scalar]:
+def _by_share(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
+    """Carbon of every split, by the quality that it attains."""
+    case = _set(case, s)
+    at = routing.route(10.0 * (1.0 - along) - 4.0, case.skill, s.pair)
+    right = routing.quality(at.recovered, s.pair)
+    return 100.0 * right, GRAMS * model.split(case, at.strong_share).kg
+
+
+def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     """What the panel tells of the split that is just good enough."""
-    case = _case(study, s)
+    case = _set(case, s)
     sent = routing.share_for(s.quality_floor, case.skill, s.pair)
     found = model.split(case, sent)
     attained = s.quality_floor <= case.cloud.quality - _JUST

@@ -4,8 +4,10 @@ import math
 from dataclasses import fields, replace
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from llmecon import adaptation
 from llmecon.adaptation import Knobs, Offers
 from llmecon.constants import Constants
 from llmecon.publishing import live
@@ -41,27 +43,18 @@ def panel(study: Study, data: Provenance) -> live.Panel:
     rag, lora = (_best(study, way) for way in RIVALS)
     knobs = replace(lora, passages=rag.passages, passage_tokens=rag.passage_tokens)
 
-    def answered(s: Settings) -> dict[str, Scalar]:
-        return _answered(_settled(study, knobs, s, s.changes_per_month)) | {
-            "here_x": s.changes_per_month
-        }
-
-    def by_change(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-        """An adapter's cost over that of retrieval, from facts that never change to news."""
-        change = 10.0 ** (6.0 * along - 3.0)
-        return change, _answered(_settled(study, knobs, s, change))["ratio"]
-
     sources, hosts = _menus(study)
+    asked = study.case.asked
     return live.Panel(
         chapter=study.scenario.chapter,
         given=study.scenario.model_dump(),
         question="Is an adapter dearer than retrieval, and how often is each right?",
         controls=[sources, hosts, *_sliders(study, knobs)],
         lookups=_lookups(study, sources, hosts),
-        function=answered,
+        function=Partial(_answered, asked, knobs),
         answers=_ANSWERS,
         curve=live.Curve(
-            by_change,
+            Partial(_by_change, asked, knobs),
             "Changes of a fact a month",
             "Cost of an adapter over cost of retrieval",
             log_sd="log_sd",
@@ -149,10 +142,23 @@ def _offered(study: Study, hosting: str) -> Offers:
     return replace(prices, long=prices.base)
 
 
-def _settled(study: Study, knobs: Knobs, s: Settings, change: Scalar) -> Settled:
+def _by_change(
+    asked: adaptation.Case, knobs: Knobs, s: Settings, along: Scalar
+) -> tuple[Scalar, Scalar]:
+    """An adapter's cost over that of retrieval, from facts that never change to news."""
+    change = 10.0 ** (6.0 * along - 3.0)
+    return change, _told(_settled(asked, knobs, s, change))["ratio"]
+
+
+def _answered(asked: adaptation.Case, knobs: Knobs, s: Settings) -> dict[str, Scalar]:
+    change = s.changes_per_month
+    return _told(_settled(asked, knobs, s, change)) | {"here_x": change}
+
+
+def _settled(asked: adaptation.Case, knobs: Knobs, s: Settings, change: Scalar) -> Settled:
     """The study's case and knobs, as the controls are set."""
     asked = replace(
-        study.case.asked,
+        asked,
         queries=s.queries_per_month / SECONDS_PER_MONTH,
         change=change / SECONDS_PER_MONTH,
         known=s.known,
@@ -163,7 +169,7 @@ def _settled(study: Study, knobs: Knobs, s: Settings, change: Scalar) -> Settled
     return Settled(Case(asked, s.offers, s.skills, RIVALS), dict.fromkeys(RIVALS, set_))
 
 
-def _answered(settled: Settled) -> dict[str, Scalar]:
+def _told(settled: Settled) -> dict[str, Scalar]:
     """What the panel tells, from the study's own bills and right answers."""
     bills, right = model.bills(settled), model.qualities(settled)
     rag, lora = (model.per_thousand(settled.case, bills[way].total) for way in RIVALS)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import catalog, regions, specs, uncertainty
@@ -14,6 +15,7 @@ from llmecon.studies.tokenomics import model, services
 from llmecon.studies.tokenomics.model import RENTING, Case
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study, system_of
+from llmecon.uncertainty import Spread
 
 Scalar = Float[Array, ""]
 
@@ -32,7 +34,6 @@ def show(study: Study, found: Services, data: Provenance) -> live.Shown:
 def panel(study: Study, found: Services, data: Provenance) -> live.Panel:
     """The panel; arguments as in `show`."""
     menus = _menus(study)
-    spread = uncertainty.spread(study.system)
     return live.Panel(
         chapter=study.scenario.chapter,
         given=study.scenario.model_dump(),
@@ -40,7 +41,7 @@ def panel(study: Study, found: Services, data: Provenance) -> live.Panel:
         "cheaper?",
         controls=[*menus, *_sliders(study)],
         lookups=_lookups(study, found, *menus),
-        function=lambda s: _answered(_case(study, s)),
+        function=Partial(_answered, study.case),
         answers=[
             live.Answer(
                 "usd",
@@ -58,7 +59,7 @@ def panel(study: Study, found: Services, data: Provenance) -> live.Panel:
             live.Answer("grams", "g", "of CO₂e per million tokens", needs="possible"),
         ],
         curve=live.Curve(
-            lambda s, along: _frontier(_case(study, s), along),
+            Partial(_frontier, study.case),
             "Speed each user sees at full load [tokens/s]",
             "Rent of a large fleet, no spares [USD per million tokens]",
             log_sd="log_sd",
@@ -81,7 +82,7 @@ def panel(study: Study, found: Services, data: Provenance) -> live.Panel:
         "to whole instances don't count, and always full. The elasticities count spares, but leave "
         "out that xPUs come in whole instances.",
         data=data,
-        log_sd=lambda effects, s: spread.log_sd(effects.efficiency, s.multiples),
+        log_sd=Partial(_log_sd, uncertainty.spread(study.system)),
     )
 
 
@@ -175,9 +176,8 @@ def _lookups(
     }
 
 
-def _case(study: Study, s: Settings) -> Case:
+def _set(case: Case, s: Settings) -> Case:
     """The study's case, as the controls are set, on rented hardware."""
-    case = study.case
     return replace(
         case,
         llm=s.llm,
@@ -196,8 +196,13 @@ def _case(study: Study, s: Settings) -> Case:
     )
 
 
-def _answered(case: Case) -> dict[str, Scalar]:
+def _log_sd(spread: Spread, effects: Settings, s: Settings) -> Scalar:
+    return spread.log_sd(effects.efficiency, s.multiples)
+
+
+def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own numbers."""
+    case = _set(case, s)
     found = model.answer(case)
     numbers = model.told(found, case)
     return {
@@ -212,8 +217,9 @@ def _answered(case: Case) -> dict[str, Scalar]:
     }
 
 
-def _frontier(case: Case, along: Scalar) -> tuple[Scalar, Scalar]:
+def _frontier(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
     """Speed and cost as an instance fills, from one request in flight to what its memory holds."""
+    case = _set(case, s)
     room = model.largest_batch(case)
     speed, cost = model.at_batch(case, jnp.exp(along * jnp.log(jnp.maximum(room, 1.0))))
     return speed, jnp.where(room >= 1.0, cost, jnp.nan)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import pandas as pd
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import catalog, specs, uncertainty
@@ -13,6 +14,7 @@ from llmecon.specs import Deployment, Efficiency
 from llmecon.studies.validation import model
 from llmecon.studies.validation.model import Case, Instance
 from llmecon.studies.validation.study import CLIENTS, Study, system_of
+from llmecon.uncertainty import Spread
 
 # Those measured most often, and the scenario's own.
 MOST_MODELS, MOST_XPUS = 9, 8
@@ -41,23 +43,15 @@ def panel(study: Study) -> live.Panel:
     rows = measured()
     menus = _menus(study, rows)
     models, xpus, *_ = menus
-    spread = uncertainty.spread(system_of(given))
-
-    def answered(s: Settings) -> dict[str, Scalar]:
-        return _answered(_instance(study, s, s.clients), s.clients)
-
-    def by_clients(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-        clients = jnp.exp(along * jnp.log(MOST_CLIENTS))
-        found = _instance(study, s, clients)
-        return clients, jnp.where(found.possible > 0, 1000.0 * found.point.tpot, jnp.nan)
-
+    # Errors are those of stored predictions, which no control moves.
+    case = replace(study.case, compared=None)
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
         question="How fast would this system answer, and what was measured?",
         controls=[*menus, *_sliders(study)],
         lookups=_lookups(study, *menus),
-        function=answered,
+        function=Partial(_answered, case),
         answers=[
             live.Answer("tpot", "s", "per output token", log_sd="log_sd", needs="possible"),
             live.Answer(
@@ -67,7 +61,7 @@ def panel(study: Study) -> live.Panel:
             live.Answer("power", "W", "drawn by each device", needs="possible"),
         ],
         curve=live.Curve(
-            by_clients,
+            Partial(_by_clients, case),
             "Requests in flight",
             "Time per output token [ms]",
             log_sd="log_sd",
@@ -87,7 +81,7 @@ def panel(study: Study) -> live.Panel:
             efficiency_effects=all,
             measured_serving=rows,
         ),
-        log_sd=lambda effects, s: spread.log_sd(effects.efficiency, s.multiples),
+        log_sd=Partial(_log_sd, uncertainty.spread(system_of(given))),
         refusals={
             "possible": "The model and one request don't fit into these devices, or links don't "
             "join so many: choose more of them, fewer bits or shorter requests."
@@ -164,32 +158,43 @@ def _dots(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _instance(study: Study, s: Settings, clients: Scalar) -> Instance:
+def _log_sd(spread: Spread, effects: Settings, s: Settings) -> Scalar:
+    return spread.log_sd(effects.efficiency, s.multiples)
+
+
+def _by_clients(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
+    """Time per output token with ever more requests in flight."""
+    clients = jnp.exp(along * jnp.log(MOST_CLIENTS))
+    found = _instance(case, s, clients)
+    return clients, jnp.where(found.possible > 0, 1000.0 * found.point.tpot, jnp.nan)
+
+
+def _instance(case: Case, s: Settings, clients: Scalar) -> Instance:
     """The study's instance, as the controls are set."""
-    case: Case = replace(
-        study.case,
+    case = replace(
+        case,
         llm=s.llm,
         xpu=s.device,
         layout=Deployment(tensor=s.size["devices"], precision=s.stored),
         efficiency=s.efficiency,
         requests=replace(
-            study.case.requests, prompt_tokens=s.prompt_tokens, output_tokens=s.output_tokens
+            case.requests, prompt_tokens=s.prompt_tokens, output_tokens=s.output_tokens
         ),
         clients=clients,
-        compared=None,  # errors are those of stored predictions, which no control moves
     )
     return model.answer(case).instance
 
 
-def _answered(found: Instance, clients: Scalar) -> dict[str, Scalar]:
+def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own numbers."""
+    found = _instance(case, s, s.clients)
     return {
         "possible": found.possible,
         "tpot": found.point.tpot,
         "speed": found.speed,
         "joules": found.energy,
         "power": found.point.power,
-        "here_x": clients,
+        "here_x": s.clients,
         "here_y": 1000.0 * found.point.tpot,
     }
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import catalog, planning, training, whole_runs
@@ -95,12 +96,7 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
     known = {xpu: rent(given, xpu) for xpu in xpus.entries}
     rents = {xpu: usd for xpu, usd in known.items() if usd is not None}
 
-    def answered(s: Settings) -> dict[str, Scalar]:
-        return _answered(_case(study, s), s.overhead["log_sd"])
-
-    def fleet_and_days(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-        return _fleet_and_days(_case(study, s), along)
-
+    longest = float(min(given.sequence_tokens, given.global_batch_tokens))
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
@@ -108,10 +104,10 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
         "requests?",
         controls=[models, xpus, precisions, *_sliders(study, rents)],
         lookups=_lookups(study, models, xpus, precisions),
-        function=answered,
+        function=Partial(_answered, study.case, longest),
         answers=_ANSWERS,
         curve=live.Curve(
-            fleet_and_days,
+            Partial(_fleet_and_days, study.case, longest),
             "Time to train [days]",
             "Accelerators that train [xPUs]",
             log_sd="log_sd",
@@ -131,7 +127,7 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
             training_posterior=all,
             rental_prices=catalog.rental_offers(*rents),
         ),
-        log_sd=lambda effects, s: jnp.abs(effects.deadline_days) * s.overhead["log_sd"],
+        log_sd=_log_sd,
         refusals={
             "can_train": "No number of these accelerators holds the model and trains it in time: "
             "allow more days, train on fewer tokens, or choose hardware with more memory and "
@@ -231,10 +227,9 @@ def _layouts(study: Study, of: str, on: str, overhead: Multiple) -> LayoutsByPac
     )
 
 
-def _case(study: Study, s: Settings) -> Case:
-    """The study's case, as the controls are set."""
-    case, deadline = study.case, SECONDS_PER_DAY * s.deadline_days
-    longest = jnp.minimum(study.scenario.sequence_tokens, study.scenario.global_batch_tokens)
+def _set(case: Case, longest: float, s: Settings) -> Case:
+    """The study's case, as the controls are set; sequences as long as models allow or `longest`."""
+    deadline = SECONDS_PER_DAY * s.deadline_days
     sequence = jnp.minimum(longest, s.llm.context)
     # The layout that takes the fewest devices for tokens so many and days so few.
     layout = s.layouts.at(s.training_tokens / deadline)
@@ -260,15 +255,20 @@ def _case(study: Study, s: Settings) -> Case:
     )
 
 
-def _answered(case: Case, log_sd: Scalar) -> dict[str, Scalar]:
+def _log_sd(effects: Settings, s: Settings) -> Scalar:
+    return jnp.abs(effects.deadline_days) * s.overhead["log_sd"]
+
+
+def _answered(case: Case, longest: float, s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own answer."""
+    case = _set(case, longest, s)
     found = model.answer(case)
     run, served = found.training, found.serving
     return {
         "can_train": run.plan.feasible,
         "training_xpus": run.xpus,
         "training_usd": run.usd,
-        "training_usd_sd": log_sd,
+        "training_usd_sd": s.overhead["log_sd"],
         "can_serve": served.capacity.feasible,
         "serving_xpus": served.xpus,
         "serving_usd": served.usd_per_month,
@@ -278,8 +278,11 @@ def _answered(case: Case, log_sd: Scalar) -> dict[str, Scalar]:
     }
 
 
-def _fleet_and_days(case: Case, along: Scalar) -> tuple[Scalar, Scalar]:
+def _fleet_and_days(
+    case: Case, longest: float, s: Settings, along: Scalar
+) -> tuple[Scalar, Scalar]:
     """The same layout with ever more replicas, as far as memory and batch allow."""
+    case = _set(case, longest, s)
     run, attained = case.run, case.likely
     replicas = jnp.exp(along * jnp.log(run.global_batch / run.sequence))
     spread = eqx.tree_at(lambda of: of.data, case.layout, replicas)
