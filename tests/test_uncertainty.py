@@ -139,7 +139,7 @@ def test_a_spread_holds_what_varies_and_nothing_else():
 
 def test_multiples_move_all_that_they_carry_together():
     nothing = {"pace": 0.0, "first_token": 0.0, "power": 0.0}
-    flat = uncertainty.Spread((), np.zeros((0, 0)))
+    flat = uncertainty.Spread(np.zeros((0, 0)), ())
     effects = jax.tree.map(lambda _: 0.0, catalog.efficiency())
     both = {"decode_multiple": 0.7, "prefill_multiple": 0.3}
     effects = Efficiency(**{name: both.get(name, 0.0) for name in vars(effects)})
