@@ -38,7 +38,7 @@ def timed(kind, function):
         finally:
             spent[kind] += time.process_time() - started
     return run
-interpreter._traced = timed("trace", interpreter._traced)
+interpreter._Entry._trace = timed("trace", interpreter._Entry._trace)
 def heard(event, seconds, **_):
     if event.endswith("backend_compile_duration"):
         spent["compile"] += seconds

@@ -36,6 +36,8 @@ SEARCHED_REPLICAS = 32
 # Numbers of replicas and paces at which layouts are compared before the crossings are sought.
 COMPARED_REPLICAS = 256
 COMPARED_PACES = 400
+# Halvings of a step between two of them, which leave a billionth.
+HALVED = 26
 # A pace that no run reaches, tokens/s.
 NEVER = 1e30
 
@@ -336,8 +338,8 @@ def layouts_by_pace(
     """
     reach = [np.asarray(x) for x in _reach(llm, xpu, run, efficiency, reliability)]
     replicas, in_memory, paces, usable = reach
-    candidates = _candidates()
-    stage = np.asarray(candidates.tensor * candidates.pipeline)
+    candidates = jax.tree.map(np.asarray, _candidates())
+    stage = candidates.tensor * candidates.pipeline
 
     def devices(pace: np.ndarray, i: int) -> np.ndarray:
         """Devices that layout i takes for each of some paces; infinite where it can't."""
@@ -362,7 +364,7 @@ def layouts_by_pace(
         if rival == chosen[-1] or not some[k]:
             continue
         low, high = float(grid[k - 1]), float(grid[k])
-        for _ in range(50):
+        for _ in range(HALVED):
             middle = np.array([np.sqrt(low * high)])
             later = devices(middle, rival) < devices(middle, chosen[-1])
             low, high = (low, float(middle[0])) if later else (float(middle[0]), high)
