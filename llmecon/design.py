@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float
 from scipy import stats
 
-from llmecon.interpreter import interpreted
+from llmecon.interpreter import compiled
 from llmecon.roofline import forward_pass, instance_memory, kv_cache_bytes
 from llmecon.silicon import (
     MEMORY,
@@ -395,12 +395,10 @@ def along(job: Job, where: Callable[[Any], Any], values: Float[Array, " values"]
     Returns:
         With a leading dimension in every leaf.
     """
-
-    def placed(value: Scalar) -> Job:
-        changed: Job = eqx.tree_at(where, job, value)
-        return jax.tree.map(lambda leaf: leaf + 0.0 * value, changed)
-
-    return jax.vmap(placed)(values)
+    count = (len(values),)
+    alike = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, count + jnp.shape(leaf)), job)
+    changed: Job = eqx.tree_at(where, alike, values)
+    return changed
 
 
 def across(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
@@ -544,7 +542,7 @@ class Searched(eqx.Module):
     drawn: dict[str, Float[Array, " draws"]]
 
 
-@interpreted
+@compiled
 def searched(jobs: Job, silicon: Silicon, drawn: Silicon, efficiency: Efficiency) -> Searched:
     """The best chip for a job, and for each set of constants that might be true.
 

@@ -134,6 +134,8 @@ class _Entry:
         self, flat: Callable[..., Any], leaves: Sequence[Any], key: str, compiling: float
     ) -> None:
         self._flat, self._key = flat, key
+        # What always works long is worth compiling well, which takes twice as long.
+        self._options = None if compiling else {"xla_backend_optimization_level": 2}
         self._body: Any = None
         self._compiled: Callable[..., Sequence[Any]] | None = None
         self._program: Program | None = None
@@ -141,7 +143,7 @@ class _Entry:
         exported = traced.read(key, "exported")
         if exported:
             written, self._results = exported
-            self._compiled = _call(written)
+            self._compiled = self._call(written)
             return
         known = traced.read(key, "program")
         if known:
@@ -168,15 +170,20 @@ class _Entry:
     def _compile(self, leaves: Sequence[Any]) -> Callable[..., Any]:
         if self._body is None:
             self._trace(leaves)
-        function: Any = jax.jit(core.jaxpr_as_fun(self._body))
+        function: Any = jax.jit(core.jaxpr_as_fun(self._body), compiler_options=self._options)
         if self._key:
             # Keys of random numbers, and calls of other libraries, can't be exported.
             with suppress(NotImplementedError, TypeError, ValueError):
                 written = export.export(function)(*leaves).serialize()
                 traced.write(self._key, "exported", (written, self._results))
                 # As other processes will call it, so that they find it compiled.
-                function = _call(written)
+                function = self._call(written)
         return function
+
+    def _call(self, written: bytearray) -> Callable[..., Sequence[Any]]:
+        exported = export.deserialize(written)
+        called: Any = jax.jit(exported.call, compiler_options=self._options)
+        return called
 
     def compute(self, leaves: Sequence[Any]) -> Any:
         if self._compiled is None and self._program is not None:
@@ -188,11 +195,6 @@ class _Entry:
         if self._compiled is None:
             self._compiled = self._compile(leaves)
         return self._results.of(self._compiled(*leaves))
-
-
-def _call(written: bytearray) -> Callable[..., Sequence[Any]]:
-    called: Callable[..., Sequence[Any]] = jax.jit(export.deserialize(written).call)
-    return called
 
 
 def _is_traced(leaf: Any) -> bool:
