@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from llmecon import adaptation, decision
 from llmecon.adaptation import Case, Knobs, Knowledge, Offers, Service
-from llmecon.interpreter import interpreted
+from llmecon.interpreter import compiled
 
 Scalar = Float[Array, "..."]
 
@@ -105,7 +105,7 @@ def _one(way: str, asked: Case, offers: Offers, knowledge: Knowledge, given: Kno
     return Found(knobs, adaptation.bill(way, asked, offers, knowledge, knobs).total)
 
 
-@interpreted
+@compiled
 def _batch(way: str, asked: Case, offers: Offers, knowledge: Knowledge, given: Knobs) -> Found:
     def one(asked: Case, offers: Offers, knowledge: Knowledge, given: Knobs) -> Found:
         return _one(way, asked, offers, knowledge, given)
