@@ -370,7 +370,7 @@ def layouts_by_pace(
             low, high = (low, float(middle[0])) if later else (float(middle[0]), high)
         ends.append(jnp.asarray(low))
         chosen.append(rival)
-    kept = jax.tree.map(lambda leaf: tuple(leaf[i] for i in chosen), candidates)
+    kept = jax.tree.map(lambda leaf: tuple(jnp.asarray(leaf[i]) for i in chosen), candidates)
     return LayoutsByPace(
         tuple(ends), kept.tensor, kept.pipeline, kept.shard_weights, kept.recompute
     )

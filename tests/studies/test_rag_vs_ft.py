@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,8 +77,8 @@ def test_elasticities_are_finite_differences_of_the_answer(name: str) -> None:
     step = 1e-5
     up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
     moved = jax.tree.unflatten(structure, list(np.concatenate([up, down]).T))
-    usd = model.per_thousand(moved, bills_of_many(study.winner, moved).usd)
-    slopes = np.log(usd[: len(base)] / usd[len(base) :]) / (2.0 * step)
+    usd = model.per_thousand(moved, jnp.asarray(bills_of_many(study.winner, moved).usd))
+    slopes = jnp.log(usd[: len(base)] / usd[len(base) :]) / (2.0 * step)
     differences = model.inputs_moved(jax.tree.unflatten(structure, list(slopes)))
     told = study.quantities["usd_per_thousand"].elasticities
     for what, slope in differences.items():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -230,7 +231,7 @@ def compared(chosen: pd.DataFrame) -> Compared:
     """
     every = pd.concat([chosen, accuracy.backlogs().assign(target=BACKLOG)], ignore_index=True)
     counted = every["target"].to_numpy() == np.array(QUANTITIES)[:, None]
-    return Compared(accuracy.pairs(every), counted)
+    return Compared(accuracy.pairs(every), jnp.asarray(counted))
 
 
 def without(target: str, group: str) -> str:
