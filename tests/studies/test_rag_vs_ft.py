@@ -76,7 +76,7 @@ def test_elasticities_are_finite_differences_of_the_answer(name: str) -> None:
     base = np.array([float(leaf) for leaf in leaves])
     step = 1e-5
     up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
-    moved = jax.tree.unflatten(structure, list(np.concatenate([up, down]).T))
+    moved = jax.tree.unflatten(structure, list(jnp.asarray(np.concatenate([up, down]).T)))
     usd = model.per_thousand(moved, jnp.asarray(bills_of_many(study.winner, moved).usd))
     slopes = jnp.log(usd[: len(base)] / usd[len(base) :]) / (2.0 * step)
     differences = model.inputs_moved(jax.tree.unflatten(structure, list(slopes)))
