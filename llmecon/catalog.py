@@ -362,7 +362,13 @@ def llm(identifier: str) -> LLM:
     Raises:
         InputError: unknown identifier.
     """
-    return _llm(row("models", identifier))
+    return _known_llm(require("models", identifier))
+
+
+@cache
+def _known_llm(identifier: str) -> LLM:
+    with jax.ensure_compile_time_eval():  # or the first caller's trace would be remembered
+        return _llm(row("models", identifier))
 
 
 def xpu(identifier: str) -> XPU:
@@ -371,8 +377,14 @@ def xpu(identifier: str) -> XPU:
     Raises:
         InputError: unknown identifier.
     """
-    of = row("xpus", identifier)
-    return _xpu(of, _matmul_shares().get(identifier, _typical_matmul_share()))
+    return _known_xpu(require("xpus", identifier))
+
+
+@cache
+def _known_xpu(identifier: str) -> XPU:
+    with jax.ensure_compile_time_eval():
+        share = _matmul_shares().get(identifier, _typical_matmul_share())
+        return _xpu(row("xpus", identifier), share)
 
 
 def stack(records: Iterable[Record]) -> Record:
@@ -662,6 +674,7 @@ def site(
     )
 
 
+@cache
 def _plant_water(grid: str) -> float:
     """Litres that power plants consume per kWh: the region's, its country's or the world's."""
     frame = _preferred("water")

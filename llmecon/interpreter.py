@@ -202,6 +202,8 @@ def _is_traced(leaf: Any) -> bool:
 
 
 def _kind(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray | jax.Array):  # without asking JAX, which takes longer
+        return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)
     return jnp.shape(leaf), jax.dtypes.result_type(leaf), getattr(leaf, "weak_type", False)
 
 
