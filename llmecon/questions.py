@@ -50,8 +50,8 @@ class Asked:
             told = stored.told(of)
             interval = f" ({told.interval})" if told.interval else ""
             rows.append(f"{of.name}: {told.text}{interval} {of.label}")
-            if of.elasticities:
-                rows.append(f"  1% more of these changes it by: {_moved(of)}")
+            if moved := _moved(of):
+                rows.append(f"  1% more of these changes it by: {moved}")
         return [self.sentence.replace("**", ""), "", *rows]
 
 
@@ -79,5 +79,7 @@ def ask(chapter: str, **parameters: Any) -> Asked:
 
 
 def _moved(of: Quantity) -> str:
+    """What moves a number most; nothing that would be told as 0."""
     ranked = sorted(of.elasticities.items(), key=lambda item: -abs(item[1]))
-    return ", ".join(f"{name} {effect:+.2f}%" for name, effect in ranked[:FEW])
+    told = [(name, f"{effect:+.2f}%") for name, effect in ranked[:FEW]]
+    return ", ".join(f"{name} {effect}" for name, effect in told if effect[1:] != "0.00%")

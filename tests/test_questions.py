@@ -2,13 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 import llmecon
-from llmecon import paths
+from llmecon import paths, questions
 from llmecon.cli import main
 from llmecon.errors import InputError
+from llmecon.studies.quantities import Quantity
 
 
 def test_a_chapter_answers_from_python() -> None:
@@ -76,3 +78,13 @@ def test_the_examples_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> N
     for example in examples:
         exec(example, {})
     assert "emits" in capsys.readouterr().out
+
+
+def test_what_hardly_moves_a_number_is_not_told() -> None:
+    effects = {"rent": 1.0, "memory": -0.3, "links": 0.004, "arithmetic": -0.0}
+    of = Quantity("cost", 2.0, "USD", "a month", elasticities=effects)
+    asked = questions.Asked("carbon", {}, "It costs **much**.", {"cost": of})
+    assert asked.lines()[0] == "It costs much."
+    assert asked.lines()[-1] == "  1% more of these changes it by: rent +1.00%, memory -0.30%"
+    still = questions.Asked("carbon", {}, "", {"cost": replace(of, elasticities={"links": 0.001})})
+    assert still.lines()[-1].startswith("cost: ")
