@@ -38,13 +38,14 @@ from llmecon.studies.carbon.model import (
     numbers,
 )
 from llmecon.studies.carbon.scenario import Scenario
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
 from llmecon.studies.systems import best_layouts
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -115,21 +116,6 @@ class Study:
         }
 
     @property
-    def model_name(self) -> str:
-        """The model as a reader calls it."""
-        return catalog.name("models", self.scenario.model)
-
-    @property
-    def xpu_name(self) -> str:
-        """The accelerator as a reader calls it."""
-        return catalog.name("xpus", self.scenario.xpu)
-
-    @property
-    def grid_name(self) -> str:
-        """The grid as a reader calls it."""
-        return catalog.name("grid", self.scenario.grid)
-
-    @property
     def trainer_name(self) -> str:
         """The accelerator that trained the model, as a reader calls it."""
         return catalog.name("xpus", self.scenario.trained_on)
@@ -138,11 +124,6 @@ class Study:
     def training_grid_name(self) -> str:
         """The grid that fed the training, as a reader calls it."""
         return catalog.name("grid", self.scenario.training_grid)
-
-    @property
-    def facility_name(self) -> str:
-        """The data centre as a reader calls it."""
-        return catalog.name("facilities", self.scenario.facility)
 
     @property
     def server_name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, engine_eras, published_choices
+from llmecon import catalog, engine_eras, kept, published_choices
 
 CHEAP, FAST = "a10g", "a100-sxm-80gb"
 """The accelerators between which the winner turns."""
@@ -135,8 +135,25 @@ class Reproduced:
         return rows["computed_low"] / rows["high"]
 
 
+TABLES = (
+    "published_choices",
+    "engine_eras",
+    "models",
+    "xpus",
+    "matmul_rates",
+    "efficiencies",
+    "efficiency_effects",
+    "efficiency_draws",
+)
+"""What computing them anew rests on."""
+
+
 def reproduced() -> Reproduced:
     """Published findings beside what the same models compute without having seen them."""
+    return kept.kept("reproduced", kept.rests_on(__name__, *TABLES), _reproduced)
+
+
+def _reproduced() -> Reproduced:
     early = engine_eras.early()
     rows = published_choices.reproduce(early)
     saves = rows[rows["quantity"] == "fleet-saving"].to_dict("records")

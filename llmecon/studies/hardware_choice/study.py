@@ -42,6 +42,7 @@ from llmecon.studies.hardware_choice.model import (
 )
 from llmecon.studies.hardware_choice.records import Chosen
 from llmecon.studies.hardware_choice.scenario import Scenario
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Quantity
 from llmecon.uncertainty import Interval
 
@@ -99,7 +100,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, its problem and the best fleets.
 
     Attributes:
@@ -351,11 +352,6 @@ class Study:
         """A clause on what a recommendation doesn't rest on; empty where all is read and tested."""
         caveat = self.known[xpu].caveat
         return f", but {caveat}" if caveat else ""
-
-    @property
-    def model_name(self) -> str:
-        """The model as a reader calls it."""
-        return catalog.name("models", self.scenario.model)
 
     @property
     def sizes(self) -> str:

@@ -12,6 +12,7 @@ from llmecon.adaptation import Knobs, Offers
 from llmecon.constants import Constants
 from llmecon.laboratory import study as laboratory
 from llmecon.specs import SECONDS_PER_MONTH
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.rag_vs_ft import assumptions, doubts, offers, search
 from llmecon.studies.rag_vs_ft.doubts import Uncertain
@@ -36,7 +37,7 @@ from llmecon.uncertainty import Ends, Interval
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -187,26 +188,6 @@ class Study:
     def corpus(self) -> float:
         """Tokens of all documents."""
         return offers.corpus(self.scenario)
-
-    @property
-    def model_name(self) -> str:
-        """The model on rented hardware as a reader calls it."""
-        return catalog.name("models", self.scenario.model)
-
-    @property
-    def xpu_name(self) -> str:
-        """The accelerator as a reader calls it."""
-        return catalog.name("xpus", self.scenario.xpu)
-
-    @property
-    def facility_name(self) -> str:
-        """The data centre as a reader calls it."""
-        return catalog.name("facilities", self.scenario.facility)
-
-    @property
-    def grid_name(self) -> str:
-        """The grid as a reader calls it."""
-        return catalog.name("grid", self.scenario.grid)
 
 
 def resolve(scenario: Scenario) -> Study:

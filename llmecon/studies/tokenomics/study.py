@@ -22,6 +22,7 @@ from llmecon.specs import (
     LatencyTarget,
     Workload,
 )
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.systems import Asked, best_layouts, best_services
 from llmecon.studies.tokenomics import apis, hardware
@@ -50,7 +51,7 @@ _NO_INTERVAL = ("usd_per_mtok_api",)  # a price, taken as exact
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -170,21 +171,6 @@ class Study:
             "usd_per_mtok_at_scale": "per million tokens, "
             f"{'rented' if self.hours.rentable else 'owned'}, at scale",
         }
-
-    @property
-    def model_name(self) -> str:
-        """The model as a reader calls it."""
-        return catalog.name("models", self.scenario.model)
-
-    @property
-    def xpu_name(self) -> str:
-        """The accelerator as a reader calls it."""
-        return catalog.name("xpus", self.scenario.xpu)
-
-    @property
-    def grid_name(self) -> str:
-        """The grid as a reader calls it."""
-        return catalog.name("grid", self.scenario.grid)
 
     @property
     def answer_length(self) -> str:

@@ -34,6 +34,7 @@ from llmecon.specs import (
     Workload,
     precision,
 )
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.systems import best_layouts
 from llmecon.studies.xpu_needs.model import (
@@ -56,7 +57,7 @@ LEAST_EFFECT = 0.01
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -172,16 +173,6 @@ class Study:
             "training_carbon": f"operational carbon of the run, {self.region}",
             "serving_energy_per_token": "electricity per output token, prompts included",
         }
-
-    @property
-    def model_name(self) -> str:
-        """The model as a reader calls it."""
-        return catalog.name("models", self.scenario.model)
-
-    @property
-    def xpu_name(self) -> str:
-        """The accelerator as a reader calls it."""
-        return catalog.name("xpus", self.scenario.xpu)
 
     @property
     def instance(self) -> str:
