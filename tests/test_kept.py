@@ -1,10 +1,15 @@
 """What was made once is read from disk, and made again where that is not to be had."""
 
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from llmecon import kept, paths
+from llmecon import kept, paths, training_calibration
+from llmecon.publishing import dependencies
+from llmecon.studies.hardware_choice import published
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +92,37 @@ def test_code_is_a_module_with_all_that_it_imports(monkeypatch: pytest.MonkeyPat
 def test_tables_are_told_by_name_and_content() -> None:
     assert kept.tables("models") != kept.tables("xpus")
     assert kept.tables("models", "xpus") != kept.tables("xpus", "models")
+
+
+KEYED: Mapping[str, tuple[str, Sequence[str], set[str]]] = {
+    "plans of training": (
+        'from llmecon import whole_runs; whole_runs.planned("llama-3.1-70b", "h100-sxm", 15e12)',
+        training_calibration.TABLES,
+        {"overheads", "run-fits", "training"},
+    ),
+    "published choices": (
+        "from llmecon.studies.hardware_choice import published; published.reproduced()",
+        published.TABLES,
+        {"reproduced"},
+    ),
+}
+"""What is kept: a line that makes it, the tables that it is keyed on, and kinds of what is kept."""
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("name", KEYED)
+def test_what_is_kept_is_keyed_on_every_table_that_it_rests_on(name: str, tmp_path: Path) -> None:
+    made, tables, kinds = KEYED[name]
+    lines = [
+        dependencies.WATCH,
+        "from pathlib import Path",
+        "from llmecon import paths",
+        f"paths.KEPT = Path({str(tmp_path)!r})",
+        made,
+        dependencies.TELL,
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    read = {of.removeprefix("data/")[:-4] for of in said if of.startswith("data/")}
+    assert read == set(tables)
+    assert {file.name for file in tmp_path.iterdir()} - {"tables", "traced"} == kinds

@@ -1,8 +1,5 @@
 """Whole training runs against published ones, and the same figure wherever it is asked for."""
 
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +7,7 @@ import pytest
 
 from llmecon import catalog, footprints, planning, whole_runs
 from llmecon import training_calibration as calibration
-from llmecon.publishing import dependencies, scenario
+from llmecon.publishing import scenario
 from llmecon.training import Reliability
 
 pytestmark = pytest.mark.slow
@@ -59,29 +56,6 @@ def test_a_run_that_no_fleet_finishes_in_time_is_planned_for_longer():
     plan = whole_runs.planned("llama-3.1-405b", "h100-sxm", 15.6e12, 86400.0)
     assert plan.fits == plan.feasible == 1.0
     assert plan.seconds > 86400.0
-
-
-@pytest.mark.release
-def test_what_is_kept_of_runs_is_keyed_on_every_table_that_it_rests_on(tmp_path):
-    lines = [
-        dependencies.WATCH,
-        "from pathlib import Path",
-        "from llmecon import paths",
-        f"paths.KEPT = Path({str(tmp_path)!r})",
-        "from llmecon import whole_runs",
-        f"whole_runs.planned({MODEL!r}, {XPU!r}, 15e12)",
-        dependencies.TELL,
-    ]
-    command = [sys.executable, "-c", "\n".join(lines)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    tables = {name.removeprefix("data/")[:-4] for name in said if name.startswith("data/")}
-    assert tables == set(calibration.TABLES)
-    assert {file.name for file in tmp_path.iterdir()} == {
-        "overheads",
-        "run-fits",
-        "tables",
-        "training",
-    }
 
 
 def test_published_runs_lie_in_their_intervals_as_often_as_these_claim():
