@@ -31,6 +31,7 @@ versions: .venv/.project  ## what depends on JAX's internals, on the oldest Pyth
 
 bench: .venv/.project  ## measure how fast models and commands are, and what pages weigh
 	@$(PYTHON_BIN) -m benchmarks.models
+	@$(PYTHON_BIN) -m benchmarks.throughput
 	@$(PYTHON_BIN) -m benchmarks.pages
 	@$(PYTHON_BIN) -m benchmarks.answers
 

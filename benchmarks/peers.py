@@ -11,6 +11,8 @@ of the same rows, by fits that saw nothing of their model.
 import contextlib
 import io
 import statistics
+import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pandas as pd
 
 DATA = Path(__file__).parent.parent / "data"
 JOULES_PER_KWH = 3.6e6
+SPEED_SECONDS = 10.0
 BITS = {"bf16": 16, "fp8": 8, "fp4": 4, "int4": 4}
 
 # Names under which GenZ knows models and accelerators; H200 and B200 are not among them.
@@ -68,6 +71,23 @@ def genz_tpot(row: Any) -> float:
     return float(found["Latency"]) / 1000.0
 
 
+def genz_speed() -> float:
+    """Systems a second whose prompts and answers GenZ computes, on one core."""
+    from GenZ import decode_moddeling, prefill_moddeling
+
+    model, system = next(iter(GENZ_MODELS.values())), next(iter(GENZ_SYSTEMS.values()))
+    layout = {"bits": "fp8", "tensor_parallel": 1, "model": model, "system_name": system}
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < SPEED_SECONDS:
+        with contextlib.redirect_stdout(io.StringIO()):
+            prefill_moddeling(batch_size=1, input_tokens=1000 + count, **layout)
+            decode_moddeling(
+                batch_size=16, Bb=1, input_tokens=1000 + count, output_tokens=200, **layout
+            )
+        count += 1
+    return count / (time.perf_counter() - started)
+
+
 def errors(ratios: Iterable[float]) -> str:
     """Median and mean absolute percentage error and the share within a factor of two."""
     listed = list(ratios)
@@ -89,7 +109,10 @@ def compare(
 
 
 def main() -> None:
-    """Print the table of errors."""
+    """Print the table of errors; with `--speed`, how many systems a second GenZ computes."""
+    if "--speed" in sys.argv[1:]:
+        print(genz_speed())
+        return
     measured = pd.read_csv(DATA / "measured_serving.csv")
     models = pd.read_csv(DATA / "models.csv")[["id", "parameters_total_b", "parameters_active_b"]]
     rows = measured[measured["suspect"].isna() & (measured["speculative"] == 0)]
