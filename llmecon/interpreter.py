@@ -5,12 +5,13 @@ asked a few times, or of a few thousand cases at once, is had sooner by going th
 program operation by operation, with NumPy for the arithmetic: results agree to rounding errors.
 What has no rule here is left to JAX, one operation at a time, so that every program runs.
 
-How long both would take is estimated from the program, not measured, so that the same calls are
-computed in the same way on every machine. Once a program has taken as long as compiling it would,
-it is compiled; so nobody waits more than twice as long as with the better of the two.
+How long both would take is estimated from the program, not measured, so that it doesn't depend on
+what else a machine does. Once a program has taken as long as compiling it would, it is compiled; so
+nobody waits more than twice as long as with the better of the two.
 
 Tracing takes longer than going through the program once. So programs of functions that a module
-defines are kept on disk, for as long as neither the library nor its tables change.
+defines are kept on disk, for as long as neither the library nor its tables change. What was worth
+compiling once is kept as XLA takes it, and compiled from the start.
 """
 
 import io
