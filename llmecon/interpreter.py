@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
+from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 import equinox as eqx
@@ -221,14 +222,15 @@ def key_of(place: str, given: Any, static: Any) -> str:
     Args:
         place: where it is defined; empty if it isn't to be kept.
         given: arrays, told by their kinds alone.
-        static: all else, which is pickled: functions by their names in their modules, which those
-            that other functions define haven't.
+        static: all else, which is pickled: functions and classes by their names in their modules.
+            There is no key where one has no such name, as those that other functions define, or
+            belongs to a caller, whose code may change while the library stays.
     """
     if not place:
         return ""
     kinds = jax.tree.map(lambda leaf: str(_kind(leaf)), given)
     written = io.BytesIO()
-    pickler = pickle.Pickler(written)
+    pickler = _Pickler(written)
     pickler.fast = True  # the same value is written in the same way, whichever object holds it
     try:
         pickler.dump((kinds, static))
@@ -236,5 +238,17 @@ def key_of(place: str, given: Any, static: Any) -> str:
         return ""
     return traced.key(place, written.getvalue())
 
+
+class _Pickler(pickle.Pickler):
+    """Refuses functions and classes of anyone but the library and what it is built on."""
+
+    def reducer_override(self, of: Any) -> Any:
+        if isinstance(of, type | FunctionType) and of.__module__.partition(".")[0] not in KNOWN:
+            raise pickle.PicklingError(f"{of} may change while the library stays")
+        return NotImplemented
+
+
+KNOWN = {"llmecon", "jax", "jaxlib", "numpy", "equinox", *sys.stdlib_module_names} - {"__main__"}
+"""Packages whose code a key tells, by the library's state and the versions of the others."""
 
 _NOT_PICKLED = (pickle.PicklingError, AttributeError, TypeError)

@@ -32,6 +32,10 @@ def doubled(given: Pair, name: str) -> tuple[Pair, str]:
     return Pair(scattered + jnp.linalg.solve(jnp.eye(3) * 2.0, given.number)), name
 
 
+def script(x: jax.Array) -> jax.Array:
+    return 3.0 * x
+
+
 def random(x: jax.Array) -> jax.Array:
     calls.append("random")
     return x + jax.random.normal(jax.random.key(0), x.shape)
@@ -40,6 +44,7 @@ def random(x: jax.Array) -> jax.Array:
 @pytest.fixture(autouse=True)
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "KEPT", tmp_path)
+    monkeypatch.setattr(interpreter, "KNOWN", interpreter.KNOWN | {"tests"})
     calls.clear()
 
 
@@ -81,6 +86,19 @@ def test_what_cannot_be_pickled_is_traced_again() -> None:
     np.testing.assert_array_equal(*local)
     keys = [fresh(random, 0.0)(jnp.ones(2)) for _ in range(2)]
     np.testing.assert_array_equal(*keys)
+
+
+def test_functions_of_callers_are_traced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two scripts may each have a function of one name."""
+
+    def evaluated() -> float:
+        return float(fresh(lambda f, x: f(x))(script, jnp.asarray(2.0)))
+
+    monkeypatch.setattr(interpreter, "KNOWN", interpreter.KNOWN - {"tests"})
+    assert evaluated() == 6.0
+    monkeypatch.setattr(f"{__name__}.script", lambda x: 5.0 * x)
+    script.__module__, script.__qualname__ = __name__, "script"
+    assert evaluated() == 10.0
 
 
 def test_a_library_that_has_changed_is_traced_again(
