@@ -17,7 +17,14 @@ from llmecon import paths
 
 T = TypeVar("T")
 
-_MAKERS = ("jax", "numpy", "pandas", "scipy")  # whose versions results depend on, too
+_MAKERS = (
+    "jax",
+    "equinox",
+    "optimistix",
+    "numpy",
+    "pandas",
+    "scipy",
+)  # whose versions results depend on, too
 
 
 def kept(kind: str, key: str, make: Callable[[], T]) -> T:
@@ -74,11 +81,16 @@ def _file_of(kind: str, key: str) -> Path:
 
 def digest(*parts: str | bytes) -> str:
     """A digest of some texts, of where one ends and the next begins, and of Python's version."""
-    found = hashlib.sha256(f"{sys.version} {[version(name) for name in _MAKERS]}".encode())
+    found = hashlib.sha256(_environment())
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         found.update(f"{len(data)} ".encode() + data)
     return found.hexdigest()
+
+
+@cache
+def _environment() -> bytes:
+    return f"{sys.version} {[version(name) for name in _MAKERS]}".encode()
 
 
 def tables(*names: str) -> str:

@@ -143,19 +143,18 @@ def evaluate(
     values = {name: np.array([s[name] for s in settings]) for name in names}
     for menu in model.panel.menus:
         values[menu.name] = values[menu.name].astype(int)
-    arguments = (*model.arguments(values, along), model.fixed)
-    leaves = [np.asarray(leaf, float) for leaf in jax.tree.leaves(arguments)]
-    every = jax.tree.leaves(model.arguments(values, along))
+    moved = jax.tree.leaves(model.arguments(values, along))
+    leaves = [np.asarray(leaf, float) for leaf in [*moved, *jax.tree.leaves(model.fixed)]]
     key = model.key and traced.key(model.key, str(len(along)))
     program: programs.Program | None = traced.read(key, "rows")
     if program is None:
         program = model.anew().rows(
             [(leaf.shape, leaf.dtype) for leaf in leaves],
-            [at < len(every) for at in range(len(leaves))],
+            [at < len(moved) for at in range(len(leaves))],
         )
         traced.write(key, "rows", program)
-    values_found, _ = program.run(leaves, math.inf)
-    found = jax.tree.unflatten(model.traced.result, values_found)
+    columns, _ = program.run(leaves, math.inf)
+    found = jax.tree.unflatten(model.traced.result, columns)
     return pd.DataFrame({name: np.asarray(column, float) for name, column in found.items()})
 
 
