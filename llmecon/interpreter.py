@@ -248,7 +248,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
+# Packages whose code a key tells, by the library's state and the versions of the others.
 KNOWN = {"llmecon", "jax", "jaxlib", "numpy", "equinox", *sys.stdlib_module_names} - {"__main__"}
-"""Packages whose code a key tells, by the library's state and the versions of the others."""
 
 _NOT_PICKLED = (pickle.PicklingError, AttributeError, TypeError)
