@@ -303,6 +303,10 @@ def _objective(
     return jnp.log(at.usd_per_token) + PRESSURE / STEEPNESS * over
 
 
+# As a program of its own, so that it is traced once wherever a step of Newton's needs it.
+_slope = jax.jit(jax.grad(_objective, argnums=3))
+
+
 def _used(job: Job, best: Best, silicon: Silicon) -> dict[str, Scalar]:
     """How much of its limits a chip uses at a job."""
     used = {"package": floorplan(best.chip, silicon).interposer / silicon.largest_interposer}
@@ -346,13 +350,34 @@ def _box(names: tuple[str, ...], of: dict[str, tuple[float, float]]) -> tuple[Ar
     return jnp.asarray(low), jnp.asarray(high)
 
 
-def best_chip(job: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
+def starts(job: Job) -> Float[np.ndarray, "starts variables"]:
+    """Where searches begin: spread evenly over `BEGINNINGS`, on the log scale.
+
+    Args:
+        job: which says how many variables there are.
+
+    Returns:
+        Logarithms of the variables, in the order of `LIMITS`.
+    """
+    names = _names(job)
+    first, last = np.log(np.array([BEGINNINGS[name] for name in names])).T
+    step = _ROOTS[len(names)] ** -np.arange(1.0, len(names) + 1.0)
+    return first + (last - first) * ((0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0)
+
+
+def best_chip(
+    job: Job,
+    silicon: Silicon,
+    efficiency: Efficiency,
+    begun: Float[Array, "starts variables"] | None = None,
+) -> Best:
     """The chip whose tokens are cheapest at a job.
 
     Args:
         job: the passes or steps.
         silicon: what chips cost.
         efficiency: attained shares and overheads.
+        begun: where searches begin; `starts` unless given.
 
     Returns:
         The cheapest of several searches along the gradient (BFGS in logarithms). Gradients of it
@@ -375,11 +400,8 @@ def best_chip(job: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
         value = cost(found.value, None)
         return found.value, jnp.where(jnp.isnan(value), jnp.inf, value)
 
-    first, last = _box(names, BEGINNINGS)
-    step = _ROOTS[len(names)] ** -np.arange(1.0, len(names) + 1.0)
-    shares = (0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0
-    starts = (first + (last - first) * shares - low) / (high - low)
-    places, costs = jax.vmap(search)(jnp.log(starts / (1.0 - starts)))
+    shares = (jnp.asarray(starts(job) if begun is None else begun) - low) / (high - low)
+    places, costs = jax.vmap(search)(jnp.log(shares / (1.0 - shares)))
     return _placed(job, silicon, efficiency, unbound(places[jnp.argmin(costs)]))
 
 
@@ -396,26 +418,42 @@ def along(job: Job, where: Callable[[Any], Any], values: Float[Array, " values"]
         With a leading dimension in every leaf.
     """
     count = (len(values),)
-    alike = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, count + jnp.shape(leaf)), job)
+
+    def repeated(leaf: Any) -> Array:
+        # As an array of one kind, whatever a number was written as: other kinds are traced anew.
+        return jnp.broadcast_to(jnp.asarray(leaf, float), count + jnp.shape(leaf))
+
+    alike = jax.tree.map(repeated, job)
     changed: Job = eqx.tree_at(where, alike, values)
     return changed
 
 
-def across(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> Best:
+def across(
+    jobs: Job,
+    silicon: Silicon,
+    efficiency: Efficiency,
+    begun: Float[Array, "starts variables"] | None = None,
+) -> Best:
     """The best chip for each of several jobs at once.
 
     Args:
         jobs: with a leading dimension in every leaf, as `along` returns them.
         silicon: what chips cost.
         efficiency: attained shares and overheads.
+        begun: as in `best_chip`.
 
     Returns:
         With the same leading dimension.
     """
-    return jax.vmap(best_chip, in_axes=(0, None, None))(jobs, silicon, efficiency)
+    return jax.vmap(best_chip, in_axes=(0, None, None, None))(jobs, silicon, efficiency, begun)
 
 
-def cheapest(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> tuple[Job, Best]:
+def cheapest(
+    jobs: Job,
+    silicon: Silicon,
+    efficiency: Efficiency,
+    begun: Float[Array, "starts variables"] | None = None,
+) -> tuple[Job, Best]:
     """The layout of a job on which tokens are cheapest, with the best chip for it.
 
     Args:
@@ -423,8 +461,9 @@ def cheapest(jobs: Job, silicon: Silicon, efficiency: Efficiency) -> tuple[Job, 
             them.
         silicon: what chips cost.
         efficiency: attained shares and overheads.
+        begun: as in `best_chip`.
     """
-    bests = across(jobs, silicon, efficiency)
+    bests = across(jobs, silicon, efficiency, begun)
     winner = jnp.argmin(bests.usd_per_token)
     chosen: tuple[Job, Best] = jax.tree.map(lambda leaf: leaf[winner], (jobs, bests))
     return chosen
@@ -445,14 +484,48 @@ def _outcomes(best: Best) -> dict[str, Scalar]:
     }
 
 
-def elasticities(
-    best: Best, job: Job, silicon: Silicon, efficiency: Efficiency
-) -> dict[str, Silicon]:
-    """By how many percent the best chip changes when a constant changes by one percent.
+def at_optimum(job: Job, silicon: Silicon, efficiency: Efficiency, near: Best) -> Best:
+    """The best chip near another one, with the derivatives of an optimum.
 
     The search ends where the objective's slope g is 0; if a constant moves, the variables follow it
     by -H**-1 dg/dconstant, with H the objective's second derivatives. A variable at a limit of the
     search stays there.
+
+    Args:
+        job: the passes or steps.
+        silicon: what chips cost.
+        efficiency: attained shares and overheads.
+        near: where to begin, as `best_chip` returns it for constants that differ by little; not
+            differentiated.
+
+    Returns:
+        The chip where Newton's steps end. Its derivatives are those of the best chip.
+    """
+    given = job, silicon, efficiency
+    frozen = jax.lax.stop_gradient(given)
+    names = _names(job)
+    start = jax.lax.stop_gradient(_logs(names, near))
+    free = jnp.where(_pinned(names, start), 0.0, 1.0)
+
+    def slope(logs: Array, of: Any) -> Array:
+        return free * _slope(*of, logs)
+
+    def step(_: Any, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        logs = at[0]
+        curvature = jax.jacfwd(slope)(logs, frozen) * free[None, :] + jnp.diag(1.0 - free)
+        return logs - jnp.linalg.solve(curvature, slope(logs, frozen)), curvature
+
+    # The search stops near the optimum; Newton's steps go all the way, so that the last is nil.
+    begun = start, jnp.eye(len(names))
+    logs, curvature = jax.lax.stop_gradient(jax.lax.fori_loop(0, 3, step, begun))
+    # One more, in which the slope is differentiated: it is nil, so that nothing else matters.
+    return _placed(*given, logs - jnp.linalg.solve(curvature, slope(logs, given)))
+
+
+def elasticities(
+    best: Best, job: Job, silicon: Silicon, efficiency: Efficiency
+) -> dict[str, Silicon]:
+    """By how many percent the best chip changes when a constant changes by one percent.
 
     Args:
         best: as `best_chip` returns it.
@@ -464,45 +537,13 @@ def elasticities(
         For flops, bandwidth, memory, link, batch, usd_per_token, bytes_per_flop, reading_time and
         link_share, the elasticity with respect to every constant.
     """
-    names = _names(job)
-    leaves, structure = jax.tree.flatten(silicon)
-    prices = jnp.log(jnp.stack(leaves))
-    start = _logs(names, best)
-    free = jnp.where(_pinned(names, start), 0.0, 1.0)
-    size = len(names)
 
-    def rebuilt(of: Float[Array, " constants"]) -> Silicon:
-        record: Silicon = jax.tree.unflatten(structure, list(jnp.exp(of)))
-        return record
+    def outcomes(logs: Silicon) -> dict[str, Scalar]:
+        moved = at_optimum(job, jax.tree.map(jnp.exp, logs), efficiency, best)
+        return jax.tree.map(jnp.log, _outcomes(moved))
 
-    def slope(both: Array) -> tuple[Array, Array]:
-        found = free * jax.grad(lambda x: _objective(job, rebuilt(both[size:]), efficiency, x))(
-            both[:size]
-        )
-        return found, found
-
-    def newton(_: Any, at: tuple[Array, Array]) -> tuple[Array, Array]:
-        """A step, and how the variables follow the constants from where it began."""
-        logs, _moves = at
-        change, value = jax.jacfwd(slope, has_aux=True)(jnp.concatenate([logs, prices]))
-        within = change[:, :size] * free[None, :] + jnp.diag(1.0 - free)
-        steps = jnp.linalg.solve(within, jnp.column_stack([value, change[:, size:]]))
-        return logs - steps[:, 0], -steps[:, 1:]
-
-    # The search stops near the optimum; Newton's steps go all the way, so that the last is nil.
-    begun = start, jnp.zeros((size, len(prices)))
-    logs, moves = jax.lax.fori_loop(0, 3, newton, begun)
-
-    def outcomes(both: Array) -> Array:
-        found = _outcomes(_placed(job, rebuilt(both[size:]), efficiency, both[:size]))
-        return jnp.log(jnp.stack(list(found.values())))
-
-    effects = jax.jacfwd(outcomes)(jnp.concatenate([logs, prices]))
-    total = effects[:, :size] @ moves + effects[:, size:]
-    return {
-        name: jax.tree.unflatten(structure, list(row))
-        for name, row in zip(_outcomes(best), total, strict=True)
-    }
+    effects: dict[str, Silicon] = jax.jacfwd(outcomes)(jax.tree.map(jnp.log, silicon))
+    return effects
 
 
 def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) -> Silicon:
@@ -552,10 +593,20 @@ def searched(jobs: Job, silicon: Silicon, drawn: Silicon, efficiency: Efficiency
         drawn: as `draws` returns them.
         efficiency: attained shares and overheads.
     """
-    every = jax.tree.map(lambda one, of: jnp.concatenate([one[None], of]), silicon, drawn)
-    found = jax.vmap(lambda one: cheapest(jobs, one, efficiency))(every)
-    job, best = jax.tree.map(lambda leaf: leaf[0], found)
-    rest = jax.tree.map(lambda leaf: leaf[1:], found[1])
+    # Searches from all starts nearly always end at the same chip: the likeliest constants get them
+    # all, each draw one. Where a draw ends elsewhere, its token is a thousandth dearer.
+    begun = jnp.asarray(starts(jobs))
+    count = len(begun)
+    every = jax.tree.map(
+        lambda one, of: jnp.concatenate([jnp.broadcast_to(one, count), of]), silicon, drawn
+    )
+    others = jnp.broadcast_to(begun[:1], (len(drawn.markup), *begun.shape[1:]))
+    found = jax.vmap(lambda of, start: cheapest(jobs, of, efficiency, start[None]))(
+        every, jnp.concatenate([begun, others])
+    )
+    first = jnp.argmin(found[1].usd_per_token[:count])
+    job, best = jax.tree.map(lambda leaf: leaf[first], found)
+    rest = jax.tree.map(lambda leaf: leaf[count:], found[1])
     return Searched(job, best, jax.vmap(_outcomes)(rest))
 
 

@@ -64,6 +64,25 @@ def priced(job: Job, chip: Chip, silicon: Silicon, efficiency: Efficiency) -> Be
     return Best(chip, batch, cost, need)
 
 
+def laid_out(chip: Chip, jobs: Job, silicon: Silicon, efficiency: Efficiency) -> tuple[Job, Best]:
+    """The layout of a job on which tokens are cheapest on a given chip.
+
+    Args:
+        chip: the device.
+        jobs: the same job on several layouts, with a leading dimension, as `widths` returns them.
+        silicon: what the chip costs.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        The job on that layout, and what it costs; the first layout, at an infinite cost, where the
+        job fits none.
+    """
+    found = jax.vmap(lambda job: priced(job, chip, silicon, efficiency))(jobs)
+    least = jnp.argmin(found.usd_per_token)
+    chosen: tuple[Job, Best] = jax.tree.map(lambda leaf: leaf[least], (jobs, found))
+    return chosen
+
+
 def regret(
     chips: Chip, jobs: Job, best: Best, silicon: Silicon, efficiency: Efficiency
 ) -> Float[Array, " chips"]:
@@ -81,8 +100,7 @@ def regret(
     """
 
     def on(chip: Chip) -> Scalar:
-        found = jax.vmap(lambda job: priced(job, chip, silicon, efficiency))(jobs)
-        return jnp.min(found.usd_per_token)
+        return laid_out(chip, jobs, silicon, efficiency)[1].usd_per_token
 
     return jax.vmap(on)(chips) / best.usd_per_token - 1.0
 

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from llmecon import catalog, published_choices, words
-from llmecon.publishing import charts, prose
+from llmecon.publishing import charts
 from llmecon.publishing.chapters.hardware_choice import tables
-from llmecon.studies.hardware_choice import chips, comparisons, margins, published
-from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND
+from llmecon.studies.hardware_choice import comparisons, margins, published
 from llmecon.studies.hardware_choice.frames import SIZES, Knob
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 
@@ -177,103 +175,3 @@ def searches(of: published.Searches, title: str) -> Any:
         x_title="Looks at a request on an engine",
         y_title="Dearer than the best [%]",
     )
-
-
-def jobs(study: Study, of: chips.Suited, title: str) -> Any:
-    """The best chip's memory bandwidth over its arithmetic rate, by job."""
-    return charts.intervals(
-        of.proportions,
-        "job",
-        "bytes",
-        "low",
-        "high",
-        title=title,
-        unit="bytes read per 1,000 FLOP",
-        subtitle=f"of the chip on which a token of {study.model_name} costs least; 16-bit FLOP/s; "
-        "lines hold nine of ten draws of the cost model",
-        domain=(0.0, 1.05 * float(of.proportions["high"].max())),
-    )
-
-
-def sweep(study: Study, of: chips.Sweep, title: str, x_title: str, **options: Any) -> Any:
-    """Bytes per FLOP of the best chip for decode along some axis.
-
-    Args:
-        study: whose model and precision are named, unless `model` is given.
-        of: the places along the axis.
-        title: what it shows.
-        x_title: of the axis.
-        **options: of `charts.lines`.
-    """
-    model = options.pop("model", study.model_name)
-    return charts.lines(
-        of.frame.assign(series="best chip"),
-        "along",
-        "bytes",
-        "series",
-        title=title,
-        subtitle=f"{model}, {study.scenario.precision}; of the best chip for decode; shaded are "
-        "nine of ten draws",
-        x_title=x_title,
-        y_title="Memory traffic [bytes per 1,000 FLOP]",
-        band=("low", "high"),
-        log_x=True,
-        points=True,
-        height=300,
-        **options,
-    )
-
-
-def market(study: Study, suited: chips.Suited, of: chips.Market, title: str) -> Any:
-    """Real chips and the best chips by bytes per FLOP and by the time to read all memory."""
-    able, given = of.able, study.scenario
-    ideal = [f"best for {job}" for job in JOBS]
-    ratios = ("bytes_per_flop", "reading_time")
-    plane = pd.DataFrame({"chip": [*ideal, *map(study.name, able.index)]})
-    for column, ratio in zip(("bytes", "reading"), ratios, strict=True):
-        plane[column] = PER_THOUSAND * np.r_[of.ideal[ratio], able[ratio]]
-        for end in ("low", "high"):
-            within = [PER_THOUSAND * getattr(suited.doubt[job][ratio], end) for job in JOBS]
-            plane[f"{column}_{end}"] = [*within, *[np.nan] * len(able)]
-    for job in JOBS:
-        plane[job] = [*[""] * len(JOBS), *map(tables.dearer, able[job])]
-    also = [one for one in (given.xpu, given.rival, study.alone.cheapest) if one in able.index]
-    labelled = dict.fromkeys([*of.closest.values(), *also, *of.order[:14]])
-    return charts.points(
-        plane,
-        "bytes",
-        "reading",
-        "chip",
-        title=title,
-        subtitle=f"{study.model_name}; diamonds are the best chips, lines hold nine of ten draws; "
-        "point at or tap a chip to see what a token costs more on it",
-        x_title="Memory traffic [bytes per 1,000 FLOP]",
-        y_title="Time to read the memory once [ms]",
-        marked=ideal,
-        labelled=[study.name(one) for one in labelled],
-        reach=("bytes_low", "bytes_high", "reading_low", "reading_high"),
-        details={f"for {job}": job for job in JOBS},
-        log_x=True,
-        log_y=True,
-    )
-
-
-def experts(study: Study, of: chips.Sweeps, title: str) -> Any:
-    """Bytes per FLOP of the best chip for decode against the share of active experts."""
-    model = f"{catalog.name('models', of.mixed)} with other numbers of active experts"
-    x_title = "Share of the experts that a token uses [%]"
-    marks = {"as published": of.published}
-    return sweep(study, of.experts, title, x_title, model=model, rules_x=marks)
-
-
-def finding(block: str, of: chips.Sweep) -> str:
-    """What a sweep shows, from a block of the chapter's prose.
-
-    Args:
-        block: its name.
-        of: the places along the axis.
-    """
-    # The batch and the experts are told from their first place, contexts from their last.
-    rise = of.rise if len(of) > 1 else 1.0
-    factor = rise if block == "finding_context" else 1.0 / rise
-    return prose.render("hardware-choice", block, sweep=of, times=tables.times(factor))

@@ -4,18 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from llmecon import catalog, confidence, sensitivity, silicon, words
-from llmecon.catalog import GIB, TERA
-from llmecon.design import Training
+from llmecon import catalog, confidence, sensitivity, words
 from llmecon.filling import EngineName
 from llmecon.plans import Plan
 from llmecon.specs import SECONDS_PER_HOUR
-from llmecon.studies.hardware_choice import chips, frames, margins, published
-from llmecon.studies.hardware_choice.chips import JOBS, PER_THOUSAND, Market, Suited
-from llmecon.studies.hardware_choice.frames import MILLION, RESTS, SIZES, WAGE
+from llmecon.studies.hardware_choice import frames, margins, published
+from llmecon.studies.hardware_choice.frames import RESTS, SIZES, WAGE
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 
 # Captions of tables.
@@ -46,14 +42,6 @@ SEARCHES = (
     "Problems on which at least half of ten seeds come within "
     f"{words.percent(published.NEAR)} of the best, and the looks that this takes"
 )
-SUITED = (
-    "The chip that would suit each job, dies and stacks in parts; in brackets nine of ten draws"
-)
-MARKET = (
-    "What a token costs more on real chips than on the best one for the job, were all "
-    "built alike; the ten nearest"
-)
-MAKING = "What it costs to make an accelerator, by analysts and by this model"
 
 _ROLES = {"whole": "", "prefill": " for prompts", "decode": " for answers"}
 _FINDINGS = {
@@ -340,153 +328,6 @@ def _got_there(found: published.Searches, size: str, method: str) -> str:
     looks = found.looks(size, method)
     taken = f", {words.span(float(looks.min()), float(looks.max()), '')}" if len(looks) else ""
     return f"{len(looks)} of {found.problems(size)}{taken}"
-
-
-def suited(of: Suited) -> pd.DataFrame:
-    """The chip that would suit each job; in brackets nine of ten draws.
-
-    Args:
-        of: as `chips.suited` returns them.
-    """
-    named = [
-        "bytes read per 1,000 FLOP",
-        "time to read the memory once",
-        "links over memory bandwidth",
-        "16-bit arithmetic",
-        "memory bandwidth",
-        "memory",
-        "dies",
-        "stacks of memory",
-        "power",
-        "instance",
-        "a million tokens",
-    ]
-    return pd.DataFrame({"": named} | {job: _chip(of, job) for job in JOBS})
-
-
-def _chip(of: Suited, job: str) -> list[str]:
-    best, within = of.found[job].best, of.doubt[job]
-    plan = silicon.floorplan(best.chip, of.prices)
-
-    def ratio(name: str, factor: float, unit: str) -> str:
-        value, ends = factor * float(getattr(best, name)), within[name] * factor
-        return f"{words.quantity(value, unit)} ({words.span(ends.low, ends.high, unit)})"
-
-    links = "no links: alone" if "link" in of.stopped[job] else ratio("link_share", 1.0, "fraction")
-    cost = within["usd_per_token"] * MILLION
-    return [
-        ratio("bytes_per_flop", PER_THOUSAND, ""),
-        ratio("reading_time", 1.0, "s"),
-        links,
-        f"{words.number(float(best.chip.flops) / TERA, 3)} TFLOP/s",
-        f"{words.number(float(best.chip.bandwidth) / TERA)} TB/s",
-        f"{words.number(float(best.chip.memory) / GIB)} GiB",
-        f"{words.number(float(plan.dies))}, {words.number(float(plan.area), 3)} mm² in all",
-        words.number(float(plan.stacks)),
-        f"{words.number(float(plan.power))} W",
-        _instance(of, job),
-        f"{words.usd(MILLION * float(best.usd_per_token))} "
-        f"({words.span(cost.low, cost.high, 'USD')})",
-    ]
-
-
-def _instance(of: Suited, job: str) -> str:
-    chosen = of.found[job].job
-    if isinstance(chosen, Training):
-        devices = words.count(chips.TRAINING_DEVICES, "device")
-        return f"{devices}, each layer over {float(chosen.layout.tensor):g}"
-    return words.count(float(chosen.deployment.xpus), "device")
-
-
-def dearer(value: float) -> str:
-    """What a token costs more on a chip than on the best, in words.
-
-    Args:
-        value: a share; infinite where the job doesn't fit or is late.
-    """
-    if not np.isfinite(value):
-        return "does not fit or is late"
-    if value > 1.0:
-        return f"{words.number(1.0 + value)} times as dear"
-    return f"{words.percent(abs(value))} {'dearer' if value >= 0 else 'cheaper'}"
-
-
-def market(study: Study, of: Market) -> pd.DataFrame:
-    """What a token costs more on the ten nearest real chips.
-
-    Args:
-        study: whose names are used.
-        of: as `chips.market` returns it.
-    """
-    rows = [
-        (study.name(one), *(dearer(of.built[job].to_dict()[one]) for job in JOBS))
-        for one in of.order[:10]
-    ]
-    return pd.DataFrame(rows, columns=["Chip", *(f"for {job}" for job in JOBS)])
-
-
-def times(factor: float) -> str:
-    """A factor in words, from the larger side."""
-    if 0.95 < factor < 1.05:
-        return "as much"
-    if factor > 1:
-        return f"{words.number(factor)} times as much"
-    return f"{words.number(1.0 / factor)} times less"
-
-
-_CONSTANTS = {
-    "matmul_share": "share of peak that matrix products attain",
-    "compute_density": "FLOP/s per die area",
-    "flop_energy": "energy of a FLOP",
-    "byte_energy": "energy of a byte read",
-    "stack_bandwidth": "bandwidth of a memory stack",
-    "stack_edge": "edge that a stack takes",
-    "usable_edge": "edge where stacks can dock",
-    "markup": "price over cost of making",
-    "hosting": "space and power capacity",
-    "host_price": "price of the server around it",
-    "stack_footprint": "area of a memory stack",
-    "memory_price": "price of memory",
-}
-
-
-def called(of: chips.Constants) -> dict[str, str]:
-    """Constants of the cost model as a reader calls them, by name."""
-    return {name: _CONSTANTS.get(name, name.replace("_", " ")) for name in of.effects}
-
-
-def leading(of: chips.Constants, ranks: pd.Series, count: int = 3) -> str:
-    """The constants that decide most, with the sign of what they do.
-
-    Args:
-        of: all constants.
-        ranks: a rank correlation each.
-        count: of them.
-    """
-    names = called(of)
-    top = ranks.abs().sort_values(ascending=False).index[:count]
-    return words.listing([f"{names[name]} ({words.number(float(ranks[name]))})" for name in top])
-
-
-def making(study: Study, costs: pd.DataFrame) -> pd.DataFrame:
-    """What it costs to make an accelerator, by analysts and by the model.
-
-    Args:
-        study: whose names are used.
-        costs: as `chips.making_costs` returns them.
-    """
-    rows = [
-        (
-            study.name(of["xpu"]),
-            words.usd(of["value"]),
-            words.usd(of["predicted"]),
-            words.signed_percent(of["ratio"] - 1.0),
-            words.sources(of["source"]),
-        )
-        for of in costs.to_dict("records")
-    ]
-    columns = ["Chip", "Published estimate", "This model", "Difference", "Source"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def rents(study: Study, found: pd.DataFrame) -> pd.DataFrame:

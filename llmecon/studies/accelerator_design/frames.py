@@ -1,9 +1,8 @@
-"""What the chapter on hardware choice shows of chips that would suit a job, were they free."""
+"""What the chapter on the accelerator that would suit shows beside its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -12,168 +11,61 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, design, regret, silicon, specs, training
-from llmecon.interpreter import interpreted
-from llmecon.studies.hardware_choice.scenario import Scenario
-from llmecon.studies.quantities import Quantity
-from llmecon.uncertainty import Interval
+from llmecon import catalog, design, regret, silicon
+from llmecon.studies.accelerator_design.model import JOBS, THOUSAND
+from llmecon.studies.accelerator_design.study import DRAWS, Study, decoding, is_late, mean_context
 
-# What no table holds; each is an assumption, named in the text.
-TRAINING_DEVICES = 1024.0
-TRAINING_BATCH = 16e6  # tokens in an optimizer step
-TRAINING_SEQUENCE = 8192.0  # tokens, where the model's context allows
-TRAINING_TOKENS = 15e12
+FIRST = (
+    "decode_bytes_per_kflop",
+    "prefill_bytes_per_kflop",
+    "training_bytes_per_kflop",
+    "decode_usd_per_mtok",
+    "decode_over_best",
+)
+"""The headline numbers that the chapter begins with; the last is left out where there is none."""
+
 SPARSE = "qwen3-235b-a22b"
 """Model with experts to vary, where the chapter's has none."""
 
-DRAWS = 64
-PER_THOUSAND = 1000.0
-JOBS = ("decode", "prefill", "training")
 STEP = 0.01
 """Relative change of a constant with which the best chip is searched again."""
 
 _POINTS = 6
-_LATE = 1.05  # times the limit on time
 _FARTHEST = 131_072.0  # tokens of context
 
 
-@dataclass(frozen=True)
-class Suited:
-    """The chips that would suit each job.
-
-    Attributes:
-        scenario: whose model, precision and requests.
-        llm: the model.
-        prices: what chips are taken to cost.
-        drawn: what they might cost.
-        attainable: what their kernels attain.
-        jobs: decode, prefill and training, by name.
-        found: the best chip for each, and for every draw.
-    """
-
-    scenario: Scenario
-    llm: specs.LLM
-    prices: silicon.Silicon
-    drawn: silicon.Silicon
-    attainable: specs.Efficiency
-    jobs: Mapping[str, Any]
-    found: Mapping[str, design.Searched]
-
-    @cached_property
-    def doubt(self) -> dict[str, dict[str, Interval]]:
-        """Where 90% of the draws lie, by job and outcome."""
-        return {name: design.intervals(of) for name, of in self.found.items()}
-
-    @cached_property
-    def stopped(self) -> dict[str, tuple[str, ...]]:
-        """What keeps the best chip of each job from being cheaper still."""
-        return {
-            name: design.binding(of.job, of.best, self.prices) for name, of in self.found.items()
-        }
-
-    @property
-    def late(self) -> list[str]:
-        """Jobs whose limit on time no chip keeps."""
-        return [name for name in ("decode", "prefill") if _is_late(self.found[name])]
-
-    def hungry(self, name: str) -> float:
-        """Bytes that the best chip for a job reads for a thousand FLOP."""
-        return PER_THOUSAND * float(self.found[name].best.bytes_per_flop)
-
-    @cached_property
-    def ranked(self) -> list[str]:
-        """The jobs, the hungriest for bandwidth first."""
-        return sorted(JOBS, key=self.hungry, reverse=True)
-
-    def blurred(self, one: str, other: str) -> bool:
-        """Whether the intervals of two jobs' bytes per FLOP overlap, the hungrier first."""
-        ratio = "bytes_per_flop"
-        return self.doubt[one][ratio].low <= self.doubt[other][ratio].high
-
-    @property
-    def apart(self) -> bool:
-        """Whether all intervals lie apart."""
-        return not any(self.blurred(one, other) for one, other in pairwise(self.ranked))
-
-    @property
-    def slowest(self) -> float:
-        """The longest time in which one of the best chips reads its memory once, s."""
-        return max(float(of.best.reading_time) for of in self.found.values())
-
-    @property
-    def single(self) -> list[str]:
-        """Jobs for which one chip on its own is best."""
-        return [name for name in ("decode", "prefill") if "link" in self.stopped[name]]
-
-    @cached_property
-    def quantities(self) -> dict[str, Quantity]:
-        """The proportions of the best chips, as headline numbers by name."""
-        found = {}
-        for job in JOBS:
-            name, value = f"design_{job}_bytes_per_kflop", self.hungry(job)
-            ends = (self.doubt[job]["bytes_per_flop"] * PER_THOUSAND).around(value)
-            label = f"of memory traffic per 1,000 FLOP would suit {job}"
-            found[name] = Quantity(name, value, "bytes", label, **ends)
-        return found
-
-    @cached_property
-    def proportions(self) -> pd.DataFrame:
-        """Bytes per thousand FLOP of the best chip: job, bytes, low and high."""
-        rows = [
-            (
-                name,
-                self.hungry(name),
-                PER_THOUSAND * self.doubt[name]["bytes_per_flop"].low,
-                PER_THOUSAND * self.doubt[name]["bytes_per_flop"].high,
-            )
-            for name in JOBS
-        ]
-        return pd.DataFrame(rows, columns=["job", "bytes", "low", "high"])
+def facts(study: Study) -> dict[str, object]:
+    """What the answer in one sentence speaks of, by the names in its template."""
+    values = study.differentiated.values
+    return {
+        "study": study,
+        "best": {name: study.found[name].best for name in JOBS},
+        "over_best": {name: values[f"{name}_over_best"] for name in study.able},
+        "unable": [name for name in JOBS if name not in study.able],
+    }
 
 
-def _is_late(found: design.Searched) -> bool:
-    return float(found.best.demand.seconds) > _LATE * float(found.job.limit)  # type: ignore[union-attr]
+def proportions(study: Study) -> pd.DataFrame:
+    """Bytes per thousand FLOP of the best chip: job, bytes, low and high."""
+    told = {name: study.quantities[f"{name}_bytes_per_kflop"] for name in JOBS}
+    rows = [(name, of.value, of.low, of.high) for name, of in told.items()]
+    return pd.DataFrame(rows, columns=["job", "bytes", "low", "high"])
 
 
-def suited(given: Scenario) -> Suited:
-    """The chips on which tokens of a scenario's model would cost least.
+def parts(study: Study) -> pd.DataFrame:
+    """What a device at work costs, by part: the best chip for each job and the real one.
 
     Args:
-        given: model, precision, lengths and limits.
+        study: the chips.
+
+    Returns:
+        A row for each part, named as in `silicon.ChipCost`; USD, a column for each chip.
     """
-    llm = catalog.llm(given.model)
-    sequence = min(TRAINING_SEQUENCE, float(llm.context))
-    run = training.TrainingRun(TRAINING_TOKENS, sequence, TRAINING_BATCH)
-    layout = training.TrainingLayout(
-        tensor=8.0, pipeline=1.0, data=TRAINING_DEVICES / 8.0, shard_weights=1.0
+    chips = {name: study.found[name].best.chip for name in JOBS} | {"built": study.chip}
+    costs = {name: silicon.chip_cost(chip, study.prices) for name, chip in chips.items()}
+    return pd.DataFrame(
+        {name: {part: float(usd) for part, usd in vars(of).items()} for name, of in costs.items()}
     )
-    spread = _spread_over(llm, given.precision)
-    jobs = {
-        "decode": _decoding(given, llm, mean_context(given)),
-        "prefill": design.prefill(llm, spread, given.prompt_tokens, given.ttft_limit_s),
-        "training": design.Training(llm, run, layout),
-    }
-    prices, drawn, attainable = silicon.silicon(), design.draws(DRAWS), catalog.efficiency()
-    found = {
-        name: design.searched(regret.widths(job), prices, drawn, attainable)
-        for name, job in jobs.items()
-    }
-    return Suited(given, llm, prices, drawn, attainable, jobs, found)
-
-
-def mean_context(given: Scenario) -> float:
-    """Tokens that a short request holds on average while it is answered."""
-    return given.prompt_tokens + given.output_tokens / 2.0
-
-
-def _spread_over(llm: specs.LLM, weights: str) -> specs.Deployment:
-    """Experts lie on different devices, where there are any; else layers are split."""
-    split = {"expert": 8.0} if float(llm.experts) > 1.0 else {"tensor": 8.0}
-    return specs.Deployment(precision=specs.precision(weights), **split)
-
-
-def _decoding(given: Scenario, llm: specs.LLM, context: float) -> Any:
-    return design.decode(llm, _spread_over(llm, given.precision), context, given.tpot_limit_s)
 
 
 @dataclass(frozen=True)
@@ -274,48 +166,52 @@ class Sweeps:
         return float(1.0 - (1.0 - one["along"] / 100.0) ** one["batch"])
 
 
-def sweeps(of: Suited) -> Sweeps:
+def sweeps(study: Study) -> Sweeps:
     """How the best chip for decode moves with context, batch and sparsity.
 
     Args:
-        of: the chips that suit the jobs.
+        study: the chips that suit the jobs.
     """
-    given = of.scenario
-    farthest = min(float(of.llm.context), _FARTHEST)
+    given = study.scenario
+    farthest = min(float(study.llm.context), _FARTHEST)
     contexts = np.geomspace(farthest / 256.0, farthest, _POINTS)
     batches = np.geomspace(1.0, 1024.0, _POINTS)
-    mixed_id = given.model if float(of.llm.experts) > 1.0 else SPARSE
+    mixed_id = given.model if float(study.llm.experts) > 1.0 else SPARSE
     mixed = catalog.llm(mixed_id)
     active = np.geomspace(1.0, 0.5 * float(mixed.experts), _POINTS)
 
     def at_most(batch: float) -> Any:
-        return eqx.tree_at(lambda job: job.most, of.jobs["decode"], jnp.asarray(batch))
+        usual = decoding(given, study.llm, mean_context(given))
+        return eqx.tree_at(lambda job: job.most, usual, jnp.asarray(batch))
 
     def with_active(count: float) -> Any:
         changed = eqx.tree_at(lambda llm: llm.experts_per_token, mixed, jnp.asarray(count))
-        return _decoding(given, changed, mean_context(given))
+        return decoding(given, changed, mean_context(given))
 
     return Sweeps(
-        context=_sweep(of, lambda tokens: _decoding(given, of.llm, tokens), contexts),
-        batch=_sweep(of, at_most, batches),
-        experts=_sweep(of, with_active, active, 100.0 / float(mixed.experts)),
+        context=_sweep(study, lambda tokens: decoding(given, study.llm, tokens), contexts),
+        batch=_sweep(study, at_most, batches),
+        experts=_sweep(study, with_active, active, 100.0 / float(mixed.experts)),
         mixed=mixed_id,
         published=100.0 * float(mixed.experts_per_token / mixed.experts),
     )
 
 
 def _sweep(
-    of: Suited, job: Callable[[float], Any], along: Sequence[float] | np.ndarray, unit: float = 1.0
+    study: Study,
+    job: Callable[[float], Any],
+    along: Sequence[float] | np.ndarray,
+    unit: float = 1.0,
 ) -> Sweep:
     columns = ["along", "bytes", "low", "high", "reading", "batch"]
     rows = []
     for value in along:
         sized = regret.widths(job(float(value)))
-        found = design.searched(sized, of.prices, of.drawn, of.attainable)
-        within = design.intervals(found)["bytes_per_flop"] * PER_THOUSAND
+        found = design.searched(sized, study.prices, study.drawn, study.attainable)
+        within = design.intervals(found)["bytes_per_flop"] * THOUSAND
         best = found.best
-        if not _is_late(found):
-            proportion = PER_THOUSAND * float(best.bytes_per_flop)
+        if not is_late(found):
+            proportion = THOUSAND * float(best.bytes_per_flop)
             reading, batch = float(best.reading_time), float(best.batch)
             rows.append((unit * value, proportion, within.low, within.high, reading, batch))
     ends = unit * float(along[0]), unit * float(along[-1])
@@ -365,21 +261,20 @@ class Market:
         return [str(one) for one in filled.mean(axis=1).sort_values().index]
 
 
-def market(of: Suited) -> Market:
+def market(study: Study) -> Market:
     """Where real chips lie beside the best ones.
 
     Args:
-        of: the chips that suit the jobs.
+        study: the chips that suit the jobs.
     """
-    sizes = {name: regret.widths(job) for name, job in of.jobs.items()}
-    bests = {name: found.best for name, found in of.found.items()}
-    found = regret.market(sizes, bests, of.prices, of.attainable)
+    bests = {name: found.best for name, found in study.found.items()}
+    found = regret.market(dict(study.jobs), bests, study.prices, study.attainable)
     ideal, built = found.iloc[: len(JOBS)], found.iloc[len(JOBS) :]
     able = built[np.isfinite(built[list(JOBS)]).any(axis=1)]
     return Market(
         ideal,
         built,
-        PER_THOUSAND * float(able["bytes_per_flop"].median()),
+        THOUSAND * float(able["bytes_per_flop"].median()),
         float(able["reading_time"].median()),
     )
 
@@ -408,34 +303,33 @@ class Constants:
         return sorted(self.effects, key=lambda name: -abs(self.effects[name]))
 
 
-def constants(of: Suited) -> Constants:
+def constants(study: Study) -> Constants:
     """How the best chip for decode follows the constants of the cost model.
 
     Args:
-        of: the chips that suit the jobs.
+        study: the chips that suit the jobs.
     """
-    decoder = of.found["decode"]
-    names = list(of.prices.__dataclass_fields__)
-    follow = _elasticities(decoder.best, decoder.job, of.prices, of.attainable)["bytes_per_flop"]
+    decoder = study.found["decode"]
+    names = list(study.prices.__dataclass_fields__)
+    follow = study.differentiated.effects["decode_bytes_per_kflop"].silicon
     effects = {name: float(getattr(follow, name)) for name in names}
     steepest = sorted(effects, key=lambda name: -abs(effects[name]))
     tried = steepest[: DRAWS // 2]
-    moved = {name: np.tile(float(getattr(of.prices, name)), DRAWS) for name in names}
+    moved = {name: np.tile(float(getattr(study.prices, name)), DRAWS) for name in names}
     for i, name in enumerate(tried):
         moved[name][2 * i : 2 * i + 2] *= np.exp([STEP, -STEP])
     # On the same layout throughout, given once for each size so that nothing is traced anew.
     same = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(regret.SIZES)), decoder.job)
-    again = design.searched(same, of.prices, silicon.Silicon(**moved), of.attainable)
+    again = design.searched(same, study.prices, silicon.Silicon(**moved), study.attainable)
     bytes_per_flop = again.drawn["bytes_per_flop"]
     differences = np.log(np.asarray(bytes_per_flop[0::2] / bytes_per_flop[1::2])) / (2.0 * STEP)
     expected = np.array([effects[name] for name in tried])
     worst = float(np.abs(differences[: len(tried)] - expected).max())
-    ranks = {name: design.deciding(of.drawn, of.found[name])["bytes_per_flop"] for name in JOBS}
-    cost_ranks = design.deciding(of.drawn, decoder)["usd_per_token"]
+    ranks = {
+        name: design.deciding(study.drawn, study.found[name])["bytes_per_flop"] for name in JOBS
+    }
+    cost_ranks = design.deciding(study.drawn, decoder)["usd_per_token"]
     return Constants(effects, len(tried), worst, ranks, cost_ranks)
-
-
-_elasticities = interpreted(design.elasticities)
 
 
 def making_costs() -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""The study of accelerators that would suit a model, were they free."""
