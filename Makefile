@@ -1,4 +1,4 @@
-.PHONY: help book pdf check test test-all versions bench peers searches smollm2 lint lock clean
+.PHONY: help book pdf check test test-all versions bench loops peers searches smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -34,6 +34,9 @@ bench: .venv/.project  ## measure how fast models and commands are, and what pag
 	@$(PYTHON_BIN) -m benchmarks.throughput
 	@$(PYTHON_BIN) -m benchmarks.pages
 	@$(PYTHON_BIN) -m benchmarks.answers
+
+loops: .venv/.project  ## compare how many systems a second are evaluated with a loop written by hand
+	@.venv/bin/uv run --quiet --no-project --with numba==0.68.1 python -m benchmarks.loops
 
 peers: .venv/.project  ## run other models on the measured rows, in an environment of their own
 	@.venv/bin/uv run --quiet --no-project --with ecologits==0.11.3 --with genz-llm==0.0.16 \
