@@ -1,7 +1,7 @@
 """Smooth maxima, monotone root solves and elasticities whose gradients stay finite."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -31,19 +31,17 @@ def smooth_maximum(*values: Scalar, sharpness: Scalar | float) -> Scalar:
     Returns:
         (sum of values**p) ** (1/p), same unit: never below the maximum, never above the sum.
     """
-    stacked = jnp.stack(jnp.broadcast_arrays(*values))
-    # Dividing by the largest keeps powers in range; it cancels, so it carries no gradient.
-    largest = jax.lax.stop_gradient(jnp.max(stacked, axis=0))
-    scale = jnp.where(largest > 0, largest, 1.0)
-    powers = jnp.sum(_power(stacked / scale, sharpness), axis=0)
-    safe = jnp.where(powers > 0, powers, 1.0)
-    return jnp.where(powers > 0, scale * safe ** (1.0 / sharpness), 0.0)
+    # The norm of many is that of the norm of some and the others.
+    return reduce(partial(_norm_of_two, jnp.asarray(sharpness, float)), values)
 
 
-def _power(base: Scalar, exponent: Scalar | float) -> Scalar:
+def _norm_of_two(sharpness: Scalar, first: Scalar, second: Scalar) -> Scalar:
+    # Dividing by the largest keeps powers in range and saves that of the largest itself.
+    largest, smallest = jnp.maximum(first, second), jnp.minimum(first, second)
     # At base 0 the derivative with respect to the exponent is 0 * log(0): keep it out of reach.
-    safe = jnp.where(base > 0, base, 1.0)
-    return jnp.where(base > 0, safe**exponent, 0.0)
+    some = smallest > 0
+    ratio = jnp.where(some, smallest, 1.0) / jnp.where(some, largest, 1.0)
+    return jnp.where(some, largest * (1.0 + ratio**sharpness) ** (1.0 / sharpness), largest)
 
 
 def smooth_minimum(first: Scalar, second: Scalar, sharpness: Scalar | float) -> Scalar:
