@@ -23,6 +23,7 @@ and by Stirling's and Laplace's formulas g = u / (u + (1 - load) * sum of the we
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.scipy.special import erf
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
@@ -75,7 +76,8 @@ def _all_busy(load: Scalar, occupancy: Scalar, servers: Scalar, arrival_cv: Scal
     # a / (a + b n) at the mode; both differences vanish together at load 1.
     restoring = (1.0 - load + 1e-9) / (1.0 - filled + 1e-9)
     deviation = jnp.sqrt(spread * servers * filled / restoring)
-    below = norm.cdf(servers * (1.0 - filled) / deviation)
+    # The normal distribution's, right of its mean.
+    below = 0.5 + 0.5 * erf(servers * (1.0 - filled) / deviation / jnp.sqrt(2.0))
     # Gosper's correction keeps Stirling's formula good down to one server.
     corrected = (servers + 1.0 / 6.0) / (servers * load)
     others = below * deviation * jnp.sqrt(2.0 * jnp.pi * corrected)
