@@ -228,14 +228,14 @@ def _prompt_passes(
     cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
     at_once = _prompts_at_once(deployment)
     more = CHUNK / computed
-    counts = jnp.stack([jnp.ones_like(more), 1.0 + more])
 
     def price(count: Scalar) -> PassCost:
         return forward_pass(llm, xpu, deployment, efficiency, count * at_once, computed, cached)
 
-    both = jax.vmap(price)(counts)
-    alone: PassCost = jax.tree.map(lambda cost: cost[0], both)
-    added: PassCost = jax.tree.map(lambda cost: (cost[1] - cost[0]) / more, both)
+    # One after the other: a pass over two counts at once keeps a compiler from joining it with
+    # what else is computed of the same system.
+    alone, many = price(jnp.ones_like(more)), price(1.0 + more)
+    added: PassCost = jax.tree.map(lambda all_, one: (all_ - one) / more, many, alone)
     return alone, added
 
 
