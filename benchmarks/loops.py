@@ -25,7 +25,7 @@ from benchmarks.throughput import CORES, TOGETHER, System, compiled, evaluated, 
 from llmecon import energy, queueing, roofline, serving, specs
 
 PARTS = 8  # of `TOGETHER` systems each: what is compared, and timed
-TIMES = 10  # that a turn goes through all of them
+TIMES = 3  # that a turn goes through all of them
 TURNS = 15
 AGREEING = 1e-9
 RESULTS = ("ttft", "tpot", "usd", "grams")
