@@ -97,7 +97,7 @@ def systems(count: int, seed: int = 0) -> System:
             "output_tokens": between(50.0, 1000.0),
         }
     )
-    return System(
+    drawn = System(
         chosen([catalog.llm(of) for of in MODELS]),
         chosen([catalog.xpu(of) for of in XPUS]),
         chosen(layouts),
@@ -107,6 +107,8 @@ def systems(count: int, seed: int = 0) -> System:
         between(1.0, 10.0) / SECONDS_PER_HOUR,
         chosen([catalog.site(of) for of in GRIDS]),
     )
+    # A call takes arrays of JAX's own as they are; it would copy others every time.
+    return jax.tree.map(jnp.asarray, drawn)
 
 
 def compiled(function: Callable[[System], Any]) -> Callable[[System], Any]:
