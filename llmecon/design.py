@@ -381,7 +381,7 @@ def best_chip(
 
     Returns:
         The cheapest of several searches along the gradient (BFGS in logarithms). Gradients of it
-        are those at a fixed chip; how chip and cost move with the constants, `elasticities` says.
+        are those at a fixed chip; how chip and cost move with the constants, `at_optimum` says.
     """
     frozen = jax.lax.stop_gradient((job, silicon, efficiency))
     names = _names(job)
@@ -520,30 +520,6 @@ def at_optimum(job: Job, silicon: Silicon, efficiency: Efficiency, near: Best) -
     logs, curvature = jax.lax.stop_gradient(jax.lax.fori_loop(0, 3, step, begun))
     # One more, in which the slope is differentiated: it is nil, so that nothing else matters.
     return _placed(*given, logs - jnp.linalg.solve(curvature, slope(logs, given)))
-
-
-def elasticities(
-    best: Best, job: Job, silicon: Silicon, efficiency: Efficiency
-) -> dict[str, Silicon]:
-    """By how many percent the best chip changes when a constant changes by one percent.
-
-    Args:
-        best: as `best_chip` returns it.
-        job: the passes or steps.
-        silicon: the constants that it was searched with.
-        efficiency: attained shares and overheads.
-
-    Returns:
-        For flops, bandwidth, memory, link, batch, usd_per_token, bytes_per_flop, reading_time and
-        link_share, the elasticity with respect to every constant.
-    """
-
-    def outcomes(logs: Silicon) -> dict[str, Scalar]:
-        moved = at_optimum(job, jax.tree.map(jnp.exp, logs), efficiency, best)
-        return jax.tree.map(jnp.log, _outcomes(moved))
-
-    effects: dict[str, Silicon] = jax.jacfwd(outcomes)(jax.tree.map(jnp.log, silicon))
-    return effects
 
 
 def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) -> Silicon:

@@ -151,8 +151,16 @@ def test_along_contexts_memory_grows() -> None:
 
 @cache
 def effects(name: str) -> dict[str, Silicon]:
-    compute = jax.jit(design.elasticities, compiler_options=QUICK)
-    return compute(best(name), JOBS[name], PRICES, EFFICIENCY)
+    """By how many percent the best chip follows each constant, by outcome."""
+
+    def outcomes(logs: Silicon) -> dict[str, jax.Array]:
+        prices = jax.tree.map(jnp.exp, logs)
+        moved = design.at_optimum(JOBS[name], prices, EFFICIENCY, best(name))
+        return jax.tree.map(jnp.log, design._outcomes(moved))
+
+    compute = jax.jit(jax.jacfwd(outcomes), compiler_options=QUICK)
+    found: dict[str, Silicon] = compute(jax.tree.map(jnp.log, PRICES))
+    return found
 
 
 CONSTANTS = (

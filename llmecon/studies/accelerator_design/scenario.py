@@ -20,7 +20,7 @@ class Scenario(Base):
     training_devices: int = number(1024, "that train together", "devices", 64, 1_000_000)
     training_batch_tokens: float = number(16e6, "in a step of training", "tokens", 1e4, 1e9)
     training_sequence_tokens: float = number(
-        8192.0, "of a sequence in training, if the context allows", "tokens", 128, 1e6
+        8192.0, "in a training sequence, if they fit", "tokens", 128, 1e6
     )
     process: Literal["7nm", "5nm", "3nm"] = choice("5nm", "in which chips are made")
     memory: Literal["hbm2e", "hbm3", "hbm3e", "hbm4"] = choice("hbm3e", "stacked beside them")
