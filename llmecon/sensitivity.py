@@ -447,13 +447,19 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(found, index=pd.Index(rows, name="input"))
 
 
-def switch(of: Problem, path: Sequence[str | int], towards: Literal["more", "less"]) -> Switch:
+def switch(
+    of: Problem,
+    path: Sequence[str | int],
+    towards: Literal["more", "less"],
+    begun: Plan | None = None,
+) -> Switch:
     """How far one number of a description moves before another configuration wins.
 
     Args:
         of: the description.
         path: to the number, such as ("buckets", 0, "tpot") or ("caps", "kw").
         towards: larger or smaller values.
+        begun: the best fleet in parts as it is, if that is known already.
 
     Returns:
         The nearest switch among factors up to 4 either way. A configuration that wins between two
@@ -462,7 +468,7 @@ def switch(of: Problem, path: Sequence[str | int], towards: Literal["more", "les
     Raises:
         InputError: there is no such number, or nothing serves all requests as it is.
     """
-    start = _engines_in_use(of)
+    start = _engines(begun or choice.best_in_parts(of))
     if not start:
         raise InputError("nothing serves all requests within these limits; see choice.best")
     value = _at(of, path)
@@ -470,7 +476,7 @@ def switch(of: Problem, path: Sequence[str | int], towards: Literal["more", "les
     low = 0.0
     for factor in TRIED:
         high = sign * float(np.log(factor))
-        after = _engines_in_use(_with(of, path, value * float(np.exp(high))))
+        after = _engines(choice.best_in_parts(_with(of, path, value * float(np.exp(high)))))
         if after != start:
             break
         low = high
@@ -478,7 +484,7 @@ def switch(of: Problem, path: Sequence[str | int], towards: Literal["more", "les
         return Switch(None, None, start, start)
     while abs(high - low) > SWITCH_SHARE:
         middle = 0.5 * (low + high)
-        found = _engines_in_use(_with(of, path, value * float(np.exp(middle))))
+        found = _engines(choice.best_in_parts(_with(of, path, value * float(np.exp(middle)))))
         if found == start:
             low = middle
         else:
@@ -487,11 +493,10 @@ def switch(of: Problem, path: Sequence[str | int], towards: Literal["more", "les
     return Switch(factor, value * factor, start, after)
 
 
-def _engines_in_use(of: Problem) -> tuple[EngineName, ...]:
-    found = choice.best_in_parts(of)
-    if isinstance(found, Clash):
-        return ()
-    return tuple(dict.fromkeys(pool.engine for pool in found.pools))
+def _engines(found: Plan | Clash) -> tuple[EngineName, ...]:
+    """Engines in use; none where nothing serves all requests."""
+    pools = () if isinstance(found, Clash) else found.pools
+    return tuple(dict.fromkeys(pool.engine for pool in pools))
 
 
 def _at(of: Problem, path: Sequence[str | int]) -> float:

@@ -154,14 +154,18 @@ class Study(Names):
         return self.doubt[job]["bytes_per_flop"] * THOUSAND
 
     def _label(self, job: str, what: str) -> str:
-        doing = {"decode": "writing answers", "prefill": "reading prompts", "training": "training"}
+        doing = {
+            "decode": "writing answers (decode)",
+            "prefill": "reading prompts (prefill)",
+            "training": "training",
+        }[job]
         if what == "bytes_per_kflop":
-            return f"of memory traffic per 1,000 FLOP would suit {doing[job]} ({job})"
+            return f"of memory traffic per 1,000 FLOP would suit {doing}"
         if what == "usd_per_mtok":
-            return f"per million tokens on the chip that suits {doing[job]}, at cost of ownership"
+            return f"per million tokens on the chip that suits {doing}, at cost of ownership"
         return (
-            f"as dear is a token on {self.xpu_name} as on the chip that suits {doing[job]}, "
-            "were both built alike"
+            f"as dear is a token on {self.xpu_name} as on the chip that suits {doing}, were both "
+            "built alike"
         )
 
     @cached_property

@@ -163,7 +163,8 @@ def moves(study: Study) -> list[Move]:
 
     def moved(what: str, of: str, path: tuple[str | int, ...], way: str, now: float) -> None:
         towards = "more" if way == "raised" else "less"
-        found.append(Move(what, of, way, now, sensitivity.switch(priced, path, towards)))  # type: ignore[arg-type]
+        switched = sensitivity.switch(priced, path, towards, study.parts)  # type: ignore[arg-type]
+        found.append(Move(what, of, way, now, switched))
 
     for at in asked(study):
         for way in ("lowered", "raised"):

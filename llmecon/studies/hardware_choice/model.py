@@ -50,10 +50,11 @@ class Work(eqx.Module):
         carbon: of a joule of servers' energy, kg CO2e.
         water: likewise, litres.
         pue: energy at the meter over that of servers.
-        role: what the engines do of a request.
-        follows: whether a limit holds these fillings, so that they follow it.
+        follows: 1 where a limit holds the filling, so that it follows that limit, else 0.
         size: place of the size of its requests in the case.
-        fleet: place of its fleet.
+        fleet: place of its fleet; -1 for a row that stands for nothing, so that fleets of other
+            fillings are rows of one shape.
+        role: what the engines do of a request.
     """
 
     engine: Engine
@@ -67,10 +68,10 @@ class Work(eqx.Module):
     carbon: Number = number()
     water: Number = number()
     pue: Number = number()
+    follows: Number = number()
+    size: Number = number()
+    fleet: Number = number()
     role: Role = eqx.field(static=True, default="whole")
-    follows: bool = eqx.field(static=True, default=False)
-    size: tuple[int, ...] = eqx.field(static=True, default=(0,))
-    fleet: tuple[int, ...] = eqx.field(static=True, default=(0,))
 
 
 class Case(eqx.Module):
@@ -80,7 +81,7 @@ class Case(eqx.Module):
         llm: the model that is served.
         demand: sizes of requests and limits on their latency, stacked.
         rates: requests per second of each size.
-        work: what engines do; rows of one role that follow a limit, or don't, together.
+        work: what engines do, by role.
         carbon_price: USD/kg CO2e.
         budget: most money to be had, USD/s.
         power: most power to be had at the meter, W.
@@ -151,13 +152,13 @@ def answer(case: Case) -> Answer:
         Per second, by fleet.
     """
     count = len(case.fleets)
-    rows, fleet = [], list[int]()
+    rows = []
     for work in case.work:
         asked, rates = (_of_rows(of, work.size) for of in (case.demand, case.rates))
         rows.append(_served(case.llm, work, asked, rates))
-        fleet += work.fleet
     of = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows)
-    places = jnp.arange(count)[:, None] == jnp.asarray(fleet)[None, :]
+    fleet = jnp.concatenate([jnp.asarray(work.fleet) for work in case.work])
+    places = jnp.arange(count)[:, None] == fleet[None, :]
 
     def total(leaf: Scalar) -> Scalar:
         return jnp.where(places, leaf, 0.0).sum(axis=1)
@@ -179,11 +180,12 @@ def answer(case: Case) -> Answer:
     )
 
 
-def _of_rows(records: Any, size: tuple[int, ...]) -> Any:
-    """The record of the size of each row's requests, taken apart by slices, which a page can do."""
+def _of_rows(records: Any, size: Scalar) -> Any:
+    """The record of the size of each row's requests, picked by a sum, which a page can do."""
 
     def chosen(leaf: Scalar) -> Scalar:
-        return jnp.stack([jax.lax.index_in_dim(leaf, at, keepdims=False) for at in size])
+        here = size[:, None] == jnp.arange(len(leaf))[None, :]
+        return jnp.where(here, leaf[None, :], 0.0).sum(axis=1)
 
     return jax.tree.map(chosen, records)
 
@@ -193,9 +195,8 @@ def _served(llm: LLM, work: Work, demand: Demand, rates: Scalar) -> _Row:
     role = work.role
 
     def one(row: Work, demand: Demand, rate: Scalar) -> _Row:
-        filling = row.filling
-        if row.follows:
-            filling = filling * fullest(llm, row.engine, demand, role) / row.fullest
+        moved = row.filling * fullest(llm, row.engine, demand, role) / row.fullest
+        filling = jnp.where(row.follows > 0, moved, row.filling)
         taken = flow(llm, row.engine, demand, filling, role)
         served = rate * row.share
         instances = jnp.where(row.whole > 0, row.bought, served * taken.time)

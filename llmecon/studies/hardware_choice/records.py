@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ from llmecon.sensitivity import NEAR
 from llmecon.specs import LLM
 from llmecon.studies.hardware_choice.model import Case, Work
 from llmecon.terms import Case as Posed
+
+LEAST_ROWS = 8
+"""Rows for a role at least: most fleets then have one shape, and are traced once."""
 
 USD, CARBON, WATER, METER = (RESOURCES.index(name) for name in ("usd", "kg_co2e", "litre", "joule"))
 
@@ -82,13 +86,13 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
     relieved = np.array([of.relieved for of in fleets.values()])[fleet]
     last = posed.of.fillings[every.engine, every.bucket, -1]
     follows = relieved & (every.filling >= last * (1.0 - NEAR))
-    roles = np.array([of.role for of in posed.of.names])[every.engine]
-    rows = _Rows(every, served, bought, is_whole, fleet)
+    rows = _Rows(every, served, bought, is_whole, follows, fleet)
+    roles = np.array([of.role for of in posed.of.names])
+    spares = {role: _spare(posed, role) for role in dict.fromkeys(roles.tolist())}
     work = tuple(
-        _work(posed, role, held, rows, np.flatnonzero((roles == role) & (follows == held)))
-        for role in dict.fromkeys(roles.tolist())
-        for held in (False, True)
-        if ((roles == role) & (follows == held)).any()
+        _work(posed, role, spare, rows, np.flatnonzero(roles[every.engine] == role))
+        for role, spare in spares.items()
+        if spare is not None
     )
 
     def worth(limit: str) -> Float[np.ndarray, " fleets"]:
@@ -111,40 +115,68 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
 
 @dataclass(frozen=True)
 class _Rows:
-    """All fillings in use, with the fleet of each."""
+    """All fillings in use; whether each follows a limit; and the fleet of each."""
 
     columns: Columns
     served: np.ndarray
     bought: np.ndarray
     whole: np.ndarray
+    follows: np.ndarray
     fleet: np.ndarray
 
 
-def _work(posed: Posed, role: Role, follows: bool, every: _Rows, rows: np.ndarray) -> Work:
-    chosen = every.columns.kept(rows)
-    engines: Engine = rows_of(posed.of.engines, chosen.engine)
-    asked: Demand = rows_of(posed.of.demand, chosen.bucket)
-    ends = _fullest(posed.of.llm, role, engines, asked) if follows else chosen.filling
-    devices = np.array([posed.of.names[engine].devices for engine in chosen.engine], float)
-    capital = posed.of.capital[chosen.engine, chosen.region]
-    per_joule = posed.of.per_joule[chosen.region]
+def _work(posed: Posed, role: Role, spare: tuple[int, int], every: _Rows, rows: np.ndarray) -> Work:
+    """What the engines of one role do, filled up with rows of no fleet to a power of two.
+
+    Args:
+        posed: the problem.
+        role: of the engines.
+        spare: an engine and a size of request for rows that stand for nothing.
+        every: all rows.
+        rows: those of the role.
+    """
+    count = max(LEAST_ROWS, 1 << max(len(rows) - 1, 0).bit_length())
+    stands = np.arange(count) < len(rows)
+
+    def padded(values: Any, otherwise: Any) -> np.ndarray:
+        found = np.full(count, otherwise, float)
+        found[stands] = np.asarray(values)[rows]
+        return found
+
+    engine = padded(every.columns.engine, spare[0]).astype(int)
+    size = padded(every.columns.bucket, spare[1]).astype(int)
+    region = padded(every.columns.region, 0).astype(int)
+    filling = padded(every.columns.filling, posed.of.fillings[(*spare, -1)])
+    engines: Engine = rows_of(posed.of.engines, engine)
+    asked: Demand = rows_of(posed.of.demand, size)
+    devices = np.array([posed.of.names[of].devices for of in engine], float)
+    capital = posed.of.capital[engine, region]
+    per_joule = posed.of.per_joule[region]
     return Work(
         engine=jax.tree.map(jnp.asarray, engines),
-        share=every.served[rows] / posed.of.rates[chosen.bucket],
-        filling=chosen.filling,
-        fullest=ends,
-        bought=every.bought[rows],
-        whole=every.whole[rows],
+        share=padded(every.served, 0.0) / posed.of.rates[size],
+        filling=filling,
+        fullest=_fullest(posed.of.llm, role, engines, asked),
+        bought=padded(every.bought, 0.0),
+        whole=padded(every.whole, 0.0),
         rent=capital[:, USD] / devices,
         made=capital[:, CARBON] / devices,
         carbon=per_joule[:, CARBON],
         water=per_joule[:, WATER],
         pue=per_joule[:, METER],
+        follows=padded(every.follows, 0.0),
+        size=size.astype(float),
+        fleet=padded(every.fleet, -1.0),
         role=role,
-        follows=follows,
-        size=tuple(map(int, chosen.bucket)),
-        fleet=tuple(map(int, every.fleet[rows])),
     )
+
+
+def _spare(posed: Posed, role: Role) -> tuple[int, int] | None:
+    """An engine of a role and a size of request that it can serve; None if there is neither."""
+    of_role = np.array([of.role == role for of in posed.of.names])
+    able = of_role[:, None] & np.isfinite(posed.of.fillings[..., -1])
+    places = np.argwhere(able)
+    return (int(places[0, 0]), int(places[0, 1])) if len(places) else None
 
 
 @interpreted

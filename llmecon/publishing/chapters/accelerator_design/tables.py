@@ -36,7 +36,6 @@ def suited(study: Study) -> pd.DataFrame:
         "memory bandwidth",
         "memory",
         "dies",
-        "stacks of memory",
         "power",
         "instance",
         "a million tokens",
@@ -62,9 +61,9 @@ def _chip(study: Study, job: str) -> list[str]:
         links,
         f"{words.number(float(best.chip.flops) / TERA, 3)} TFLOP/s",
         f"{words.number(float(best.chip.bandwidth) / TERA)} TB/s",
-        f"{words.number(float(best.chip.memory) / GIB)} GiB",
+        f"{words.number(float(best.chip.memory) / GIB)} GiB in "
+        f"{words.number(float(plan.stacks))} stacks",
         f"{words.number(float(plan.dies))}, {words.number(float(plan.area), 3)} mm² in all",
-        words.number(float(plan.stacks)),
         f"{words.number(float(plan.power))} W",
         _instance(study, job),
         f"{words.usd(MILLION * float(best.usd_per_token))} "

@@ -1,6 +1,5 @@
 """The live panel of the chapter on hardware choice."""
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -10,16 +9,16 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, serving, specs, uncertainty, words
+from llmecon import catalog, specs, uncertainty, words
 from llmecon.filling import Demand, Engine
-from llmecon.interpreter import interpreted
 from llmecon.publishing import live
 from llmecon.publishing.panel import Settings
 from llmecon.publishing.provenance import Provenance
-from llmecon.specs import LLM, SECONDS_PER_HOUR, XPU, Deployment, Efficiency, Precision
+from llmecon.specs import SECONDS_PER_HOUR, Efficiency
 from llmecon.studies.hardware_choice.model import Case, Work, answer
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.studies.systems import Asked, best_services, stacked
 
 MODELS = ("llama-3.1-8b", "qwen3-32b", "llama-3.1-70b", "gpt-oss-120b")
 XPUS = ("l40s", "a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "mi300x", "mi355x", "tpu-v6e")
@@ -142,55 +141,30 @@ def _lookups(
     rival: live.Menu,
     precisions: live.Menu,
 ) -> dict[str, live.Lookup]:
-    combined = list(product(models.entries, usual.entries, precisions.entries))
-    system = {of: catalog.system(of[0], of[1], None, of[2]) for of in combined}
+    systems = [
+        catalog.system(of[0], of[1], None, of[2])
+        for of in product(models.entries, usual.entries, precisions.entries)
+    ]
+    requests = specs.Workload(given.prompt_tokens, given.output_tokens)
+    target = specs.LatencyTarget(given.ttft_limit_s, given.tpot_limit_s)
+    layouts, _ = best_services([Asked(of, requests, target) for of in systems])
+    efficiencies = stacked(map(catalog.attainment().probable, systems))
+    multiples = stacked(map(uncertainty.multiples_sd, systems))
+    shape = tuple(len(menu.entries) for menu in (models, usual, precisions))
 
-    def stacked(place: int, record: Callable[[str], Any]) -> Any:
-        """One record that holds the entry of every combination."""
-        unique = {one: record(one) for one in dict.fromkeys(of[place] for of in combined)}
-        return catalog.stack([unique[of[place]] for of in combined])
+    def by_system(menu: live.Menu, records: Any) -> live.Lookup:
+        """What was computed for every combination; both accelerators' menus have the same ids."""
+        entries = jax.tree.map(lambda leaf: np.asarray(leaf, float).reshape(shape), records)
+        return live.Lookup((models.name, menu.name, precisions.name), entries)
 
-    layouts = _laid_out(
-        stacked(0, catalog.llm),
-        stacked(1, catalog.xpu),
-        stacked(2, specs.precision),
-        catalog.stack([catalog.efficiency(system[of]) for of in combined]),
-        specs.Workload(given.prompt_tokens, given.output_tokens),
-        specs.LatencyTarget(given.ttft_limit_s, given.tpot_limit_s),
-    )
-    at = {of: place for place, of in enumerate(combined)}
-    attainment = catalog.attainment()
     found = {"llm": live.lookup([models], catalog.llm)}
     for side, menu in (("a", usual), ("b", rival)):
-        chosen = [models, menu, precisions]
         found |= {
             f"device_{side}": live.lookup([menu], catalog.xpu),
-            f"layout_{side}": live.lookup(
-                chosen, lambda *ids: jax.tree.map(lambda leaf: leaf[at[ids]], layouts)
-            ),
-            f"efficiency_{side}": live.lookup(
-                chosen, lambda *ids: attainment.probable(system[ids]), into=Efficiency
-            ),
-            f"multiples_{side}": live.lookup(
-                chosen, lambda *ids: uncertainty.multiples_sd(system[ids])
-            ),
+            f"layout_{side}": by_system(menu, layouts),
+            f"efficiency_{side}": by_system(menu, Efficiency(**efficiencies)),
+            f"multiples_{side}": by_system(menu, multiples),
         }
-    return found
-
-
-@interpreted
-def _laid_out(
-    llms: LLM,
-    xpus: XPU,
-    stored: Precision,
-    efficiencies: Efficiency,
-    asked: specs.Workload,
-    target: specs.LatencyTarget,
-) -> Deployment:
-    def best(llm: LLM, xpu: XPU, numbers: Precision, efficiency: Efficiency) -> Deployment:
-        return serving.best_deployment(llm, xpu, numbers, asked, efficiency, target)[0]
-
-    found: Deployment = jax.vmap(best)(llms, xpus, stored, efficiencies)
     return found
 
 
@@ -219,9 +193,9 @@ def case(s: Settings, tpot: Scalar) -> Case:
         carbon=none,
         water=none,
         pue=one,
-        follows=True,
-        size=(0, 0),
-        fleet=(0, 1),
+        follows=one,
+        size=none,
+        fleet=jnp.arange(2.0),
     )
     asked = specs.Workload(s.prompt_tokens, s.output_tokens)
     demand = Demand(asked, specs.LatencyTarget(s.ttft_limit_s, tpot))
