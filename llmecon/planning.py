@@ -14,6 +14,7 @@ from llmecon.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.specs import LLM, XPU, Efficiency
 from llmecon.training import (
+    USUAL_INTERLEAVING,
     Reliability,
     TrainingLayout,
     TrainingRun,
@@ -107,6 +108,7 @@ class LayoutsByPace(eqx.Module):
             data=1.0,
             shard_weights=chosen(self.shard_weights),
             recompute=chosen(self.recompute),
+            interleaving=USUAL_INTERLEAVING,
         )
 
     def padded(self, length: int) -> "LayoutsByPace":
@@ -132,7 +134,8 @@ def _candidates() -> TrainingLayout:
     """Every layout considered, but for its number of replicas: a leading dimension of them."""
     grid = np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, (0.0, 1.0), RECOMPUTED_SHARES, indexing="ij")
     tensor, pipeline, shard, recompute = (axis.ravel() for axis in grid)
-    alone = TrainingLayout(1.0, 1.0, 1.0)
+    # As published runs are taken to be laid out, by which the overhead of whole runs is fitted.
+    alone = TrainingLayout(1.0, 1.0, 1.0, interleaving=USUAL_INTERLEAVING)
     rest = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, tensor.shape), alone)
     return eqx.tree_at(
         lambda of: (of.tensor, of.pipeline, of.shard_weights, of.recompute),
@@ -170,11 +173,13 @@ def _plan(
 ) -> TrainingPlan:
     step = training_step(llm, xpu, run, layout, efficiency)
     seconds = wall_clock(llm, xpu, run, layout, efficiency, reliability)
-    # A layout is possible if links join its devices, and every replica has work.
+    # A layout is possible if links join its devices, and every group of layers and every replica
+    # has work.
     slack = 1.0 + 1e-9
+    groups = jnp.where(layout.pipeline > 1.0, layout.pipeline * layout.interleaving, 1.0)
     possible = (
         (layout.tensor <= xpu.link_domain)
-        & (layout.pipeline <= llm.layers)
+        & (groups <= llm.layers)
         & (layout.data * slack >= 1.0)
         & (layout.data * run.sequence <= run.global_batch * slack)
         & ((layout.devices <= 1.0) | (xpu.link_domain > 1.0))

@@ -26,6 +26,8 @@ LOGIT_BYTES = 4.0
 
 # Up to about this many devices, waiting for the slowest does not show.
 STEADY_DEVICES = 128.0
+USUAL_INTERLEAVING = 2.0
+"""Groups of layers on each pipeline device where no more is known: those of usual runs."""
 
 
 class TrainingRun(eqx.Module):

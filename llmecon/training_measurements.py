@@ -22,6 +22,7 @@ from llmecon.interpreter import interpreted
 from llmecon.roofline import parameters
 from llmecon.specs import LLM, XPU
 from llmecon.training import (
+    USUAL_INTERLEAVING,
     TrainingLayout,
     TrainingRun,
     flops_per_token,
@@ -61,7 +62,6 @@ USUAL_BATCH_TOKENS = 4e6
 USUAL_DEVICE_TOKENS = 2048.0
 USUAL_MICRO_BATCH_TOKENS = 16384.0
 USUAL_MEMORY = 0.9
-USUAL_INTERLEAVING = 2.0
 SELECTIVE_RECOMPUTATION = 0.15
 # Where memory is short and no more is known, some activations are recomputed.
 USUAL_RECOMPUTATION = 0.5

@@ -122,8 +122,8 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
     )
     assert [text for text in now if text] == intervals
     # What a router can tell moves thresholds too far for intervals of first order, which is what
-    # panels have; the chapter's own are of draws.
-    assert bool(intervals) == (chapter != "hybrid-futures")
+    # panels have, and what chips cost is known by ranges too wide; the chapters' own are of draws.
+    assert bool(intervals) == (chapter not in ("accelerator-design", "hybrid-futures"))
 
 
 UNITS = ("", "USD", "USD per hour", "s", "g", "fraction", "xPUs", "days", "tokens/s", "times")

@@ -143,9 +143,9 @@ class Study(Names):
         """Why a headline number has no value; empty where it has one."""
         if name.startswith("serving"):
             why = "" if self.can_serve else "limits not met"
-        elif name in ("training_energy", "training_carbon"):
-            why = "" if self.fits else "does not fit"
         else:
+            # Of a run that isn't in time, energy isn't told either: the fastest fleet, which is
+            # what is planned then, wastes most of itself.
             plan = (self.answer.bare if name.startswith("bare") else self.answer.training).plan
             late = "not in time" if self.fits else "does not fit"
             why = "" if float(plan.feasible) > 0 else late
@@ -156,7 +156,7 @@ class Study(Names):
     def _labels(self) -> dict[str, str]:
         given, hours = self.scenario, words.number(self.device_hours)
         days = words.duration(given.deadline_days * SECONDS_PER_DAY)
-        beside = f", where the run as published ones went takes {hours}" if self.fits else ""
+        beside = f", where the run as published ones went takes {hours}" if self.can_train else ""
         return {
             "training_xpus": f"to train {self.model_name} in {days}, if it goes as published runs "
             "went",
@@ -213,6 +213,29 @@ class Study(Names):
     def device_hours(self) -> float:
         """Of the training run, as published runs went."""
         return float(self.answer.training.plan.device_seconds) / SECONDS_PER_HOUR
+
+    @property
+    def bare_hours(self) -> float:
+        """Device-hours of the bare run."""
+        return float(self.answer.bare.plan.device_seconds) / SECONDS_PER_HOUR
+
+    @cached_property
+    def published_hours(self) -> float | None:
+        """Device-hours that training took whoever published the model, on this accelerator.
+
+        For as many tokens as are asked for; None where nobody says.
+        """
+        runs = catalog.table("measured_training_runs")
+        runs = runs[(runs["model"] == self.scenario.model) & (runs["xpu"] == self.scenario.xpu)]
+        hours = (runs["device_hours"] / runs["tokens_b"] / 1e9).dropna()
+        return float(hours.mean()) * self.scenario.training_tokens if len(hours) else None
+
+    @property
+    def published_as_expected(self) -> bool:
+        """Whether those hours lie where nine in ten runs do, given the bare run."""
+        between = self.overhead.interval()
+        times = (self.published_hours or 0.0) / self.bare_hours
+        return between.low <= times <= between.high
 
     @property
     def deadline(self) -> float:
