@@ -87,6 +87,15 @@ def test_what_can_t_be_done_says_why() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b"])
+def test_what_makers_tell_of_lies_where_nine_in_ten_runs_do(model: str) -> None:
+    study = resolve(Scenario(model=model, deadline_days=180.0))
+    assert study.published_hours is not None
+    assert study.published_hours > study.bare_hours
+    assert study.published_as_expected
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["defaults", "mixture"])
 def test_the_panel_starts_at_the_answer(name: str) -> None:
     study = studied(name)
