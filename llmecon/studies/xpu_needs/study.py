@@ -223,8 +223,11 @@ class Study(Names):
     def published_hours(self) -> float | None:
         """Device-hours that training took whoever published the model, on this accelerator.
 
-        For as many tokens as are asked for; None where nobody says.
+        For as many tokens as are asked for; None where nobody says, or where they don't compare:
+        only a part of the weights is trained, or the bare run itself isn't in time.
         """
+        if self.scenario.trainable_share < 1.0 or not float(self.answer.bare.plan.feasible) > 0:
+            return None
         runs = catalog.table("measured_training_runs")
         runs = runs[(runs["model"] == self.scenario.model) & (runs["xpu"] == self.scenario.xpu)]
         hours = (runs["device_hours"] / runs["tokens_b"] / 1e9).dropna()
