@@ -154,7 +154,7 @@ def _work(posed: Posed, role: Role, spare: tuple[int, int], every: _Rows, rows: 
     per_joule = posed.of.per_joule[region]
     return Work(
         engine=jax.tree.map(jnp.asarray, engines),
-        share=padded(every.served, 0.0) / posed.of.rates[size],
+        share=padded(every.served / posed.of.rates[every.columns.bucket], 0.0),
         filling=filling,
         fullest=_fullest(posed.of.llm, role, engines, asked),
         bought=padded(every.bought, 0.0),
