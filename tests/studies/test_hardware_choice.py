@@ -210,3 +210,10 @@ def test_what_has_no_answer_is_refused(given: dict[str, Any], said: str) -> None
 
 def test_the_fleet_in_parts_is_alone_in_what_is_differentiated() -> None:
     assert studied("few").case_in_parts.fleets == (PARTS,)
+
+
+@pytest.mark.slow
+def test_where_all_requests_are_long_slopes_are_numbers() -> None:
+    study = resolve(Scenario(**(FEW | {"long_share": 1.0})))
+    assert all(np.isfinite(of) for of in study.effects["usd_per_mtok"].values())
+    assert all(np.isfinite(work.share).all() for work in study.case.work)
