@@ -279,7 +279,7 @@ def options(problem: Problem) -> Options:
         rates=np.array([bucket.per_second for bucket in problem.buckets], float),
         llm=llm,
         capital=capital(problem, names, engines),
-        resting=np.asarray(resting_power(engines)),
+        resting=_resting(problem.model, names),
         per_joule=per_joule(problem),
         quality=np.array(
             [problem.quality_lost.get(of.precision, 0.0) * (of.role != "prefill") for of in names]
@@ -302,6 +302,7 @@ def forget() -> None:
     """Drop flows that are kept for the next problem, so that it pays for its own."""
     _known.cache_clear()
     _engines.cache_clear()
+    _resting.cache_clear()
 
 
 def changed(of: Options, engines: Engine, demand: Demand) -> Options:
@@ -401,21 +402,28 @@ def _layout(of: tuple[int, int, int, str]) -> Deployment:
     return Deployment(float(tensor), float(expert), float(pipeline), precision(numbers))
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _resting(model: str, names: tuple[EngineName, ...]) -> Float[np.ndarray, " engines"]:
+    return np.asarray(resting_power(_engines(model, names)))
+
+
 def _demand(buckets: Sequence[Bucket]) -> Demand:
-    stacked: Demand = catalog.stack(
-        [
-            Demand(
-                Workload(
-                    prompt_tokens=of.prompt_tokens,
-                    output_tokens=of.output_tokens,
-                    cached_fraction=of.cached_fraction,
-                    prompt_cv=of.prompt_cv,
-                    output_cv=of.output_cv,
-                    interarrival_cv=of.interarrival_cv,
-                ),
-                LatencyTarget(ttft=of.ttft, tpot=of.tpot, quantile=of.quantile),
-            )
-            for of in buckets
-        ]
+    stacked: Demand = jax.tree.map(
+        lambda *leaves: np.stack(leaves), *(_asked(bucket) for bucket in buckets)
     )
     return stacked
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _asked(bucket: Bucket) -> Demand:
+    return Demand(
+        Workload(
+            prompt_tokens=bucket.prompt_tokens,
+            output_tokens=bucket.output_tokens,
+            cached_fraction=bucket.cached_fraction,
+            prompt_cv=bucket.prompt_cv,
+            output_cv=bucket.output_cv,
+            interarrival_cv=bucket.interarrival_cv,
+        ),
+        LatencyTarget(ttft=bucket.ttft, tpot=bucket.tpot, quantile=bucket.quantile),
+    )

@@ -56,6 +56,8 @@ def cheapest(of: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, " b
         for kind in kinds:
             for role, found in picked.items():
                 here = (of.of.partners == kind) & (roles == role)[:, None]
+                if not here.any():
+                    continue
                 chosen = _nearest(np.where(here, lowest, np.inf))
                 if len(chosen):
                     engine, region = chosen.T

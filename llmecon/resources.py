@@ -17,7 +17,7 @@ from llmecon.economics import Ownership, hosting_rate, ownership_cost
 from llmecon.embodied import manufacture
 from llmecon.errors import InputError
 from llmecon.filling import Engine, EngineName
-from llmecon.problem import RESOURCES, Problem
+from llmecon.problem import RESOURCES, Problem, Region
 from llmecon.specs import SECONDS_PER_HOUR, SECONDS_PER_YEAR
 
 
@@ -88,15 +88,19 @@ def per_joule(problem: Problem) -> Float[np.ndarray, "regions resources"]:
     Returns:
         By region, in the order of `RESOURCES`.
     """
-    rows = []
-    for region in problem.choices.regions:
-        site = catalog.site(region.grid, pue=region.pue, usd_per_kwh=region.usd_per_kwh)
-        # Rent includes electricity.
-        paid = 0.0 if problem.owned is None else float(site.pue * site.electricity_price)
-        carbon = float(site.pue * intensity(site, problem.basis))
-        water = float(site.water_on_site + site.pue * site.water_off_site)
-        rows.append([paid, carbon, water, float(site.pue), 0.0, 0.0])
-    return np.array(rows)
+    owned = problem.owned is not None
+    return np.array([_drawn_at(region, problem.basis, owned) for region in problem.choices.regions])
+
+
+@cache
+def _drawn_at(region: Region, basis: str, owned: bool) -> tuple[float, ...]:
+    """What a joule of servers' energy takes of each resource in one place."""
+    site = catalog.site(region.grid, pue=region.pue, usd_per_kwh=region.usd_per_kwh)
+    # Rent includes electricity.
+    paid = float(site.pue * site.electricity_price) if owned else 0.0
+    carbon = float(site.pue * intensity(site, basis))
+    water = float(site.water_on_site + site.pue * site.water_off_site)
+    return (paid, carbon, water, float(site.pue), 0.0, 0.0)
 
 
 def capital(

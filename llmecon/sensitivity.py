@@ -11,7 +11,7 @@ All of this holds for instances in parts and while the same fillings stay in use
 far that is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -472,25 +472,60 @@ def switch(
     if not start:
         raise InputError("nothing serves all requests within these limits; see choice.best")
     value = _at(of, path)
+
+    def used(by: float, among: Problem = of) -> tuple[EngineName, ...]:
+        return _engines(choice.best_in_parts(_with(among, path, value * float(np.exp(by)))))
+
     sign = 1.0 if towards == "more" else -1.0
     low = 0.0
     for factor in TRIED:
         high = sign * float(np.log(factor))
-        after = _engines(choice.best_in_parts(_with(of, path, value * float(np.exp(high)))))
+        after = used(high)
         if after != start:
             break
         low = high
     else:
         return Switch(None, None, start, start)
-    while abs(high - low) > SWITCH_SHARE:
-        middle = 0.5 * (low + high)
-        found = _engines(choice.best_in_parts(_with(of, path, value * float(np.exp(middle)))))
-        if found == start:
-            low = middle
-        else:
-            high, after = middle, found
+
+    # Most of the way only the engines of both sides are looked at, which is quicker. Where a third
+    # configuration wins between them, all are looked at from there on.
+    few = _among(of, {*start, *after})
+    near, far = _halved(low, high, lambda by: used(by, few) == start)
+    for by in (far, near):
+        if min(low, high) < by < max(low, high):
+            found = used(by)
+            low, high, after = (by, high, after) if found == start else (low, by, found)
+    low, high = _halved(low, high, lambda by: used(by) == start)
+    after = after if high in (far, near) else used(high)
     factor = float(np.exp(0.5 * (low + high)))
     return Switch(factor, value * factor, start, after)
+
+
+def _halved(low: float, high: float, before: Callable[[float], bool]) -> tuple[float, float]:
+    """The places between which a switch lies, near each other."""
+    while abs(high - low) > SWITCH_SHARE:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if before(middle) else (low, middle)
+    return low, high
+
+
+def _among(of: Problem, engines: Set[EngineName]) -> Problem:
+    """The description with no other engines to choose from than some, and their combinations."""
+
+    def used(name: str) -> tuple[Any, ...]:
+        return tuple(sorted({getattr(engine, name) for engine in engines}))
+
+    choices = of.choices.model_copy(
+        update={
+            "xpus": used("xpu"),
+            "precisions": used("precision"),
+            "tensor": used("tensor"),
+            "expert": used("expert"),
+            "pipeline": used("pipeline"),
+            "disaggregated": used("role") != ("whole",),
+        }
+    )
+    return of.model_copy(update={"choices": choices})
 
 
 def _engines(found: Plan | Clash) -> tuple[EngineName, ...]:
