@@ -1,6 +1,7 @@
 """What a live panel is made of: controls, look-ups, answers, a curve, and a function of them."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -25,14 +26,18 @@ class Slider:
     Args:
         name: The chapter's parameter that it stands for, or a name of its own where it has a label
             and a unit and no parameter is meant.
-        low: Least value.
-        high: Greatest value.
+        low: Least value, unless it starts below.
+        high: Greatest value, unless it starts above.
         value: Where it starts.
         label: What it is, in a few words; by default the parameter's own explanation.
         unit: As `words.quantity` takes it; by default the parameter's own.
-        log: Whether equal steps are equal factors; needs `low` > 0.
+        log: Whether equal steps are equal factors; needs `low` > 0. Equal steps are equal sums
+            where it starts at 0.
         follows: A value for every entry of a menu, which the slider takes when that menu changes:
             the menu's name and the values by id.
+
+    Raises:
+        ValueError: `value` is no finite number, or equal factors lead to no 0.
     """
 
     name: str
@@ -43,6 +48,14 @@ class Slider:
     unit: str | None = None
     log: bool = True
     follows: tuple[str, Mapping[str, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value) or (self.log and self.low <= 0.0):
+            raise ValueError(f"slider {self.name!r}: {self.low:g} to {self.high:g}, {self.value:g}")
+        # A chapter may be rerun with any value that its parameter allows.
+        object.__setattr__(self, "low", min(self.low, self.value))
+        object.__setattr__(self, "high", max(self.high, self.value))
+        object.__setattr__(self, "log", self.log and self.low > 0.0)
 
 
 @dataclass(frozen=True)
@@ -189,12 +202,6 @@ class Panel:
         for menu in self.menus:
             if menu.value not in menu.entries:
                 raise ValueError(f"menu {menu.name!r} starts at {menu.value!r}, not an entry of it")
-        for slider in self.sliders:
-            if not slider.low <= slider.value <= slider.high or (slider.log and slider.low <= 0):
-                raise ValueError(
-                    f"slider {slider.name!r} starts at {slider.value:g}, outside "
-                    f"{slider.low:g} to {slider.high:g}"
-                )
 
 
 def lookup(

@@ -91,8 +91,9 @@ def curve_chart(panel: Panel, program: Program, chapter: pd.DataFrame) -> dict[s
         )
     named = here.encode(x="x:Q", y="y:Q", text="text:N")
     # The name stands on the free side of the curve.
-    rising = chapter["y"].iloc[-1] > chapter["y"].iloc[0]
-    onward = chapter["x"].iloc[-1] > chapter["x"].iloc[0]
+    rising, onward = (
+        len(chapter) > 0 and chapter[axis].iloc[-1] > chapter[axis].iloc[0] for axis in ("y", "x")
+    )
     name = named.mark_text(
         align="left",
         dx=12,

@@ -124,27 +124,23 @@ def _sliders(study: Study) -> list[live.Slider]:
     return [
         live.Slider(
             "quality_floor",
-            min(0.3, floor),
-            max(0.9, floor),
+            0.3,
+            0.9,
             floor,
             "Answered rightly, at least",
             "fraction",
             log=False,
         ),
-        live.Slider(
-            "prompt_tokens", min(10.0, prompt), max(20_000.0, prompt), prompt, "Mean prompt"
-        ),
-        live.Slider(
-            "output_tokens", min(10.0, answer), max(5_000.0, answer), answer, "Mean answer"
-        ),
+        live.Slider("prompt_tokens", 10.0, 20_000.0, prompt, "Mean prompt"),
+        live.Slider("output_tokens", 10.0, 5_000.0, answer, "Mean answer"),
         live.Slider(
             "cloud_at_once",
-            min(0.1, at_once),
-            max(256.0, at_once),
+            0.1,
+            256.0,
             at_once,
             "Answers that an instance works on at once",
         ),
-        live.Slider("round_trip_ms", min(1.0, trip), max(500.0, trip), trip, "Round trip", "ms"),
+        live.Slider("round_trip_ms", 1.0, 500.0, trip, "Round trip", "ms"),
     ]
 
 

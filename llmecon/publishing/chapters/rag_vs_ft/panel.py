@@ -93,25 +93,16 @@ def _menus(study: Study) -> tuple[live.Menu, live.Menu]:
 
 def _sliders(study: Study, knobs: Knobs) -> list[live.Slider]:
     given = study.scenario
-    days = _within(float(knobs.interval) / SECONDS_PER_DAY, 1.0, 730.0)
-    passages = _within(float(knobs.passages), 1.0, 50.0)
+    days, passages = float(knobs.interval) / SECONDS_PER_DAY, float(knobs.passages)
     return [
-        _slider("queries_per_month", 1e2, 1e10, given.queries_per_month),
-        _slider("changes_per_month", 1e-3, 1e3, given.changes_per_month),
-        _slider("documents", 10.0, 1e7, given.documents),
-        _slider("known", 0.0, 0.95, given.known, log=False),
-        _slider("wrong_usd", 1e-5, 100.0, given.wrong_usd),
+        live.Slider("queries_per_month", 1e2, 1e10, given.queries_per_month),
+        live.Slider("changes_per_month", 1e-3, 1e3, given.changes_per_month),
+        live.Slider("documents", 10.0, 1e7, given.documents),
+        live.Slider("known", 0.0, 0.95, given.known, log=False),
+        live.Slider("wrong_usd", 1e-5, 100.0, given.wrong_usd),
         live.Slider("passages", 1.0, 50.0, passages, "Passages retrieved", "passages"),
         live.Slider("days", 1.0, 730.0, days, "Days between trainings", "days"),
     ]
-
-
-def _slider(name: str, low: float, high: float, value: float, log: bool = True) -> live.Slider:
-    return live.Slider(name, low, high, _within(value, low, high), log=log)
-
-
-def _within(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
 
 
 def _lookups(study: Study, sources: live.Menu, hosts: live.Menu) -> dict[str, live.Lookup]:

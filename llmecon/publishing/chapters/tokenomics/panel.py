@@ -1,7 +1,5 @@
 """The live panel of the chapter on tokenomics."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
@@ -113,7 +111,7 @@ def _menus(study: Study) -> list[live.Menu]:
 def _sliders(study: Study) -> list[live.Slider]:
     given, requests = study.scenario, study.case.requests
     prompt, output = float(requests.prompt_tokens), float(requests.output_tokens)
-    sliders = [
+    return [
         live.Slider(
             "usd_per_xpu_hour",
             0.1,
@@ -136,12 +134,6 @@ def _sliders(study: Study) -> list[live.Slider]:
         live.Slider("ttft_limit_s", 0.05, 60.0, given.ttft_limit_s, "First token within"),
         live.Slider("tpot_limit_s", 0.002, 1.0, given.tpot_limit_s, "Each further token within"),
     ]
-    return [_reaching(of) for of in sliders]
-
-
-def _reaching(of: live.Slider) -> live.Slider:
-    """The slider, widened where a rerun starts beyond its ends."""
-    return replace(of, low=min(of.low, of.value), high=max(of.high, of.value))
 
 
 def _lookups(
