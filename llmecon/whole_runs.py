@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 from llmecon import catalog, kept
 from llmecon.energy import Energy, energy_of
 from llmecon.interpreter import interpreted
-from llmecon.numerics import elasticity
+from llmecon.numerics import whole
 from llmecon.planning import TrainingPlan, plan_for_deadline, plan_with_layout
 from llmecon.specs import (
     LLM,
@@ -106,6 +106,7 @@ def overheads(
     of = [catalog.row("models", model) for model in models]
     frame = pd.DataFrame(
         {
+            "model": list(models),
             "label": [row["name"] for row in of],
             "xpu": [catalog.require("xpus", xpu) for xpu in xpus],
             "precision": "bf16",
@@ -224,7 +225,7 @@ def energy(plan: TrainingPlan, xpu: XPU, efficiency: Efficiency, site: Site) -> 
     return energy_of(plan.device_seconds, plan.step.power, efficiency.host_power * xpu.tdp, site)
 
 
-def devices_log_sd(
+def devices_in_time(
     llm: LLM,
     xpu: XPU,
     run: TrainingRun,
@@ -232,9 +233,9 @@ def devices_log_sd(
     deadline: Scalar,
     efficiency: Efficiency,
     reliability: Reliability,
-    log_sd: Scalar | float,
+    slower: Scalar,
 ) -> Scalar:
-    """How uncertain the devices that a deadline takes are, to first order (the delta method).
+    """Devices of whole replicas that a deadline takes if a run goes slower than is expected.
 
     Args:
         llm: the model.
@@ -244,16 +245,13 @@ def devices_log_sd(
         deadline: wall-clock time allowed, s.
         efficiency: attained shares of peak and link rates.
         reliability: failures, and the overhead of whole runs.
-        log_sd: standard deviation of the logarithm of that overhead.
+        slower: time that the run takes over what is expected of it.
 
     Returns:
-        Standard deviation of the logarithm of the number of devices: a run that takes x percent
-        longer needs as many more as a deadline that is x percent shorter. 0 where memory decides.
+        How many; infinite where no number of devices is in time. A run that takes x percent longer
+        needs as many as a deadline that is x percent shorter.
     """
-
-    def devices(within: Scalar) -> Scalar:
-        plan = plan_with_layout(llm, xpu, run, layout, within, efficiency, reliability)
-        return plan.layout.devices
-
-    (effect,) = elasticity(devices, deadline)
-    return jnp.abs(effect) * log_sd
+    plan = plan_with_layout(llm, xpu, run, layout, deadline / slower, efficiency, reliability)
+    devices = whole(plan.layout.data) * layout.tensor * layout.pipeline
+    found: Scalar = jnp.where(plan.feasible > 0, devices, jnp.inf)
+    return found

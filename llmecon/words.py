@@ -12,6 +12,7 @@ _TINY = 1e-6  # a share that nobody tells from none
 _PLURAL = re.compile(r"^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])")
 _MASSES = ((1e6, "t"), (1e3, "kg"))  # in grams
 _DURATIONS = ((365.25 * 86400, "year"), (86400, "day"), (3600, "hour"), (60, "minute"))
+_PARTS = {"MWh": ((1e-3, "kWh"), (1e-6, "Wh")), "t CO₂e": ((1e-3, "kg CO₂e"), (1e-6, "g CO₂e"))}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUS = "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -133,6 +134,10 @@ def _scale(x: float, unit: str) -> tuple[float, str]:
         for heavy, name in _MASSES:
             if size >= heavy:
                 return heavy, name
+    for prefix, parts in _PARTS.items():
+        if unit.startswith(prefix) and 0 < size < 1:
+            part, name = next((of for of in parts if size >= of[0]), parts[-1])
+            return part, name + unit.removeprefix(prefix)
     return 1.0, unit
 
 

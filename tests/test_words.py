@@ -260,3 +260,18 @@ def test_an_interval_never_repeats_its_value(value, down, up, unit):
     shown = words.quantity(value, unit).removeprefix("USD\N{NO-BREAK SPACE}")
     for part in parts:
         assert part.removeprefix("USD\N{NO-BREAK SPACE}") != shown
+
+
+@pytest.mark.parametrize(
+    ("x", "unit", "said", "between"),
+    [
+        (0.024, "MWh", "24 kWh", "11 to 47 kWh"),
+        (9.4e-3, "t CO₂e", "9.4 kg CO₂e", "4.3 to 18 kg CO₂e"),
+        (2.4e-5, "MWh", "24 Wh", "11 to 47 Wh"),
+        (7000.0, "MWh", "7,000 MWh", "3,200 to 14,000 MWh"),
+    ],
+)
+def test_small_energies_and_masses_and_their_intervals_share_a_unit(x, unit, said, between):
+    assert words.quantity(x, unit).replace("\N{NO-BREAK SPACE}", " ") == said
+    found = words.interval(x, 0.46 * x, 1.96 * x, unit)
+    assert found.replace("\N{NO-BREAK SPACE}", " ") == between

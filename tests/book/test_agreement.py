@@ -54,6 +54,10 @@ SERVING = ("tokenomics", "carbon", "xpu-needs")
 def test_chapters_that_serve_start_from_one_case(name: str) -> None:
     """Else there would be nothing to compare below."""
     assert len({str(parameters(chapter)[name]) for chapter in SERVING}) == 1
+    for spread in ("prompt_cv", "output_cv", "interarrival_cv"):
+        workload = catalog.row("workloads", str(parameters("tokenomics")["workload"]))
+        given = {parameters(chapter)[spread] for chapter in SERVING if chapter != "tokenomics"}
+        assert given == {float(workload[spread])}
     lengths = [tokens_per_request(chapter) for chapter in SERVING]
     assert lengths == pytest.approx([lengths[0]] * len(lengths), rel=CLOSE)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from llmecon import catalog, uncertainty, whole_runs
+from llmecon import catalog, training, uncertainty, whole_runs
 from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
 from llmecon.publishing import prose
@@ -16,7 +16,7 @@ from llmecon.publishing.chapters.xpu_needs import panel, tables
 from llmecon.studies.xpu_needs import frames
 from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
-from llmecon.studies.xpu_needs.study import Study, resolve
+from llmecon.studies.xpu_needs.study import Study, resolve, training_layouts
 from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -41,6 +41,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     },
     "late": {
         "model": "llama-3.1-405b",
+        "deadline_days": 20.0,
         "ttft_limit_s": 0.05,
         "spare_instances": 0,
         "grid": "fra",
@@ -92,7 +93,7 @@ def test_what_makers_tell_of_lies_where_nine_in_ten_runs_do(model: str) -> None:
     study = resolve(Scenario(model=model, deadline_days=180.0))
     assert study.published_hours is not None
     assert study.published_hours > study.bare_hours
-    assert study.published_as_expected
+    assert study.as_expected(study.published_hours)
 
 
 @pytest.mark.slow
@@ -128,15 +129,35 @@ def test_elasticities_are_finite_differences(name: str) -> None:
     assert run["deadline"] == pytest.approx(-run["training tokens"], abs=1e-6)
 
 
-def test_devices_are_as_uncertain_as_whole_runs_say() -> None:
+def test_slower_runs_need_more_devices() -> None:
     study = studied("defaults")
-    of, overhead = study.case, study.overhead
-    known = (of.llm, of.xpu, of.run, of.layout, of.deadline, of.likely, of.cluster)
-    expected = interpreted(whole_runs.devices_log_sd)(*known, overhead.log_sd)
-    assert study.devices_log_sd == pytest.approx(float(expected), rel=1e-9)
+    between, away = study.xpus_between, study.away.interval()
+    assert between.bounded
+    assert between.low < study.training_xpus < between.high
+    # The fleet of either end is the one that is planned where runs are expected to go so.
+    of = study.case
+    for devices, slower in ((between.low, away.low), (between.high, away.high)):
+        times = slower * study.overhead.median
+        (layout,) = training_layouts(study.scenario, [study.scenario.xpu], [times])
+        spread = replace(layout, data=devices / (layout.tensor * layout.pipeline))
+        cluster = whole_runs.with_overhead(of.cluster, times)
+        taken = _clock(of.llm, of.xpu, of.run, spread, of.likely, cluster)
+        assert float(taken) == pytest.approx(study.deadline, rel=0.01)
     assert not study.memory_decides
     assert studied("in memory").memory_decides
     assert studied("in memory").quantities["training_xpus"].low is None
+
+
+def test_where_slower_runs_are_late_on_any_number_there_is_no_upper_end() -> None:
+    study = resolve(Scenario(model="llama-3.1-405b", deadline_days=75.0))
+    assert study.can_train
+    assert not study.xpus_between.bounded
+    assert study.quantities["training_xpus"].high is None
+    sure = prose.render("xpu-needs", "sure", study=study, basis=frames.basis(study))
+    assert "has no upper end" in sure
+
+
+_clock = interpreted(training.wall_clock)
 
 
 @interpreted

@@ -19,6 +19,9 @@ class Scenario(parameters.Scenario):
     )
     prompt_tokens: float = number(1155.0, "mean prompt", "tokens", 1, 1e6)
     output_tokens: float = number(211.0, "mean answer with hidden reasoning", "tokens", 1, 1e6)
+    prompt_cv: float = number(1.28, "spread of prompt lengths over their mean", "ratio", 0, 50)
+    output_cv: float = number(1.045, "spread of answers' lengths over their mean", "ratio", 0, 50)
+    interarrival_cv: float = number(1.09, "irregularity of arrivals, 1 for Poisson", "ratio", 0, 50)
     requests_per_second: float = number(
         20.0, "mean load of the whole service", "requests/s", 1e-6, 1e6
     )

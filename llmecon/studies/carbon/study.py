@@ -253,7 +253,13 @@ def system_of(scenario: Scenario, model: str = "", xpu: str = "") -> System:
 
 def requests(scenario: Scenario) -> Workload:
     """Lengths of a scenario's prompts and answers."""
-    return Workload(scenario.prompt_tokens, scenario.output_tokens)
+    return Workload(
+        scenario.prompt_tokens,
+        scenario.output_tokens,
+        prompt_cv=scenario.prompt_cv,
+        output_cv=scenario.output_cv,
+        interarrival_cv=scenario.interarrival_cv,
+    )
 
 
 def target(scenario: Scenario) -> LatencyTarget:

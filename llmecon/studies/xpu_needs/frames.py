@@ -191,15 +191,15 @@ def published(study: Study) -> pd.DataFrame:
     """Published runs of the scenario's model on its accelerator, with about as many tokens.
 
     Returns:
-        Columns label, device_hours, and inside (the interval of such runs).
+        Columns label, device_hours, and inside: whether nine in ten such runs take so many, given
+        the bare run.
     """
-    given, between = study.scenario, study.hours_between
+    given = study.scenario
     runs = catalog.table("measured_training_runs").dropna(subset=["device_hours"])
     runs = runs[(runs["model"] == given.model) & (runs["xpu"] == given.xpu)]
     runs = runs[(runs["tokens_b"] * 1e9 / given.training_tokens).between(0.9, 1.1)]
-    return runs[["label", "device_hours"]].assign(
-        inside=runs["device_hours"].between(between.low, between.high)
-    )
+    for_as_many = runs["device_hours"] * given.training_tokens / (runs["tokens_b"] * 1e9)
+    return runs[["label", "device_hours"]].assign(inside=for_as_many.map(study.as_expected))
 
 
 @dataclass(frozen=True)

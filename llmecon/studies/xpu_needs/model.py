@@ -131,7 +131,7 @@ class Answer(eqx.Module):
     """What a case takes.
 
     Attributes:
-        training: the run, if it goes as published runs went.
+        training: the run, if it goes as comparable published runs went.
         bare: the run if it were steps, checkpoints and failing devices alone.
         serving: the service.
     """

@@ -36,6 +36,8 @@ class Scenario(parameters.Scenario):
     spare_instances: int = number(1, "instances in reserve, 1 for N+1", "instances", 0, 1000)
     prompt_tokens: float = number(1155.0, "mean prompt", "tokens", 1, 1e7)
     output_tokens: float = number(211.0, "mean output", "tokens", 1, 1e6)
+    prompt_cv: float = number(1.28, "spread of prompt lengths over their mean", "ratio", 0, 50)
+    output_cv: float = number(1.045, "spread of output lengths over their mean", "ratio", 0, 50)
     interarrival_cv: float = number(1.09, "irregularity of arrivals, 1 for Poisson", "ratio", 0, 50)
     ttft_limit_s: float = number(2.0, "limit on TTFT for 99 of 100 requests", "s", 0.001, 3600)
     tpot_limit_s: float = number(0.05, "limit on time per output token", "s", 0.0001, 60)

@@ -23,7 +23,6 @@ from llmecon import (
 from llmecon.interpreter import interpreted
 from llmecon.pooling import System
 from llmecon.specs import (
-    JOULES_PER_KWH,
     LLM,
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
@@ -107,7 +106,7 @@ class Study(Names):
                 value,
                 UNITS[name],
                 self._labels[name],
-                missing or _told(number, UNITS[name]),
+                missing or (words.count(number, "xPU") if UNITS[name] == "xPUs" else ""),
                 **ends,
                 # The bare run is there to compare with.
                 elasticities={} if missing or "bare" in name else self.elasticities(name),
@@ -156,9 +155,9 @@ class Study(Names):
     def _labels(self) -> dict[str, str]:
         given, hours = self.scenario, words.number(self.device_hours)
         days = words.duration(given.deadline_days * SECONDS_PER_DAY)
-        beside = f", where the run as published ones went takes {hours}" if self.can_train else ""
+        beside = f", where the run as comparable ones went takes {hours}" if self.can_train else ""
         return {
-            "training_xpus": f"to train {self.model_name} in {days}, if it goes as published runs "
+            "training_xpus": f"to train {self.model_name} in {days}, if it goes as comparable runs "
             "went",
             "training_cost": f"to rent them, {hours} xPU-hours"
             if self.can_train
@@ -211,7 +210,7 @@ class Study(Names):
 
     @property
     def device_hours(self) -> float:
-        """Of the training run, as published runs went."""
+        """Of the training run, as comparable published runs went."""
         return float(self.answer.training.plan.device_seconds) / SECONDS_PER_HOUR
 
     @property
@@ -233,12 +232,14 @@ class Study(Names):
         hours = (runs["device_hours"] / runs["tokens_b"] / 1e9).dropna()
         return float(hours.mean()) * self.scenario.training_tokens if len(hours) else None
 
-    @property
-    def published_as_expected(self) -> bool:
-        """Whether those hours lie where nine in ten runs do, given the bare run."""
+    def as_expected(self, hours: float) -> bool:
+        """Whether such device-hours lie where nine in ten runs do, given the bare run.
+
+        Args:
+            hours: of a run on as many tokens.
+        """
         between = self.overhead.interval()
-        times = (self.published_hours or 0.0) / self.bare_hours
-        return between.low <= times <= between.high
+        return between.low <= hours / self.bare_hours <= between.high
 
     @property
     def deadline(self) -> float:
@@ -281,24 +282,28 @@ class Study(Names):
         """Days that nine in ten such runs take on the devices planned."""
         return self.away.interval() * (float(self.answer.training.plan.seconds) / SECONDS_PER_DAY)
 
-    @cached_property
-    def devices_log_sd(self) -> float:
-        """How uncertain the devices are that the deadline takes; see `whole_runs.devices_log_sd`.
-
-        A run that takes x percent longer needs as many more as a deadline x percent shorter.
-        """
-        effect = self.differentiated.effects["training_xpus"].deadline
-        return abs(float(effect)) * self.overhead.log_sd
-
     @property
     def memory_decides(self) -> bool:
         """Whether memory decides how many devices train: a slower run takes no more, but longer."""
-        return self.devices_log_sd < LEAST_EFFECT * self.overhead.log_sd
+        effect = float(self.differentiated.effects["training_xpus"].deadline)
+        return abs(effect) < LEAST_EFFECT
 
-    @property
+    @cached_property
     def xpus_between(self) -> Interval:
-        """Devices that nine in ten such runs take to end in time."""
-        return Multiple(0.0, self.devices_log_sd).interval() * self.training_xpus
+        """Devices that nine in ten such runs take to end in time, each laid out as suits it.
+
+        The upper end is infinite where one run in twenty would be late on any number of devices.
+        """
+        ends = self.away.interval()
+        slower = [ends.low, ends.high]
+        layouts = training_layouts(
+            self.scenario,
+            [self.scenario.xpu] * len(slower),
+            [self.overhead.median * times for times in slower],
+        )
+        found = _in_time(self.case, catalog.stack(layouts), jnp.asarray(slower))
+        low, high = map(float, found)
+        return Interval(low, high)
 
     @property
     def fewest_in_memory(self) -> float:
@@ -311,6 +316,24 @@ class Study(Names):
 def _answered(case: Case) -> tuple[Answer, dict[str, Array]]:
     found = answer(case)
     return found, told(found)
+
+
+@interpreted
+def _in_time(case: Case, layouts: TrainingLayout, slower: Array) -> Array:
+    def devices(layout: TrainingLayout, slower: Array) -> Array:
+        return whole_runs.devices_in_time(
+            case.llm,
+            case.xpu,
+            case.run,
+            layout,
+            case.deadline,
+            case.likely,
+            case.cluster,
+            slower,
+        )
+
+    found: Array = jax.vmap(devices)(layouts, slower)
+    return found
 
 
 @interpreted
@@ -446,7 +469,11 @@ def cluster(scenario: Scenario) -> Reliability:
 def requests(scenario: Scenario) -> Workload:
     """Lengths of a scenario's requests, and how irregularly they arrive."""
     return Workload(
-        scenario.prompt_tokens, scenario.output_tokens, interarrival_cv=scenario.interarrival_cv
+        scenario.prompt_tokens,
+        scenario.output_tokens,
+        prompt_cv=scenario.prompt_cv,
+        output_cv=scenario.output_cv,
+        interarrival_cv=scenario.interarrival_cv,
     )
 
 
@@ -496,14 +523,3 @@ def _layouts(
 
     found: TrainingLayout = jax.vmap(layout)(xpus, efficiencies, clusters)
     return found
-
-
-def _told(value: float, unit: str) -> str:
-    """Devices in full, energy and mass in the unit that fits; empty for what cards tell alone."""
-    if unit == "xPUs":
-        return words.count(value, "xPU")
-    if unit == "MWh":
-        return words.energy(value * 1e3 * JOULES_PER_KWH)
-    if unit == "t CO₂e":
-        return f"{words.mass(1e3 * value)} CO₂e"
-    return ""

@@ -110,7 +110,6 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
             Partial(_fleet_and_days, study.case, longest),
             "Time to train [days]",
             "Accelerators that train [xPUs]",
-            log_sd="log_sd",
             needs="can_train",
         ),
         smooth="smooth",
@@ -127,7 +126,6 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
             training_posterior=all,
             rental_prices=catalog.rental_offers(*rents),
         ),
-        log_sd=_log_sd,
         refusals={
             "can_train": "No number of these accelerators holds the model and trains it in time: "
             "allow more days, train on fewer tokens, or choose hardware with more memory and "
@@ -136,7 +134,7 @@ def panel(study: Study, offered: Offered = OFFERED) -> live.Panel:
             "fit: allow more time, shorten the requests, or choose hardware with more memory.",
         },
         note="Training is laid out anew for every deadline and number of tokens, and takes as long "
-        "as published runs of its kind did. How a model is laid out to serve is what is best for "
+        "as comparable published runs did. How a model is laid out to serve is what is best for "
         "this chapter's own requests and limits, and stays while these are moved; a rerun chooses "
         "it anew.",
     )
@@ -255,10 +253,6 @@ def _set(case: Case, longest: float, s: Settings) -> Case:
     )
 
 
-def _log_sd(effects: Settings, s: Settings) -> Scalar:
-    return jnp.abs(effects.deadline_days) * s.overhead["log_sd"]
-
-
 def _answered(case: Case, longest: float, s: Settings) -> dict[str, Scalar]:
     """What the panel tells, from the study's own answer."""
     case = _set(case, longest, s)
@@ -297,7 +291,6 @@ _ANSWERS = [
         "training_xpus",
         "xPUs",
         "to train in time",
-        log_sd="log_sd",
         needs="can_train",
         counted="xPU",
     ),
