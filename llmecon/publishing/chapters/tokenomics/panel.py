@@ -1,5 +1,7 @@
 """The live panel of the chapter on tokenomics."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
