@@ -72,6 +72,14 @@ def test_an_interval_is_in_the_number_s_unit_and_tells_its_ends(value, unit, tex
     assert found.replace("\N{NO-BREAK SPACE}", " ") == said
 
 
+def test_a_saving_of_less_than_nothing_is_told_with_its_sign_turned(shown, tmp_path):
+    dearer = Headline("saving", -0.17, "fraction", "dearer", low=-1.29, high=0.44, turned=True)
+    assert dearer.text == "17%"
+    assert dearer.interval == "90%: −44% to 129%"
+    results.headlines([dearer])
+    assert stored.collect(write(shown, tmp_path / "x.ipynb")) == [dearer]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
 def test_what_is_not_a_number_needs_an_explanation(value):
     with pytest.raises(ValueError, match=r"'volume'.*says why"):
