@@ -63,7 +63,7 @@ def test_a_name_is_never_markup(shown, monkeypatch):
         (616, "xPUs", "616\N{NO-BREAK SPACE}xPUs", 610, 640, "90%: 610 to 640 xPUs"),
         (1, "xPUs", "1\N{NO-BREAK SPACE}xPU", 1, 1, ""),
         (163.2, "USD", "", 163.2, 163.2, ""),
-        (11_000, "g", "", 10_000, 11_400, "90%: 10 to 11.4 kg"),
+        (11_000, "g", "", 10_000, 11_400, "90%: 10.0 to 11.4 kg"),
         (1.0, "fraction", "", 1.0, 1.0, ""),
     ],
 )

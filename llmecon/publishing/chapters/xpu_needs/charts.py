@@ -113,7 +113,8 @@ def _on_hardware(effects: Mapping[str, float], fleet: str) -> str:
     first, most = frames.hardware(effects)
     if most <= 0:
         return f"More of one property of the hardware takes nothing off the {fleet}"
-    who = f"{words.listing(first)} {'matters' if len(first) == 1 else 'matter'} most"
-    each = {1: "it", 2: "either"}.get(len(first), "any")
+    several = len(first) > 1 or first[0].startswith("all ")
+    who = f"{words.listing(first)} {'matter' if several else 'matters'} most"
+    each = {1: "them" if several else "it", 2: "either"}.get(len(first), "any")
     saved = words.percent(most / 100)
     return f"Of the hardware, {who}: 1% more of {each} saves {saved} of the {fleet}"
