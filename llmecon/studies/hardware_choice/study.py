@@ -424,6 +424,6 @@ def resolve(scenario: Scenario) -> Study:
     relaxed = choice.relaxed(posed)
     best = relaxed if isinstance(relaxed, Clash) else choice.rounded(posed, relaxed)
     if isinstance(relaxed, Clash) or isinstance(best, Clash):
-        said = answers.lines(problem, best)
+        said = answers.lines(problem, best, description.CALLED)
         raise InputError("; ".join(line.strip() for line in said))
     return Study(scenario, problem, posed, relaxed, best)
