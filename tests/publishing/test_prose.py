@@ -43,3 +43,20 @@ def test_a_name_that_looks_like_a_source_is_text(monkeypatch):
     monkeypatch.setattr(results, "display", said.append)
     results.say('<cite class="llmecon-source"><img src=x></cite>')
     assert "<" not in said[0].data
+
+
+NOUNS = r"(?:requests|months|devices|instances|answers|questions)\b"
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.stem)
+def test_what_may_be_one_is_counted_with_its_noun(template):
+    """`count` and `quantity` know a singular; a plural typed after a number doesn't."""
+    typed = rf"\|number(?:\(\d\))? \}}\}}\s{NOUNS}"
+    assert not re.findall(typed, template.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", ["publishing/chapters", "studies"])
+def test_labels_count_with_a_noun(folder):
+    typed = rf"(?::g|number\([^{{}}]*\))\}} {NOUNS}"
+    for file in (PACKAGE / folder).rglob("*.py"):
+        assert not re.findall(typed, file.read_text("utf-8")), file

@@ -228,6 +228,20 @@ def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count:
         assert ("of those drawn" in page) == partial
 
 
+@pytest.mark.parametrize(
+    ("effects", "said"),
+    [
+        ({"memory size": -0.2}, "memory size matters most: 1% more of it saves 0.2%"),
+        ({"all arithmetic rates": -0.7}, "all arithmetic rates matter most: 1% more of them"),
+        ({"memory size": -0.2, "link bandwidth": -0.2}, "matter most: 1% more of either"),
+    ],
+)
+def test_titles_of_elasticities_agree_with_what_they_name(
+    effects: dict[str, float], said: str
+) -> None:
+    assert said in charts._on_hardware(effects, "fleet")
+
+
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -247,6 +261,9 @@ def test_prose_follows(name: str) -> None:
     assert "xPU-hours" in prose.render("xpu-needs", "published", study=study, published=published)
     energy = prose.render("xpu-needs", "energy", study=study)
     assert ("A million output tokens" in energy) == study.can_serve
+    assert ("each good for" in said) == (
+        study.can_serve and float(study.answer.serving.instances) > 1
+    )
     work = prose.render("xpu-needs", "work", study=study, work=frames.work(study))
     assert ("are active for a token" in work) == (study.scenario.model == "deepseek-v3")
 

@@ -347,7 +347,7 @@ def _instance(study: Study) -> str:
 
 def _frontier(study: Study, of: pd.DataFrame, title: str, subtitle: str) -> Chart:
     layouts = [
-        f"{words.count(xpus, 'xPU')}, {words.number(batch)} requests in flight"
+        f"{words.count(xpus, 'xPU')}, {words.quantity(batch, 'requests')} in flight"
         for xpus, batch in zip(of["xpus"], of["batch"], strict=True)
     ]
     return charts.frontier(
