@@ -254,7 +254,8 @@ def _alike(
     )
     if not float(low) * scale < middle < float(high) * scale:
         return texts
-    return tuple(f"{x:,}{'%' if percent else ''}" for x in (low, high))
+    sign = "%" if percent else ""
+    return f"{low:,}{sign}", f"{high:,}{sign}"
 
 
 def span(low: float, high: float, unit: str) -> str:
