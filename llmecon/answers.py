@@ -1,6 +1,7 @@
 """What a choice of hardware found, in lines to read and in plain values."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,17 +61,21 @@ def as_json(problem: Problem, found: Plan | Clash) -> dict[str, Any]:
     }
 
 
-def lines(problem: Problem, found: Plan | Clash) -> list[str]:
+def lines(problem: Problem, found: Plan | Clash, sizes: Sequence[str] = ()) -> list[str]:
     """What was found as lines to read.
 
     Args:
         problem: the description.
         found: by `choice`.
+        sizes: what to call the buckets, in their order; by default by their number.
 
     Returns:
         The fleet, what it takes and what binds; or what clashes and by how much.
     """
-    return _clash_lines(found) if isinstance(found, Clash) else _plan_lines(problem, found)
+    named = sizes or [f"bucket {place}" for place in range(len(problem.buckets))]
+    if isinstance(found, Clash):
+        return _clash_lines(found, named)
+    return _plan_lines(problem, found, named)
 
 
 def engine_line(name: EngineName) -> str:
@@ -89,7 +94,7 @@ def engine_line(name: EngineName) -> str:
     return ", ".join([f"{name.xpu} {name.precision}", *filter(None, parts)])
 
 
-def _plan_lines(problem: Problem, plan: Plan) -> list[str]:
+def _plan_lines(problem: Problem, plan: Plan, sizes: Sequence[str]) -> list[str]:
     hourly = SECONDS_PER_HOUR
     told = [
         f"cost {plan.cost * hourly:.6g} an hour; in parts no fleet costs less than "
@@ -106,7 +111,7 @@ def _plan_lines(problem: Problem, plan: Plan) -> list[str]:
             pace = f", TPOT {1e3 * of.tpot:.3g} ms" if of.tpot else ""
             wait = "wait for a slot" if pool.engine.role == "decode" else "TTFT"
             told.append(
-                f"    bucket {of.bucket}: {of.per_second:.4g}/s, {filled}, "
+                f"    {sizes[of.bucket]}: {of.per_second:.4g}/s, {filled}, "
                 f"{wait} {of.ttft:.3g} s{pace}"
             )
     for xpu in _chosen(plan):
@@ -147,13 +152,13 @@ def _rounded_up(factor: float) -> str:
     return f"{math.ceil(factor / unit - 1e-6) * unit:.4g}"
 
 
-def _clash_lines(clash: Clash) -> list[str]:
+def _clash_lines(clash: Clash, sizes: Sequence[str]) -> list[str]:
     told = ["nothing serves all requests within these limits"]
     for bucket, factor in clash.slower.items():
         told.append(
-            f"  bucket {bucket}: both limits on latency times {_rounded_up(factor)} could be kept"
+            f"  {sizes[bucket]}: both limits on latency times {_rounded_up(factor)} could be kept"
             if math.isfinite(factor)
-            else f"  bucket {bucket}: the model fits on none of the engines"
+            else f"  {sizes[bucket]}: the model fits on none of the engines"
         )
     for name, factor in clash.raised.items():
         told.append(

@@ -86,6 +86,17 @@ class Evidence:
         *before, last = self.caveats or ("",)
         return f"{', '.join(before)} and {last}" if before else last
 
+    @property
+    def mark(self) -> str:
+        """What a place in a ranking doesn't rest on, such as " (unread, untested)"; else empty."""
+        missing = ["unread"] * (not self.read) + ["untested"] * (not self.measured)
+        return f" ({', '.join(missing)})" if missing else ""
+
+    @property
+    def marked(self) -> str:
+        """The name with that mark, as a title needs it that names a winner."""
+        return self.name + self.mark
+
 
 def _said(rent: Rent) -> str:
     """What is to be said of a rent; nothing of several new ones of neoclouds, read."""

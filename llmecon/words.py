@@ -10,6 +10,8 @@ import humanize
 _LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _TINY = 1e-6  # a share that nobody tells from none
 _PLURAL = re.compile(r"^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])")
+_DECIMALS = re.compile(r"[\d,]+(?:\.(\d+))?%?$")
+_NEAR = 1.25  # times the lower end, up to which an upper end has as many decimals
 _MASSES = ((1e6, "t"), (1e3, "kg"))  # in grams
 _DURATIONS = ((365.25 * 86400, "year"), (86400, "day"), (3600, "hour"), (60, "minute"))
 _PARTS = {"MWh": ((1e-3, "kWh"), (1e-6, "Wh")), "t CO₂e": ((1e-3, "kg CO₂e"), (1e-6, "g CO₂e"))}
@@ -153,17 +155,18 @@ def count(n: float, noun: str) -> str:
     return f"{text}{_SPACE}{noun}{'' if text == '1' else 's'}"
 
 
-def quantity(x: float, unit: str) -> str:
+def quantity(x: float, unit: str, more: int = 0) -> str:
     """A number with its unit, in the form usual for that unit.
 
     Args:
         x: The number, in `unit`.
         unit: `USD` (alone or as in `USD per hour`), `s`, `fraction`, an empty text for a pure
             number, or any other unit, which is written after the number.
+        more: Digits beyond the usual.
     """
     if unit == "s":
         return duration(x)
-    return _with_unit(_end(x, unit, x)[1], unit, x)
+    return _with_unit(_end(x, unit, x, more)[1], unit, x)
 
 
 def whole(n: float, unit: str) -> str:
@@ -221,8 +224,9 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
 
     Returns:
         Such as `210 to 350 xPUs`, with as many digits as it takes to tell the ends from the value
-        as written; `up to 350 xPUs` or `at least 210 xPUs` where one end can't be told from it and
-        the other can with the digits that the value has; empty otherwise.
+        as written, and as many decimals in both where they lie near each other; `up to 350 xPUs` or
+        `at least 210 xPUs` where one end can't be told from it and the other can with the digits
+        that the value has; empty otherwise.
     """
     middle = value if full else _end(value, unit, value)[0]
     lows, highs = ([_end(x, unit, value, more) for more in range(3)] for x in (low, high))
@@ -230,11 +234,33 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
     above = next((text for rounded, text in highs if high > value and rounded > middle), "")
     name = _name(unit, value)
     if below and above:
+        if 0.0 < high < _NEAR * low:
+            below, above = _alike((below, above), (low, high), unit, value, middle)
         return " to ".join(_joined((below, name), (above, name), unit))
     # One end that only further digits tell apart says less of the interval than of the rounding.
     if (below or above) in (lows[0][1], highs[0][1]):
         return f"{'at least' if below else 'up to'} {_with_unit(below or above, unit, value)}"
     return ""
+
+
+def _alike(
+    texts: tuple[str, str], ends: tuple[float, float], unit: str, value: float, middle: float
+) -> tuple[str, str]:
+    """Two ends as written, with the decimals of the one that has more where these differ."""
+    found = [_DECIMALS.match(text) for text in texts]
+    held = {len(match[1] or "") for match in found if match}
+    if not all(found) or len(held) == 1:
+        return texts
+    percent = unit == "fraction"
+    scale = 0.01 if percent else 1.0 if unit.startswith("USD") else _scale(value, unit)[0]
+    digits = Decimal(1).scaleb(-max(held))
+    low, high = (
+        Decimal(100 * x if percent else x / scale).quantize(digits, ROUND_HALF_UP) for x in ends
+    )
+    if not float(low) * scale < middle < float(high) * scale:
+        return texts
+    sign = "%" if percent else ""
+    return f"{low:,}{sign}", f"{high:,}{sign}"
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -253,15 +279,18 @@ def span(low: float, high: float, unit: str) -> str:
 
 
 def between(low: float, high: float, unit: str) -> str:
-    """A range of quantities in a sentence: `between 210 and 350 xPUs`, `always 24 xPUs`.
+    """A range of quantities in a sentence: `between 210 and 350 xPUs`, `24 xPUs`.
 
     Args:
         low: Lower end, in `unit`.
         high: Upper end, in `unit`.
         unit: As in `quantity`.
+
+    Returns:
+        What can follow "is" or "costs"; one number if both ends read alike.
     """
     one, other = _ends(low, high, unit)
-    return f"between {one} and {other}" if one else f"always {other}"
+    return f"between {one} and {other}" if one else other
 
 
 def _ends(low: float, high: float, unit: str) -> tuple[str, str]:
@@ -324,10 +353,16 @@ def listing(items: Iterable[object]) -> str:
     return humanize.natural_list([str(item) for item in items])
 
 
-def counted(numbers: Mapping[str, float]) -> str:
+def counted(numbers: Mapping[str, float], verb: str = "") -> str:
     """How many there are of each, such as "3 B200 SXM and 2 H100".
 
     Args:
         numbers: by what they are of.
+        verb: what they do, in the plural; after one thing alone in the singular, as in
+            "1 H100 serves".
     """
-    return listing([f"{number(n, 3)} {what}" for what, n in numbers.items()])
+    said = listing([f"{number(n, 3)} {what}" for what, n in numbers.items()])
+    if not verb:
+        return said
+    alone = [number(n, 3) for n in numbers.values()] == ["1"]
+    return f"{said} {verb}{'s' if alone else ''}"

@@ -110,6 +110,13 @@ def test_a_clash_says_what_would_have_to_give(asked: Problem, clash: str):
     assert None in [*plain["raised"].values(), *plain["slower"].values()]
 
 
+def test_a_clash_names_sizes_as_its_reader_does(asked: Problem):
+    found, _ = CLASHES["limits on latency"]
+    told = answers.lines(asked, found, ("short requests", "long requests"))
+    assert told[1] == "  long requests: both limits on latency times 1.605 could be kept"
+    assert told[2] == "  short requests: the model fits on none of the engines"
+
+
 def test_a_clash_of_latency_says_what_the_solver_found():
     hasty = problem(PLAIN | {"buckets": [CHAT, LONG | {"ttft": 0.01}]})
     found = choice.best_in_parts(hasty)

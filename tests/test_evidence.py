@@ -53,6 +53,12 @@ def test_caveats_name_what_is_missing() -> None:
     assert "nobody has read its price" in evidence.behind("groq-lpu").caveat
 
 
+def test_a_mark_says_the_same_in_a_title() -> None:
+    assert evidence.behind(FIRM).mark == ""
+    assert evidence.behind(READ).mark == " (untested)"
+    assert evidence.behind(GUESSED).marked == "MI355X (unread, untested)"
+
+
 def test_a_price_of_ones_own_needs_no_source() -> None:
     own = evidence.behind(GUESSED, given=True)
     assert own.priced

@@ -154,6 +154,19 @@ def test_quantity(x, unit, said):
     assert plain(words.quantity(x, unit)) == said
 
 
+def test_a_quantity_with_more_digits():
+    assert plain(words.quantity(1157.0, "tokens", 1)) == "1,160 tokens"
+    assert plain(words.quantity(1.0, "requests", 1)) == "1 request"
+
+
+def test_counted():
+    fleet = {"B200 SXM": 3.0, "H100": 1.0}
+    assert words.counted(fleet) == "3 B200 SXM and 1 H100"
+    assert words.counted(fleet, "serve") == "3 B200 SXM and 1 H100 serve"
+    assert words.counted({"H100": 1.0}, "serve") == "1 H100 serves"
+    assert words.counted({"H100": 2.0}, "serve") == "2 H100 serve"
+
+
 def test_listing():
     assert words.listing(["a"]) == "a"
     assert words.listing(["a", "b", "c"]) == "a, b and c"
@@ -204,7 +217,7 @@ def test_span(low, high, unit, said):
 
 
 def test_between():
-    assert plain(words.between(24.0, 24.0, "xPUs")) == "always 24 xPUs"
+    assert plain(words.between(24.0, 24.0, "xPUs")) == "24 xPUs"
     assert plain(words.between(1.2, 2.3, "USD per hour")) == "between USD 1.20 and 2.30 per hour"
 
 
@@ -220,6 +233,12 @@ def test_between():
         (0.0964, 0.0957, 0.22, "USD", "USD 0.0957 to 0.22"),
         (42.1, 41.6, 42.3, "xPUs", "41.6 to 42.3 xPUs"),
         (0.501, 0.498, 0.504, "fraction", "49.8% to 50.4%"),
+        # As many decimals in both ends, where they lie near each other.
+        (2.301, 2.29, 2.3022, "USD", "USD 2.290 to 2.302"),
+        (0.0121, 0.0108, 0.01234, "fraction", "1.08% to 1.23%"),
+        (9.6, 9.5, 10.4, "s", "9.5 to 10.4 s"),
+        (11_000.0, 10_000.0, 11_400.0, "g", "10.0 to 11.4 kg"),
+        (1200.4, 1180.0, 1201.0, "requests", "1,180 to 1,201 requests"),
         # An end that no digits tell from the value.
         (0.0964, 0.0962, 0.22, "USD", "up to USD 0.22"),
         (1.0, 0.9, 1.0, "fraction", "at least 90%"),

@@ -1,5 +1,6 @@
 """The chapters' computed numbers on other pages."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,7 +53,7 @@ def shown_numbers(
         where = directive.get_location()
         LOG.warning("chapter %r has no headline number %s", chapter, missing, location=where)
         return []
-    fields = ("name", "value", "unit", "label", "text", "low", "high")
+    fields = [of.name for of in dataclasses.fields(stored.Headline)]
     return [stored.Headline(**{key: rows[name][key] for key in fields}) for name in names or rows]
 
 

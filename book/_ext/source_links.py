@@ -1,4 +1,4 @@
-"""Turns the bibliography keys and table rows that figures and tables name into links."""
+"""Turns the bibliography keys and table rows that figures, tables and prose name into links."""
 
 import re
 from collections.abc import Collection
@@ -44,7 +44,7 @@ def link(
 ) -> None:
     """Link keys to the references, rows to the page of their table or else to its file."""
     body = context.get("body", "")
-    if 'class="llmecon-sources"' not in body and 'class="llmecon-tabled"' not in body:
+    if not any(f'class="llmecon-{of}"' in body for of in ("source", "rows", "tabled")):
         return
     documents = app.env.found_docs
     pathto = context["pathto"]

@@ -32,6 +32,8 @@
 
   const PLURAL = /^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])/;
   const TINY = 1e-6;
+  const DECIMALS = /^[\d,]+(?:\.(\d+))?%?$/;
+  const NEAR = 1.25;
 
   function rounded(x, digits) {
     return [Number(x.toExponential(digits - 1)), number(x, digits)];
@@ -128,6 +130,19 @@
     return `${start.join(SPACE)} to ${other.join(SPACE)}`;
   }
 
+  // Two ends as written, with the decimals of the one that has more where these differ.
+  function alike(texts, ends, unit, value, middle) {
+    const found = texts.map((text) => text.match(DECIMALS));
+    if (!found.every(Boolean)) return texts;
+    const held = found.map((match) => (match[1] ?? "").length);
+    if (held[0] === held[1]) return texts;
+    const percent = unit === "fraction";
+    const each = percent ? 0.01 : unit.startsWith("USD") ? 1 : scale(value, unit)[0];
+    const both = ends.map((x) => (percent ? 100 * x : x / each).toFixed(Math.max(...held)));
+    if (!(Number(both[0]) * each < middle && middle < Number(both[1]) * each)) return texts;
+    return both.map((text) => `${text.replace(/\B(?=(\d{3})+(?=\.))/g, ",")}${percent ? "%" : ""}`);
+  }
+
   // With as many digits as tell the ends from the value as written; empty where none do, and where
   // it takes further digits to tell one end and the other isn't told at all.
   function interval(value, low, high, unit, full = false) {
@@ -136,7 +151,11 @@
     const [lows, highs] = [ends(low), ends(high)];
     const below = lows.find(([x]) => low < value && x < middle)?.[1];
     const above = highs.find(([x]) => high > value && x > middle)?.[1];
-    if (below && above) return joined(below, above, nameOf(unit, value), unit);
+    if (below && above) {
+      const near = high > 0 && high < NEAR * low;
+      const [one, other] = near ? alike([below, above], [low, high], unit, value, middle) : [below, above];
+      return joined(one, other, nameOf(unit, value), unit);
+    }
     if ([lows[0][1], highs[0][1]].includes(below ?? above)) return `${below ? "at least" : "up to"} ${withUnit(below || above, unit, value)}`;
     return "";
   }

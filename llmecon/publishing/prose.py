@@ -5,6 +5,7 @@ language. Numbers come in by the filters of `llmecon.words`; what a block asks o
 study is an attribute or a frame of it, so that no template computes anything but a choice of words.
 """
 
+import html
 import re
 from functools import cache
 from typing import Any
@@ -58,6 +59,20 @@ def say(chapter: str, block: str, **facts: Any) -> None:
         results.say(said)
 
 
+def cited(keys: str) -> str:
+    """Sources in brackets, in a form that the site turns into links to its references.
+
+    Args:
+        keys: of the bibliography, joined by semicolons.
+    """
+    return f"({', '.join(source(key) for key in keys.split(';'))})"
+
+
+def source(key: str) -> str:
+    """A key of the bibliography as the markup that becomes a link to its entry."""
+    return f'<cite class="llmecon-source">{html.escape(key)}</cite>'
+
+
 @cache
 def _templates() -> jinja2.Environment:
     made = jinja2.Environment(
@@ -67,5 +82,5 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=False,  # Markdown, from which `results.say` takes what looks like HTML
     )
-    made.filters.update({name: getattr(words, name) for name in FILTERS})
+    made.filters.update({name: getattr(words, name) for name in FILTERS} | {"cited": cited})
     return made

@@ -16,7 +16,7 @@ import pandas as pd
 
 from llmecon import catalog, words
 from llmecon.errors import InputError
-from llmecon.publishing import scenario
+from llmecon.publishing import prose, scenario
 from llmecon.studies.parameters import Value
 
 LISTED = 8  # more rows than this are counted rather than listed
@@ -196,7 +196,7 @@ def _keys(sources: Iterable[str]) -> list[str]:
 
 
 def _cited(keys: Sequence[str]) -> str:
-    cited = [f'<cite class="llmecon-source">{html.escape(key)}</cite>' for key in keys[:CITED]]
+    cited = [prose.source(key) for key in keys[:CITED]]
     if len(keys) > CITED:
         cited.append(f"and {len(keys) - CITED} more, named in the table")
     return f": {', '.join(cited)}" if cited else ""

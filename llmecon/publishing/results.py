@@ -9,8 +9,10 @@ from urllib.parse import quote
 import pandas as pd
 from IPython.display import Markdown, display
 
-from llmecon.publishing import provenance, stored
+from llmecon.publishing import prose, provenance, stored
 from llmecon.publishing.stored import Headline, cards, told
+
+_SOURCE = re.compile(rf"({prose.source('@').replace('@', '[A-Za-z0-9]+')})")
 
 __all__ = ["Headline", "headline", "headlines", "say", "table", "told"]
 
@@ -57,13 +59,15 @@ def say(markdown: str) -> None:
 
     Args:
         markdown: The prose, in Markdown; what looks like HTML in it, such as a name from
-            somebody's table, is text.
+            somebody's table, is text, but for the sources that `prose.cited` names.
     """
     display(Markdown(_without_tags(markdown)))
 
 
 def _without_tags(markdown: str) -> str:
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
+    parts = _SOURCE.split(markdown)
+    parts[::2] = [re.sub(r"<(?=[A-Za-z/!?])", "&lt;", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def table(frame: pd.DataFrame, label: str, data: provenance.Provenance | None = None) -> None:

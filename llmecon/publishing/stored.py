@@ -35,6 +35,7 @@ class Headline:
         text: The number as shown; by default `value` and `unit` in words.
         low: Lower end of its 90% interval, in `unit`; None where there is no interval.
         high: Upper end.
+        turned: Whether text and interval tell it with the other sign, as the label must then say.
 
     Raises:
         ValueError: The value is not finite and no text explains why, or the interval has one end
@@ -48,6 +49,7 @@ class Headline:
     text: str = ""
     low: float | None = None
     high: float | None = None
+    turned: bool = False
 
     def __post_init__(self) -> None:
         value = math.nan if self.value is None else float(self.value)
@@ -55,7 +57,7 @@ class Headline:
             raise ValueError(f"headline {self.name!r} is {value}: give it a text that says why")
         object.__setattr__(self, "value", value if math.isfinite(value) else None)
         if not self.text:
-            object.__setattr__(self, "text", words.quantity(value, self.unit))
+            object.__setattr__(self, "text", words.quantity(self._signed(value), self.unit))
         self._check_interval()
 
     def _check_interval(self) -> None:
@@ -73,6 +75,9 @@ class Headline:
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
+    def _signed(self, x: float) -> float:
+        return -x if self.turned else x
+
     @property
     def interval(self) -> str:
         """Its 90% interval in words, such as "90%: 210 to 350 xPUs"; empty where there is none.
@@ -81,14 +86,16 @@ class Headline:
         """
         if self.low is None or self.high is None or self.value is None:
             return ""
-        full = self.value.is_integer() and self.text.startswith(f"{self.value:,.0f}")
-        said = words.interval(self.value, self.low, self.high, self.unit, full)
+        value = self._signed(self.value)
+        low, high = sorted((self._signed(self.low), self._signed(self.high)))
+        full = value.is_integer() and self.text.startswith(f"{value:,.0f}")
+        said = words.interval(value, low, high, self.unit, full)
         return f"90%: {said}" if said else ""
 
 
 def told(of: "Quantity") -> Headline:
     """A study's number as a headline number."""
-    return Headline(of.name, of.value, of.unit, of.label, of.text, of.low, of.high)
+    return Headline(of.name, of.value, of.unit, of.label, of.text, of.low, of.high, of.turned)
 
 
 def cards(row: Sequence[Headline]) -> str:
@@ -131,7 +138,7 @@ def write_table(chapters: Iterable[tuple[str, Path]], table: Path) -> None:
     Args:
         chapters: Slug and executed notebook of each chapter.
         table: JSON file to write: a list of chapter, name, value, unit, label, text,
-            low, high.
+            low, high, turned.
     """
     rows = [
         {"chapter": slug, **asdict(headline)}

@@ -29,6 +29,7 @@ class Quantity:
         low: Lower end of its 90% interval; None where there is none.
         high: Upper end.
         elasticities: By how many percent it changes when an input grows by one percent.
+        turned: Whether it is told with the other sign, as a saving of less than nothing is.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Quantity:
     low: float | None = None
     high: float | None = None
     elasticities: Mapping[str, float] = field(default_factory=dict)
+    turned: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import source_links
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
+from llmecon.publishing import prose
+
 KNOWN = {"Little1961", "AIConfigurator", "Kwon2023"}
 
 
@@ -55,17 +57,21 @@ def test_a_key_in_a_table_leads_to_an_entry_that_shows_it(tmp_path: Path):
     (tmp_path / "references.rst").write_text("References\n===\n\n.. bibliography::\n   :all:\n")
     table = tabled("H100", "Price2025, unchecked")
     (tmp_path / "index.rst").write_text(
-        f"Index\n=====\n\n.. raw:: html\n\n   {table}\n\n.. toctree::\n\n   references\n"
+        f"Index\n=====\n\n.. raw:: html\n\n   {table}\n\n.. toctree::\n\n   references\n   prose\n"
     )
+    said = f"so it is {prose.cited('Price2025')}"
+    (tmp_path / "prose.rst").write_text(f"Prose\n=====\n\n.. raw:: html\n\n   {said}\n")
     site = tmp_path / "site"
     app = Sphinx(tmp_path, tmp_path, site, tmp_path / "trees", "html", status=None)
     app.build()
-    index, references = (
+    index, references, page = (
         BeautifulSoup((site / f"{name}.html").read_text("utf-8"), "html.parser")
-        for name in ("index", "references")
+        for name in ("index", "references", "prose")
     )
     (link,) = index.select(".llmecon-tabled a")
     assert (link.text, link["href"]) == ("Price2025", "references.html#ref-Price2025")
+    (cited,) = page.find_all("a", string="Price2025")
+    assert cited["href"] == link["href"]
     anchor = references.find(id="ref-Price2025")
     assert anchor is not None
     entry = anchor.find_parent("div", class_="citation") or anchor

@@ -63,13 +63,21 @@ def test_a_name_is_never_markup(shown, monkeypatch):
         (616, "xPUs", "616\N{NO-BREAK SPACE}xPUs", 610, 640, "90%: 610 to 640 xPUs"),
         (1, "xPUs", "1\N{NO-BREAK SPACE}xPU", 1, 1, ""),
         (163.2, "USD", "", 163.2, 163.2, ""),
-        (11_000, "g", "", 10_000, 11_400, "90%: 10 to 11.4 kg"),
+        (11_000, "g", "", 10_000, 11_400, "90%: 10.0 to 11.4 kg"),
         (1.0, "fraction", "", 1.0, 1.0, ""),
     ],
 )
 def test_an_interval_is_in_the_number_s_unit_and_tells_its_ends(value, unit, text, low, high, said):
     found = Headline("n", value, unit, "", text=text, low=low, high=high).interval
     assert found.replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+def test_a_saving_of_less_than_nothing_is_told_with_its_sign_turned(shown, tmp_path):
+    dearer = Headline("saving", -0.17, "fraction", "dearer", low=-1.29, high=0.44, turned=True)
+    assert dearer.text == "17%"
+    assert dearer.interval == "90%: −44% to 129%"
+    results.headlines([dearer])
+    assert stored.collect(write(shown, tmp_path / "x.ipynb")) == [dearer]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])

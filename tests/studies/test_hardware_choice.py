@@ -10,7 +10,7 @@ import pytest
 from llmecon import catalog, sensitivity, serving, specs
 from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance
+from llmecon.publishing import prose, provenance, stored
 from llmecon.publishing.chapters.hardware_choice import panel, tables
 from llmecon.studies.hardware_choice import comparisons, frames, published
 from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers, scaled
@@ -181,6 +181,27 @@ def test_prose_follows(name: str) -> None:
     assert prose.render("hardware-choice", "learned", study=study, learned=learned)
 
 
+@every_scenario
+def test_labels_say_what_the_fleets_do_not_rest_on(name: str) -> None:
+    study = studied(name)
+    for plan, label in ((study.best, "usd_per_mtok"), (study.parts, "usd_per_mtok_parts")):
+        said = study.labels[label]
+        for xpu in frames.ids(plan):
+            assert study.marked(xpu) in said or study.name(xpu) + study.though(xpu) in said
+
+
+def test_a_saving_of_less_than_nothing_is_told_as_what_is_dearer() -> None:
+    study = resolve(Scenario(**FEW | {"xpus": "h100-sxm, b200, mi355x", "xpu": "mi355x"}))
+    found = study.quantities["saving"]
+    assert found.value is not None
+    assert found.value < 0.0
+    shown = stored.told(found)
+    assert "−" not in shown.text
+    assert "saved" not in found.label
+    assert found.label.startswith("dearer than MI355X is B200 SXM")
+    assert "would save" not in found.label
+
+
 def test_usual_accelerator_that_is_too_slow_is_told_so() -> None:
     study = studied("unable")
     assert study.quantities["usd_per_mtok_usual"].text == "Never"
@@ -199,7 +220,7 @@ def test_searches_and_checks_are_those_of_the_tables() -> None:
     ("given", "said"),
     [
         ({"prompt_tokens": 9e5}, "handles at most"),
-        ({"tpot_limit_s": 0.0005}, "nothing serves all requests"),
+        ({"tpot_limit_s": 0.0005}, "nothing serves all requests.*; short requests: both limits"),
         ({"budget_usd_per_hour": 0.01}, "money: times"),
     ],
 )

@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
-from llmecon import adaptation, decision
+from llmecon import adaptation, decision, knowledge
 from llmecon.errors import InputError
 from llmecon.interpreter import interpreted
 from llmecon.numerics import crossings
@@ -203,6 +204,9 @@ def test_prose_and_tables_follow(name: str) -> None:
     )
     assert ("Nothing changes" in interval) == (given.changes_per_month == 0.0)
     assert "No model can be tuned" in prose.render("rag-vs-ft", "intervals", intervals=None)
+    footprint = study.labels["g_co2e_per_question"]
+    assert ("left out" in footprint) == (study.winner in ("rag", "both"))
+    assert ("reranking" in footprint) <= study.searching.reranked
     assert len(tables.ways(study)) == len(study.case.ways)
     assert set(tables.sources(study)["Checked"]) <= {"yes", "no"}
 
@@ -231,3 +235,18 @@ def test_findings_are_those_of_the_studies() -> None:
 def test_what_has_no_answer_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         resolve(Scenario(**given))
+
+
+def test_fewer_documents_than_passages_are_told_so() -> None:
+    study = resolve(Scenario(documents=1.0, document_tokens=500.0))
+    rag = {"passages": 8.0, "passage_tokens": 140.0}
+    found = frames.Passages(pd.DataFrame(), top=1.0, most=0.5, closed=1.6, of_five=0.79)
+    said = prose.render(
+        "rag-vs-ft", "passages", study=study, passages=found, passage=knowledge.PASSAGE, rag=rag
+    )
+    assert "more than all documents hold" in said
+    assert "fewer than five" in said
+    assert "the right one is among them" not in said
+    assert "; here are" not in said
+    assert " ." not in said
+    assert " ," not in said

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llmecon import catalog
@@ -191,6 +192,22 @@ def test_services_agree_with_the_answer() -> None:
     assert edge.matching is not None
     assert edge.matching["score"] >= edge.level
     assert 0.0 < quality.decline(study).falls["rate"].max() < 1.0
+
+
+@pytest.mark.parametrize("fast", [10.0, 30.0])
+def test_the_title_of_the_frontiers_marks_whom_it_names(fast: float) -> None:
+    study = studied("rent given")
+    frontier = pd.DataFrame(
+        [("MI355X", 20.0, 1.0), ("H100 SXM5 80GB", fast, 2.0), ("L40S", 5.0, 3.0)],
+        columns=["label", "speed", "blended"],
+    )
+    names = speed.marked(study, ["mi355x", "h100-sxm", "l40s"])
+    assert names["L40S"] == "L40S (unread, untested)"  # its datasheet; the rent is the reader's
+    title = prose.render(
+        "tokenomics", "finding_frontier", leaders=speed.leaders(frontier, names), alone=""
+    )
+    assert "MI355X (unread, untested) is cheapest" in title
+    assert ("and fastest" in title) == (fast < 20.0)
 
 
 def test_queues_meet_the_answer_at_its_load() -> None:

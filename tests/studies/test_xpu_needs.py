@@ -6,13 +6,16 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from llmecon import catalog, training, uncertainty, whole_runs
 from llmecon.errors import InputError
+from llmecon.evidence import Use
 from llmecon.interpreter import interpreted
-from llmecon.publishing import prose
-from llmecon.publishing.chapters.xpu_needs import panel, tables
+from llmecon.publishing import prose, provenance
+from llmecon.publishing.chapters.xpu_needs import charts, panel, tables
 from llmecon.studies.xpu_needs import frames
 from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
@@ -223,6 +226,43 @@ def test_charts_follow() -> None:
     assert frames.passes(study).prefill == "arithmetic"
 
 
+@pytest.mark.parametrize("job", frames.COSTS)
+@pytest.mark.parametrize("count", [2, 30])
+def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count: int) -> None:
+    ids = ["mi355x", *[xpu for xpu in catalog.ids("xpus") if xpu != "mi355x"]][:count]
+    every = pd.DataFrame(
+        {
+            "name": [catalog.name("xpus", xpu) for xpu in ids],
+            "vendor": "a maker",
+            "serving_xpus": 6.0,
+            frames.COSTS[job]: 1e6 * np.arange(1, count + 1),
+        },
+        index=ids,
+    )
+    drawn = charts.costs(studied("defaults"), every, job, provenance.of())
+    assert drawn is not None
+    page = " ".join(BeautifulSoup(drawn.markup, "html.parser").get_text(" ").split())
+    assert "MI355X (unread, untested)" in page
+    partial = f"the {len(frames.shown(every, job))} cheapest of {count} are drawn" in page
+    assert partial == (count > len(frames.shown(every, job)))
+    if job == "training":
+        assert ("of those drawn" in page) == partial
+
+
+@pytest.mark.parametrize(
+    ("effects", "said"),
+    [
+        ({"memory size": -0.2}, "memory size matters most: 1% more of it saves 0.2%"),
+        ({"all arithmetic rates": -0.7}, "all arithmetic rates matter most: 1% more of them"),
+        ({"memory size": -0.2, "link bandwidth": -0.2}, "matter most: 1% more of either"),
+    ],
+)
+def test_titles_of_elasticities_agree_with_what_they_name(
+    effects: dict[str, float], said: str
+) -> None:
+    assert said in charts._on_hardware(effects, "fleet")
+
+
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -242,6 +282,9 @@ def test_prose_follows(name: str) -> None:
     assert "xPU-hours" in prose.render("xpu-needs", "published", study=study, published=published)
     energy = prose.render("xpu-needs", "energy", study=study)
     assert ("A million output tokens" in energy) == study.can_serve
+    assert ("each good for" in said) == (
+        study.can_serve and float(study.answer.serving.instances) > 1
+    )
     work = prose.render("xpu-needs", "work", study=study, work=frames.work(study))
     assert ("are active for a token" in work) == (study.scenario.model == "deepseek-v3")
 

@@ -106,7 +106,7 @@ class Study(Names):
             + ("power plants" if plants else "the data centre's cooling"),
             "hardware_share": "of the whole is making hardware and building the data centre",
             "training_share": "is the training of the model, shared by all who use it "
-            f"for {given.model_life_months:g} months",
+            f"for {words.count(given.model_life_months, 'month')}",
             "g_co2e_reader": f"more for the {given.reader_device} on which it is read",
             "ml_water_on_site": "per answer for cooling, at "
             f"{words.number(float(site.water_on_site) * JOULES_PER_KWH)} litres per kWh of the "

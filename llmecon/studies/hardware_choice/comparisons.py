@@ -128,7 +128,7 @@ class Learned:
 
     Attributes:
         everything: all speeds and prices.
-        share: of the fleet's cost that this is.
+        share: of the cost of the best fleet in parts that this is.
         speeds: all speeds and no price.
         prices: all prices and no speed.
         single: speeds and prices of single accelerators, "speed" or "price", its name and what
@@ -146,7 +146,8 @@ class Learned:
 
 def learned(study: Study) -> Learned:
     """What knowing beforehand how fast accelerators are, and what they cost, is worth."""
-    contest, cost = study.contest, study.best.cost
+    # In the contest instances are parts, so what knowing saves is set beside the fleet in parts.
+    contest, cost = study.contest, study.parts.cost
 
     def yearly(saving: float) -> float:
         return saving * YEARLY if saving > _SHOWS * cost else 0.0

@@ -20,6 +20,13 @@ def grids(given: Scenario) -> list[str]:
     return list(dict.fromkeys([given.grid, given.other_grid]))
 
 
+SIZES = ("short", "long")
+"""What requests of each size are called."""
+
+CALLED = tuple(f"{size} requests" for size in SIZES)
+"""The same as `answers.lines` says it."""
+
+
 def rates(given: Scenario) -> tuple[float, float]:
     """Short and long requests per second."""
     whole = given.requests_per_second

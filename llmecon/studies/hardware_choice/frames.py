@@ -19,9 +19,6 @@ from llmecon.studies.hardware_choice.study import Study
 FIRST = ("usd_per_mtok", "usd_per_mtok_parts", "usd_per_mtok_usual", "saving")
 """The headline numbers that the chapter begins with."""
 
-SIZES = ("short", "long")
-"""What requests of each size are called."""
-
 RESTS = {
     (True, True): "read and load-tested",
     (True, False): "read, untested",

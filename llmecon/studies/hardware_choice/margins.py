@@ -14,8 +14,8 @@ from llmecon.plans import Clash, Plan
 from llmecon.problem import Weights
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description
+from llmecon.studies.hardware_choice.description import SIZES
 from llmecon.studies.hardware_choice.frames import (
-    SIZES,
     aimed,
     aims,
     devices,
@@ -221,7 +221,8 @@ def short(study: Study) -> Short:
     limited = terms.case(problem)
     found = choice.relaxed(limited)
     if isinstance(found, Clash):
-        said = "; ".join(line.strip() for line in answers.lines(problem, found))
+        told = answers.lines(problem, found, description.CALLED)
+        said = "; ".join(line.strip() for line in told)
         return Short(xpu, supply, power, said.replace("; (", " ("))
     plan = found.plan
     pays = {name: price for name, price in plan.prices.items() if price > 1e-12}

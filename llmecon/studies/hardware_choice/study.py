@@ -20,6 +20,7 @@ from llmecon import (
     sensitivity,
     terms,
     uncertainty,
+    words,
 )
 from llmecon.errors import InputError
 from llmecon.evidence import Evidence
@@ -293,6 +294,7 @@ class Study(Names):
                 texts.get(name, ""),
                 **ends,
                 elasticities=self.effects["usd_per_mtok"] if name == "usd_per_mtok_parts" else {},
+                turned=name == "saving" and self.costs_more,
             )
         return found
 
@@ -302,14 +304,26 @@ class Study(Names):
         usual = self.name(self.scenario.xpu)
         return {
             "usd_per_mtok": "per million tokens, prompts and answers together, on the best fleet "
-            "of whole instances",
+            f"of whole instances, {self._made_of(self.best, whole=True)}",
             "usd_per_mtok_parts": "per million tokens if instances could be parts: no fleet is "
-            "cheaper",
+            f"cheaper than {self._made_of(self.parts)}",
             "usd_per_mtok_usual": f"per million tokens on {usual} alone, in parts"
             if self.alone.able
             else f"does {usual} alone keep the limits",
             "saving": self._saving_said(),
         }
+
+    @property
+    def costs_more(self) -> bool:
+        """Whether the accelerator that is recommended costs more alone than the usual one."""
+        return self.alone.able and self.alone.times(self.alone.safe, self.scenario.xpu) > 1.0
+
+    def _made_of(self, plan: Plan, whole: bool = False) -> str:
+        """Accelerators of a fleet and what they don't rest on, in full if one alone is in whole."""
+        used = list(dict.fromkeys(pool.engine.xpu for pool in plan.pools))
+        if whole and len(used) == 1:
+            return f"of {self.name(used[0])}{self.though(used[0])}"
+        return f"one of {words.listing(self.marked(xpu) for xpu in used)}"
 
     def _saving_said(self) -> str:
         alone, usual = self.alone, self.scenario.xpu
@@ -317,12 +331,16 @@ class Study(Names):
         beside = f"the cheapest {self.ground}"
         if safe != usual:
             said = f"saved by {self.name(safe)} over {self.name(usual)}, each used alone"
+            if self.costs_more:
+                said = f"dearer than {self.name(usual)} is {self.name(safe)}, each used alone"
             said += f": {beside}" if safe != cheapest else self.though(safe)
         else:
             said = f"saved by any other accelerator used alone: {self.name(usual)} is the cheapest"
             said += f" {self.ground}" if safe != cheapest else self.though(safe)
         if safe == cheapest:
             return said
+        if cheapest == usual:
+            return f"{said}; {self.name(usual)} is the cheapest of all{self.though(usual)}"
         most = f"{1.0 - alone.times(cheapest, usual):.0%}" if alone.able else "more"
         return f"{said}; {self.name(cheapest)} would save {most}{self.though(cheapest)}"
 
@@ -341,8 +359,7 @@ class Study(Names):
     def short(self, xpu: str) -> str:
         """What an accelerator's place in a ranking doesn't rest on, in brackets; else empty."""
         known = self.known[xpu] if xpu in self.known else evidence.behind(xpu)
-        missing = ["unread"] * (not known.read) + ["untested"] * (not known.measured)
-        return f" ({', '.join(missing)})" if missing else ""
+        return known.mark
 
     def marked(self, xpu: str) -> str:
         """An accelerator's name with that."""
@@ -407,6 +424,6 @@ def resolve(scenario: Scenario) -> Study:
     relaxed = choice.relaxed(posed)
     best = relaxed if isinstance(relaxed, Clash) else choice.rounded(posed, relaxed)
     if isinstance(relaxed, Clash) or isinstance(best, Clash):
-        said = answers.lines(problem, best)
+        said = answers.lines(problem, best, description.CALLED)
         raise InputError("; ".join(line.strip() for line in said))
     return Study(scenario, problem, posed, relaxed, best)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llmecon import adaptation, catalog, constants, uncertainty
-from llmecon.adaptation import Knobs, Offers
+from llmecon.adaptation import RETRIEVING, Knobs, Offers
 from llmecon.constants import Constants
 from llmecon.laboratory import study as laboratory
 from llmecon.specs import SECONDS_PER_MONTH
@@ -171,8 +171,16 @@ class Study(Names):
             "right": "of questions are answered rightly",
             "dearer_next": f"more is what the next best way costs, {WAYS[self.second]}",
             "seconds_per_answer": "to the end of an answer",
-            "g_co2e_per_question": "of CO₂e for a question",
+            "g_co2e_per_question": f"of CO₂e for a question{self._left_out}",
         }
+
+    @property
+    def _left_out(self) -> str:
+        """What its footprint doesn't hold, where the cheapest way searches; else empty."""
+        if self.winner not in RETRIEVING:
+            return ""
+        what = "searching and reranking draw" if self.searching.reranked else "searching draws"
+        return f" at least: what {what} is left out"
 
     @property
     def questions(self) -> float:

@@ -1,5 +1,6 @@
 """What speed costs, and what a prompt token and an output token take: frames of the chapter."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,21 +72,46 @@ def marks(study: Study) -> dict[str, float]:
     return {"reading pace": pace, "the limit": 1 / study.scenario.tpot_limit_s}
 
 
-def leaders(frontier: pd.DataFrame) -> dict[str, object]:
+def marked(study: Study, xpus: Iterable[str]) -> dict[str, str]:
+    """Names of accelerators as titles say them: with what their place doesn't rest on.
+
+    Args:
+        study: which may give the rent of its own accelerator.
+        xpus: ids.
+
+    Returns:
+        By name.
+    """
+    own = _own_rent(study)
+    known = [evidence.behind(xpu, given=xpu in own) for xpu in xpus]
+    return {of.name: of.marked for of in known}
+
+
+def _own_rent(study: Study) -> set[str]:
+    """Ids of the accelerators whose rent is the reader's own."""
+    return {study.scenario.xpu} if study.scenario.usd_per_xpu_hour else set()
+
+
+def leaders(frontier: pd.DataFrame, names: Mapping[str, str] | None = None) -> dict[str, object]:
     """Which line of a frontier starts lowest and which reach furthest.
 
     Args:
         frontier: as `by_model` returns it.
+        names: what to call lines, by label; those that are missing by their label.
 
     Returns:
-        lines (how many there are), cheapest (a label) and fastest (labels).
+        lines (how many there are), cheapest (a name), fastest (names), and both (whether the
+        cheapest is among the fastest).
     """
+    names = names or {}
     reach = frontier.groupby("label").agg(speed=("speed", "max"), cost=("blended", "min"))
     furthest = reach.index[reach["speed"] >= 0.95 * reach["speed"].max()]
+    cheapest = str(reach["cost"].idxmin())
     return {
         "lines": len(reach),
-        "cheapest": reach["cost"].idxmin(),
-        "fastest": list(furthest),
+        "cheapest": names.get(cheapest, cheapest),
+        "fastest": [names.get(str(of), str(of)) for of in furthest],
+        "both": cheapest in furthest,
     }
 
 
@@ -133,6 +159,7 @@ class Ranking:
 def ranking(study: Study, services: Services) -> Ranking:
     """What the service costs on every accelerator that can be rented."""
     found = services.solved("xpu")
+    costs = dict(zip(found["xpu"], found["blended"], strict=True))
     vendors = catalog.table("xpus").set_index("id")["vendor"]
     rows = found.assign(vendor=found["xpu"].map(vendors)).sort_values("blended")
     best, own = rows.iloc[0], float(study.answer.tokens.blended) * MILLION
@@ -140,7 +167,7 @@ def ranking(study: Study, services: Services) -> Ranking:
         rows,
         missing=len(study.hours.usd) - len(rows),
         own=own,
-        rests_on=evidence.beside(dict(zip(found["xpu"], found["blended"], strict=True))),
+        rests_on=evidence.beside(costs, given=_own_rent(study)),
         better=bool(best["xpu"] != study.scenario.xpu and best["blended"] < 0.995 * own),
     )
 

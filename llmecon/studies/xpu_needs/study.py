@@ -162,8 +162,8 @@ class Study(Names):
             "training_cost": f"to rent them, {hours} xPU-hours"
             if self.can_train
             else "rent of the training run",
-            "serving_xpus": f"to serve {words.number(given.requests_per_second)} requests/s "
-            "within the limits",
+            "serving_xpus": "to serve "
+            f"{words.quantity(given.requests_per_second, 'requests/s')} within the limits",
             "serving_cost": "to rent the serving fleet",
             "bare_xpus": "for the bare run: steps, checkpoints and failing devices, with nothing "
             "else going wrong",

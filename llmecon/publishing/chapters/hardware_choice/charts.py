@@ -8,7 +8,8 @@ from llmecon import catalog, published_choices, words
 from llmecon.publishing import charts
 from llmecon.publishing.chapters.hardware_choice import tables
 from llmecon.studies.hardware_choice import comparisons, margins, published
-from llmecon.studies.hardware_choice.frames import SIZES, Knob
+from llmecon.studies.hardware_choice.description import SIZES
+from llmecon.studies.hardware_choice.frames import Knob
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 
 _STOPS = {

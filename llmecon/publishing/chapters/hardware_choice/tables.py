@@ -11,7 +11,8 @@ from llmecon.filling import EngineName
 from llmecon.plans import Plan
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import frames, margins, published
-from llmecon.studies.hardware_choice.frames import RESTS, SIZES, WAGE
+from llmecon.studies.hardware_choice.description import SIZES
+from llmecon.studies.hardware_choice.frames import RESTS, WAGE
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 
 # Captions of tables.

@@ -125,7 +125,7 @@ def _lines(study: Study, way: str) -> str:
     of = study.taken[way]
     return "\n".join(
         [
-            f"{words.number(1.0 / float(of.tpot))} tokens/s",
+            words.quantity(1.0 / float(of.tpot), "tokens/s"),
             f"first after {words.duration(float(of.ttft))}",
             f"{words.mass(float(of.footprint.total))} CO₂e",
         ]

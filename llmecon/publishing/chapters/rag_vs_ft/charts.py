@@ -16,14 +16,14 @@ _USD = "USD per thousand questions"
 def bills(study: Study, finding: str) -> Chart:
     """The bill of every way by part."""
     given = study.scenario
-    asked = f"{words.number(given.queries_per_month)} questions a month"
+    asked = words.quantity(given.queries_per_month, "questions a month")
     return charts.stacked(
         parts(study),
         "way",
         "part",
         "usd",
         title=finding,
-        subtitle=f"each with its best knobs; {asked} over {words.number(given.months)} months",
+        subtitle=f"each with its best knobs; {asked} over {words.count(given.months, 'month')}",
         unit=_USD,
     )
 

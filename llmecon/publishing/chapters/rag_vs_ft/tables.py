@@ -28,7 +28,7 @@ def ways(study: Study) -> pd.DataFrame:
         for of in frames.compared(study).to_dict("records")
     ]
     columns = ["Way", "Right", "Paid per 1,000", "with wrong answers", "Prompt [tokens]"]
-    return pd.DataFrame(rows, columns=[*columns, "Answered in", "CO₂e"])
+    return pd.DataFrame(rows, columns=[*columns, "Answered in", "CO₂e, searches left out"])
 
 
 def knobs(study: Study) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from llmecon.studies.tokenomics.speed import Asks, Needs, Ranking
 from llmecon.studies.tokenomics.study import Study
 from llmecon.studies.tokenomics.traffic import Bursts, Hidden, Queues, Talks
 
+_BARS = 24  # for which a chart has room
+
 said = partial(prose.render, "tokenomics")
 """A block of the chapter's prose, such as a chart's title."""
 
@@ -97,7 +99,7 @@ def by_xpu(study: Study, frontier: pd.DataFrame, rests: Rests) -> Figure:
     xpus = [study.scenario.xpu, *rivals]
     title = said(
         "finding_frontier",
-        leaders=speed.leaders(frontier),
+        leaders=speed.leaders(frontier, speed.marked(study, xpus)),
         alone=f"What speed costs on {study.xpu_name}",
     )
     lengths = (
@@ -145,9 +147,10 @@ def ranking(study: Study, of: Ranking, rests: Rests) -> Figure:
     title, rows = said("finding_ranking", study=study, ranking=of), of.rows
     missing = words.count(of.missing, "priced accelerator")
     low, high = (words.usd(end) for end in (rows["blended"].min(), rows["blended"].max()))
+    drawn = f"; the {_BARS} cheapest of {len(rows)} are drawn" if len(rows) > _BARS else ""
     return charts.show(
         charts.bars(
-            rows.head(24),
+            rows.head(_BARS),
             "label",
             "blended",
             group="vendor",
@@ -156,7 +159,7 @@ def ranking(study: Study, of: Ranking, rests: Rests) -> Figure:
             title=title,
             unit="USD per million tokens",
             subtitle=f"{study.model_name} within your limits, fully loaded, at the catalogue's "
-            f"newest rents{f'; {missing} can’t meet them' if of.missing else ''}",
+            f"newest rents{drawn}{f'; {missing} can’t meet them' if of.missing else ''}",
         ),
         data=rests.service
         | sources.rents(study, rows["xpu"])
@@ -344,7 +347,7 @@ def _instance(study: Study) -> str:
 
 def _frontier(study: Study, of: pd.DataFrame, title: str, subtitle: str) -> Chart:
     layouts = [
-        f"{words.count(xpus, 'xPU')}, {words.number(batch)} requests in flight"
+        f"{words.count(xpus, 'xPU')}, {words.quantity(batch, 'requests')} in flight"
         for xpus, batch in zip(of["xpus"], of["batch"], strict=True)
     ]
     return charts.frontier(

@@ -71,7 +71,7 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
     """What is asked for the scenario's own model."""
     title = said("finding_offers", study=study, offers=of)
     low, high = (words.usd(end) for end in (of.rows["blended"].min(), of.rows["blended"].max()))
-    load = words.number(study.scenario.requests_per_second, 3)
+    load = words.quantity(study.scenario.requests_per_second, "requests/s", 1)
     return charts.show(
         charts.bars(
             of.bars,
@@ -83,7 +83,7 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
             title=title,
             unit="USD per million tokens of your mix",
             subtitle=f"List prices of {sources.month(study.market.seen)}, without discounts; "
-            f"self-run at {load} requests/s, spares included",
+            f"self-run at {load}, spares included",
         ),
         data=rests.service
         | rests.rent

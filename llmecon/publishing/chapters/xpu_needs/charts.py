@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from llmecon import words
+from llmecon import evidence, words
 from llmecon.evidence import Use
 from llmecon.publishing import charts, prose
 from llmecon.publishing.figure import Figure
@@ -32,27 +32,36 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
         prose.say("xpu-needs", f"unpriced_{job}")
         return None
     given, trains = study.scenario, job == "training"
-    finding = _on_training(found) if trains else _on_serving(found)
+    best, able = str(found.index[0]), len(frames.ranked(every, job))
+    own_rent = best == given.xpu and given.usd_per_xpu_hour > 0
+    winner = evidence.behind(best, job, own_rent).marked
+    # A table beside the chart holds those that the chart has no room for.
+    partial = len(found) < able
+    finding = _on_training(found, winner, partial) if trains else _on_serving(found, winner)
+    drawn = f"; the {len(found)} cheapest of {able} are drawn" if partial else ""
     what = "rental cost of the training run" if trains else "monthly rent of the serving fleet"
     unit, scale = ("million USD", 1e6) if trains else ("thousand USD", 1e3)
     tokens, days = words.number(given.training_tokens), words.duration(study.deadline)
+    requests = words.quantity(given.requests_per_second, "requests/s")
     return charts.show(
         charts.bars(
             found.assign(**{"xPU": found["name"], unit: found["usd"] / scale}),
             "xPU",
             unit,
             title=finding,
-            subtitle=f"{study.model_name}, {tokens} tokens in {days}, rented"
-            if trains
-            else f"rent of the fleet for {words.number(given.requests_per_second)} requests/s, "
-            "peaks and spares included",
+            subtitle=(
+                f"{study.model_name}, {tokens} tokens in {days}, rented"
+                if trains
+                else f"rent of the fleet for {requests}, peaks and spares included"
+            )
+            + drawn,
             unit=unit.capitalize().replace("usd", "USD") + ("" if trains else " per month"),
             group="vendor",
             highlight=study.xpu_name if given.xpu in found.index else None,
             ranked=False,
         ),
         data=data,
-        description=f"Bars of the {what} by accelerator. {finding}.",
+        description=f"Bars of the {what} by accelerator{drawn}. {finding}.",
     )
 
 
@@ -81,29 +90,31 @@ def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
     )
 
 
-def _on_training(ranked: pd.DataFrame) -> str:
-    best, worst = ranked.iloc[0], ranked.iloc[-1]
-    if len(ranked) == 1:
-        return f"Only {best['name']} has a known price and trains it in time"
-    times = words.number(worst["usd"] / best["usd"])
+def _on_training(shown: pd.DataFrame, winner: str, partial: bool) -> str:
+    best, last = shown.iloc[0], shown.iloc[-1]
+    if len(shown) == 1:
+        return f"Only {winner} has a known price and trains it in time"
+    times = words.number(last["usd"] / best["usd"])
+    among = "of those drawn, " if partial else ""
     return (
-        f"At the catalogue's rents {best['name']} trains it for least; {worst['name']} costs "
+        f"At the catalogue's rents {winner} trains it for least; {among}{last['name']} costs "
         f"{times} times as much"
     )
 
 
-def _on_serving(ranked: pd.DataFrame) -> str:
-    best = ranked.iloc[0]
-    if len(ranked) == 1:
-        return f"Only {best['name']} has a known price and meets the limits"
-    return f"{best['name']} serves it for least: {words.count(best['serving_xpus'], 'device')}"
+def _on_serving(shown: pd.DataFrame, winner: str) -> str:
+    if len(shown) == 1:
+        return f"Only {winner} has a known price and meets the limits"
+    devices = words.count(shown.iloc[0]["serving_xpus"], "device")
+    return f"{winner} serves it for least: {devices}"
 
 
 def _on_hardware(effects: Mapping[str, float], fleet: str) -> str:
     first, most = frames.hardware(effects)
     if most <= 0:
         return f"More of one property of the hardware takes nothing off the {fleet}"
-    who = f"{words.listing(first)} {'matters' if len(first) == 1 else 'matter'} most"
-    each = {1: "it", 2: "either"}.get(len(first), "any")
+    several = len(first) > 1 or first[0].startswith("all ")
+    who = f"{words.listing(first)} {'matter' if several else 'matters'} most"
+    each = {1: "them" if several else "it", 2: "either"}.get(len(first), "any")
     saved = words.percent(most / 100)
     return f"Of the hardware, {who}: 1% more of {each} saves {saved} of the {fleet}"
