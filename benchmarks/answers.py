@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 
-from llmecon import compiling, studies
+from llmecon import studies
+from llmecon.execution import compiling
 from llmecon.publishing import scenario
 
 # In a process of its own: imports, then tracing by JAX and compiling by XLA, apart from the rest.

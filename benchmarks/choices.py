@@ -21,7 +21,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from llmecon import choice, exact, paths, problem, terms
+from llmecon import choice, paths
+from llmecon.checks import enumeration
+from llmecon.choice import description, objective
 
 Result = TypeVar("Result")
 
@@ -91,7 +93,7 @@ def described(seed: int) -> dict[str, Any]:
         seed: its number.
 
     Returns:
-        What `llmecon.problem.problem` reads.
+        What `llmecon.choice.description.problem` reads.
     """
     random = np.random.default_rng(seed)
 
@@ -169,7 +171,7 @@ def check(seed: int) -> dict[str, Any]:
     Returns:
         A row of the table `choice_checks`; costs are infinite where no fleet is found.
     """
-    of, options_seconds = _timed(terms.case, problem.problem(described(seed)))
+    of, options_seconds = _timed(objective.case, description.problem(described(seed)))
     parts, relaxed_seconds = _timed(choice.relaxed, of)
     whole, rounded_seconds = (
         (parts, 0.0) if isinstance(parts, choice.Clash) else _timed(choice.rounded, of, parts)
@@ -198,9 +200,9 @@ def check(seed: int) -> dict[str, Any]:
     }
 
 
-def _enumerated(of: terms.Case) -> tuple[exact.Enumerated, exact.Enumerated]:
-    grid = exact.grid(of, LEVELS)
-    return exact.in_parts(of, grid), exact.in_wholes(of, grid)
+def _enumerated(of: objective.Case) -> tuple[enumeration.Enumerated, enumeration.Enumerated]:
+    grid = enumeration.grid(of, LEVELS)
+    return enumeration.in_parts(of, grid), enumeration.in_wholes(of, grid)
 
 
 def _timed(function: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:

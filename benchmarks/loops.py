@@ -22,7 +22,8 @@ import numba
 import numpy as np
 
 from benchmarks.throughput import CORES, TOGETHER, System, compiled, evaluated, seconds, systems
-from llmecon import energy, queueing, roofline, serving, specs
+from llmecon import serving, specs
+from llmecon.physics import energy, queueing, roofline
 
 PARTS = 8  # of `TOGETHER` systems each: what is compared, and timed
 TIMES = 3  # that a turn goes through all of them

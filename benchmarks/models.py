@@ -12,8 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from llmecon import catalog, choice, exact, roofline, serving, specs, terms
-from llmecon.problem import Problem, problem
+from llmecon import choice, serving, specs
+from llmecon.checks import enumeration
+from llmecon.choice import objective
+from llmecon.choice.description import Problem, problem
+from llmecon.physics import roofline
+from llmecon.tables import catalog
 
 REPEATS = 7
 # The whole catalogue for two sizes of requests; fillings of each engine that enumeration looks at.
@@ -47,16 +51,16 @@ def choices(of: Problem) -> list[tuple[str, float]]:
     Returns:
         Rows of the table, with the seconds of the first step.
     """
-    case = terms.case(of)
+    case = objective.case(of)
     relaxed = choice.relaxed(case)
     assert isinstance(relaxed, choice.Relaxed)
-    laid_out = seconds(terms.case, of)
-    grid = exact.grid(case, LEVELS)
+    laid_out = seconds(objective.case, of)
+    grid = enumeration.grid(case, LEVELS)
     steps = {
         "shares and fillings by gradients": seconds(choice.relaxed, case),
         "whole instances": seconds(choice.rounded, case, relaxed),
-        f"enumeration of {LEVELS} fillings": seconds(exact.grid, case, LEVELS),
-        "its programme, in parts": seconds(exact.in_parts, case, grid),
+        f"enumeration of {LEVELS} fillings": seconds(enumeration.grid, case, LEVELS),
+        "its programme, in parts": seconds(enumeration.in_parts, case, grid),
     }
     name = f"choice among {len(case.of.names)} engines"
     looked = f"{name}: all looked at, seconds"

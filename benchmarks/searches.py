@@ -32,10 +32,19 @@ from jaxtyping import Array, Float, Int
 from scipy.stats import norm
 
 from benchmarks.choices import PUE, RENTS, described
-from llmecon import choice, exact, filling, options, pricing, problem, rounding, terms
-from llmecon.calibration import write_table
-from llmecon.filling import Demand, Engine, Flow
-from llmecon.options import in_chunks, rows_of
+from llmecon import choice
+from llmecon.checks import enumeration
+from llmecon.choice import (
+    candidates,
+    cheapest_filling,
+    description,
+    filling,
+    objective,
+    whole_instances,
+)
+from llmecon.choice.candidates import in_chunks, rows_of
+from llmecon.choice.filling import Demand, Engine, Flow
+from llmecon.evidence.serving_fit import write_table
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 
@@ -66,8 +75,13 @@ NEAR, POOLS = 0.05, 48
 # A fleet that breaks a limit counts as dearer by this factor, and by how far it is beyond.
 BROKEN, FARTHEST = 100.0, 8.0
 # How often a request is worked out: where an engine is looked at, and where a filling is refined.
-LOOKED_AT = 2 * (options.WAITING + options.WORKING) + 2 * options.BOTTOMED + options.NARROWED + 2
-REFINED = 3 * pricing.HALVED + 3
+LOOKED_AT = (
+    2 * (candidates.WAITING + candidates.WORKING)
+    + 2 * candidates.BOTTOMED
+    + candidates.NARROWED
+    + 2
+)
+REFINED = 3 * cheapest_filling.HALVED + 3
 # Bayesian optimisation: fleets drawn before it learns, candidates, and how often scales are fitted.
 DRAWN, CANDIDATES, FITTED = 16, 1024, 8
 
@@ -101,7 +115,7 @@ class Space:
         held: requests of each bucket that each engine has room for.
     """
 
-    of: terms.Case
+    of: objective.Case
     counts: tuple[int, ...]
     engines: Int[np.ndarray, "xpu precision tensor expert pipeline"]
     held: Float[np.ndarray, "engines buckets"]
@@ -168,7 +182,7 @@ class Space:
 
 
 def pool_cost(
-    of: terms.Case,
+    of: objective.Case,
     engine: np.ndarray,
     rate: np.ndarray,
     taken: np.ndarray,
@@ -212,7 +226,7 @@ def _room(llm: LLM, engines: Engine, demand: Demand) -> Float[Array, " rows"]:
     return held
 
 
-def asked(seed: int, size: str) -> problem.Problem:
+def asked(seed: int, size: str) -> description.Problem:
     """A random problem cut down or widened to a size, without limits on the whole fleet.
 
     Args:
@@ -233,7 +247,7 @@ def asked(seed: int, size: str) -> problem.Problem:
         "fleet": CATALOGUE,
     }[size]
     kept = {"model": random["model"], "weights": random["weights"]}
-    return problem.problem(
+    return description.problem(
         {
             **kept,
             "quality_lost": random["quality_lost"],
@@ -243,7 +257,7 @@ def asked(seed: int, size: str) -> problem.Problem:
     )
 
 
-def space(of: terms.Case) -> Space:
+def space(of: objective.Case) -> Space:
     """A choice as searches see it.
 
     Args:
@@ -278,7 +292,9 @@ def space(of: terms.Case) -> Space:
     return Space(of, (*counts, regions), nearest, held.reshape(len(names), buckets))
 
 
-def only(of: terms.Case, engines: np.ndarray, regions: np.ndarray, bucket: int) -> terms.Case:
+def only(
+    of: objective.Case, engines: np.ndarray, regions: np.ndarray, bucket: int
+) -> objective.Case:
     """The same choice among some engines and regions, for one bucket.
 
     Args:
@@ -308,7 +324,7 @@ def only(of: terms.Case, engines: np.ndarray, regions: np.ndarray, bucket: int) 
         flows=flows,
     )
     fewer = replace(limits, capital=limits.capital[both], per_joule=limits.per_joule[regions])
-    return terms.Case(smaller, of.weights, fewer)
+    return objective.Case(smaller, of.weights, fewer)
 
 
 def optimum(at: Space) -> float:
@@ -326,7 +342,7 @@ def optimum(at: Space) -> float:
 
 def _best_pool(at: Space, bucket: int) -> float:
     regions = np.arange(at.counts[5])
-    grid = exact.grid(only(at.of, np.arange(len(at.of.of.names)), regions, bucket), COARSE)
+    grid = enumeration.grid(only(at.of, np.arange(len(at.of.of.names)), regions, bucket), COARSE)
     here = grid.region == 0
     engine = grid.engine[here]
     rate = np.full(len(engine), at.of.of.rates[bucket])
@@ -549,12 +565,12 @@ def counted() -> Iterator[list[int]]:
         return in_chunks(function, size, *arguments)
 
     with ExitStack() as patched:
-        for module in (options, pricing, rounding):
+        for module in (candidates, cheapest_filling, whole_instances):
             patched.enter_context(mock.patch.object(module, "in_chunks", counting))
         yield count
 
 
-def one_pool_each(of: terms.Case) -> tuple[float, float]:
+def one_pool_each(of: objective.Case) -> tuple[float, float]:
     """What the solver finds where every bucket has one pool.
 
     The pools that may be best, by the coarse fillings, are each handed to the solver alone.
@@ -579,11 +595,11 @@ def one_pool_each(of: terms.Case) -> tuple[float, float]:
         each = np.full(int(allowed.sum()), rate)
         cost[allowed] = pool_cost(of, engine[allowed], each, taken.reshape(-1, 3)[allowed])
         lowest = cost.reshape(names, levels, -1).min(axis=1)
-        order = np.argsort(lowest, axis=None)[: pricing.REFINED]
+        order = np.argsort(lowest, axis=None)[: cheapest_filling.REFINED]
         best = coarse = float(lowest.min())
         for at in order:
             e, r = np.unravel_index(at, lowest.shape)
-            if lowest[e, r] > (1.0 + pricing.COARSE) * coarse:
+            if lowest[e, r] > (1.0 + cheapest_filling.COARSE) * coarse:
                 break
             found = choice.whole(only(of, np.array([e]), np.array([r]), bucket))
             if isinstance(found, choice.Plan):
@@ -593,7 +609,7 @@ def one_pool_each(of: terms.Case) -> tuple[float, float]:
     return coarse_total, total
 
 
-def solved(of: problem.Problem) -> list[tuple[str, int, float, float]]:
+def solved(of: description.Problem) -> list[tuple[str, int, float, float]]:
     """What the solver finds, with one pool a bucket and with any fleet.
 
     Args:
@@ -606,9 +622,9 @@ def solved(of: problem.Problem) -> list[tuple[str, int, float, float]]:
     rows: list[tuple[str, int, float, float]] = []
     for _ in range(2):
         started = time.perf_counter()
-        options.forget()  # what is kept from the first run would be worked out for nothing
+        candidates.forget()  # what is kept from the first run would be worked out for nothing
         with counted() as looked:
-            case = terms.case(of)
+            case = objective.case(of)
         levels, prepared = sum(looked), time.perf_counter() - started
         with counted() as refined:
             coarse, one = one_pool_each(case)
@@ -638,7 +654,7 @@ def curves(seed: int, size: str, methods: Sequence[str] = tuple(SEARCHES)) -> pd
         Rows of the table `search_curves`.
     """
     described = asked(seed, size)
-    of = terms.case(described)
+    of = objective.case(described)
     at = space(of)
     least = optimum(at)
     rows = []

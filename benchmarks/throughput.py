@@ -30,8 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import carbon, catalog, paths, serving, specs
+from llmecon import paths, serving, specs
+from llmecon.costs import carbon
 from llmecon.specs import LLM, SECONDS_PER_HOUR, XPU, Deployment, Efficiency, Site, Workload
+from llmecon.tables import catalog
 
 Scalar = Float[Array, ""]
 

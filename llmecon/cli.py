@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from llmecon import compiling, inputs, paths
+from llmecon import inputs, paths
 from llmecon.errors import InputError
+from llmecon.execution import compiling
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
 
@@ -107,7 +108,7 @@ def run_chapter(
 ) -> None:
     """Rerun a CHAPTER: writes a notebook, a self-contained HTML report and the scenario."""
     of, values = _asked(slug, pairs, file)
-    from llmecon.publishing import report
+    from llmecon.publishing.build import report
 
     page = report.make(of, values, folder or Path("runs") / slug, progress=_say)
     click.echo(f"report: {page}")
@@ -148,7 +149,8 @@ def _asked(
 @click.option("-o", "folder", type=click.Path(path_type=Path), help="Folder of the site.")
 def build_book(file: Path | None, folder: Path | None) -> None:
     """Build the whole book as a website, for a parameter set or with the defaults."""
-    from llmecon.publishing import execute, scenario
+    from llmecon.publishing import scenario
+    from llmecon.publishing.build import execute
 
     parameters = scenario.load(file or paths.BOOK / "parameters" / "default.yaml")
     default = "html" if parameters.name == "default" else f"html-{parameters.name}"
@@ -161,7 +163,8 @@ def build_book(file: Path | None, folder: Path | None) -> None:
 @click.option("-o", "output", type=click.Path(path_type=Path), help="PDF file to write.")
 def print_book(file: Path | None, output: Path | None) -> None:
     """Print the whole book as a PDF, building it first if needed; takes Chromium or Chrome."""
-    from llmecon.publishing import browser, execute, pdf, scenario
+    from llmecon.publishing import scenario
+    from llmecon.publishing.build import browser, execute, pdf
 
     parameters = scenario.load(file or paths.BOOK / "parameters" / "default.yaml")
     default = parameters.name == "default"
@@ -193,9 +196,9 @@ _KINDS = click.Choice(list(_NEEDED))
 def validate_file(kind: str, file: Path, as_json: bool) -> None:
     """Compare predictions with the measurements in FILE.csv (see `data/README.md` for columns)."""
     inputs.require_table(file, _NEEDED[kind])
-    from llmecon import validation
+    from llmecon.evidence import predictions
 
-    found = validation.report(kind, validation.read(file))
+    found = predictions.report(kind, predictions.read(file))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
         return
@@ -222,7 +225,7 @@ def validate_file(kind: str, file: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare_footprints(as_json: bool) -> None:
     """Recompute published carbon footprints and their parts."""
-    from llmecon import footprints
+    from llmecon.checks import footprints
 
     found = footprints.table(footprints.everything())
     if as_json:
@@ -244,14 +247,15 @@ def compare_footprints(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def choose_hardware(file: Path, parts: bool, as_json: bool) -> None:
     """Choose the best hardware for the problem described in FILE.yaml."""
-    from llmecon import answers, choice, problem
+    from llmecon import choice
+    from llmecon.choice import description, report
 
-    described = problem.load(file)
+    described = description.load(file)
     found = choice.best_in_parts(described) if parts else choice.best(described)
     if as_json:
-        click.echo(json.dumps(answers.as_json(described, found), indent=2))
+        click.echo(json.dumps(report.as_json(described, found), indent=2))
         return
-    click.echo("\n".join(answers.lines(described, found)))
+    click.echo("\n".join(report.lines(described, found)))
 
 
 @cli.command("predict")
@@ -263,17 +267,17 @@ def choose_hardware(file: Path, parts: bool, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def predict_file(kind: str, file: Path, output: Path, force: bool) -> None:
     """Add predictions with 90% intervals to the rows of FILE.csv."""
-    from llmecon.publishing import files
+    from llmecon.publishing.build import files
 
     header = inputs.require_table(file, _NEEDED[kind])
     own = [name for name in header if name.startswith(_PREDICTED) or name == _NOT_PREDICTED]
     if own:
         raise InputError(f"{file} holds predictions already, such as {own[0]}: leave them out")
     with files.writing(output, force) as new:
-        from llmecon import validation
+        from llmecon.evidence import predictions
 
-        frame = validation.read(file)
-        found = validation.predict(kind, frame).add_prefix(_PREDICTED)
+        frame = predictions.read(file)
+        found = predictions.predict(kind, frame).add_prefix(_PREDICTED)
         found = found.rename(columns={f"{_PREDICTED}reason": _NOT_PREDICTED})
         frame.join(found).to_csv(new, index=False)
     click.echo(f"predictions: {output}")
@@ -286,18 +290,18 @@ _PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 @click.option("--held-out", is_flag=True, help="Also predict every row by a fit without its group.")
 def calibrate_efficiencies(held_out: bool) -> None:
     """Fit the efficiencies to data/measured_*.csv again and store them under data/."""
-    from llmecon import calibration, training_calibration, validation
+    from llmecon.evidence import predictions, serving_fit, training_fit
 
     _say("fitting the serving measurements")
-    calibration.write(calibration.fit(calibration.measured()))
+    serving_fit.write(serving_fit.fit(serving_fit.measured()))
     _say("fitting the training measurements")
-    steps = training_calibration.calibrate_steps()
-    calibration.write_values(steps.posterior, "measured_training_steps")
-    posterior = training_calibration.posterior_table(steps.posterior)
-    calibration.write_table(posterior, "training_posterior")
+    steps = training_fit.calibrate_steps()
+    serving_fit.write_values(steps.posterior, "measured_training_steps")
+    posterior = training_fit.posterior_table(steps.posterior)
+    serving_fit.write_table(posterior, "training_posterior")
     if held_out:
         _say("leaving out models, accelerators and engines; this takes a quarter of an hour")
-        calibration.write_table(validation.every_held_out(), "held_out")
+        serving_fit.write_table(predictions.every_held_out(), "held_out")
     click.echo(f"efficiencies: {paths.DATA / 'efficiencies.csv'}")
 
 
@@ -329,8 +333,8 @@ def _stopping() -> Iterator[None]:
 
 def _record_failure(error: Exception) -> str:
     """One line on an error that isn't the user's; the traceback goes to a file."""
-    from llmecon.publishing import files
-    from llmecon.publishing.execute import BuildError
+    from llmecon.publishing.build import files
+    from llmecon.publishing.build.execute import BuildError
 
     if isinstance(error, BuildError):
         return str(error)

@@ -43,7 +43,7 @@ class Asked:
 
     def lines(self) -> list[str]:
         """As a person reads it in a terminal."""
-        from llmecon.publishing import stored
+        from llmecon.publishing.prose import stored
 
         rows = []
         for of in self.quantities.values():

@@ -6,7 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from llmecon import compiling, paths
+from llmecon import paths
+from llmecon.execution import compiling
 
 compiling.apply()  # before anything imports JAX
 

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmecon import adaptation, catalog, specs, training
-from llmecon.economics import ApiPrice, Conversation, Ownership
-from llmecon.experience import Reader
-from llmecon.interpreter import interpreted
-from llmecon.knowledge import Learning, Reading, Retriever
+from llmecon import adaptation, specs, training
+from llmecon.adaptation.knowledge import Learning, Reading, Retriever
+from llmecon.costs.economics import ApiPrice, Conversation, Ownership
+from llmecon.execution.interpreter import interpreted
+from llmecon.serving.experience import Reader
 from llmecon.specs import Deployment, LatencyTarget, Site, Workload
+from llmecon.tables import catalog
 
 HOUR = specs.SECONDS_PER_HOUR
 DAY = specs.SECONDS_PER_DAY

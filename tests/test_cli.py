@@ -229,7 +229,7 @@ BAD_TABLES = [
 def test_a_bad_table_is_refused_before_anything_is_computed(
     tmp_path, monkeypatch, capsys, command, content, said
 ):
-    monkeypatch.setitem(sys.modules, "llmecon.validation", None)
+    monkeypatch.setitem(sys.modules, "llmecon.evidence.predictions", None)
     file = tmp_path / "mine.csv"
     file.write_text(content)
     output = ["-o", str(tmp_path / "out.csv")] if command == "predict" else []
@@ -249,7 +249,7 @@ def test_a_bad_table_is_refused_before_anything_is_computed(
     ],
 )
 def test_predict_says_at_once_where_it_cannot_write(tmp_path, monkeypatch, capsys, output, said):
-    monkeypatch.setitem(sys.modules, "llmecon.validation", None)
+    monkeypatch.setitem(sys.modules, "llmecon.evidence.predictions", None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.csv").write_text(MEASURED + ROW)
     (tmp_path / "taken.csv").write_text("a thesis")

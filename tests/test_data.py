@@ -10,8 +10,8 @@ import pytest
 from pybtex.database import parse_file
 from scipy import stats
 
-from llmecon import schemas
 from llmecon.errors import InputError
+from llmecon.tables import schemas
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"

@@ -13,36 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmecon import (
-    adaptation,
-    carbon,
-    design,
-    disaggregation,
-    drafting,
-    economics,
-    embodied,
-    energy,
-    experience,
-    filling,
-    fleet,
-    hybrid,
-    knowledge,
-    loadtest,
-    local,
-    numerics,
-    placement,
-    planning,
-    queueing,
-    regret,
-    roofline,
-    routing,
-    scenarios,
-    serving,
-    silicon,
-    training,
-)
-from llmecon.interpreter import interpreted
+from llmecon import adaptation, numerics, serving, silicon, training
+from llmecon.adaptation import knowledge
+from llmecon.choice import filling
+from llmecon.costs import carbon, economics, embodied, per_request
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import energy, queueing, roofline, speculation
+from llmecon.serving import disaggregation, experience, load_test
+from llmecon.silicon import design, real_chips
 from llmecon.specs import Materials, precision
+from llmecon.tiers import hybrid, outlook, own_machine, placement, routing
+from llmecon.training import planning
 from tests.problems import (
     AGENT,
     ALONE,
@@ -83,19 +64,19 @@ MODULES: tuple[ModuleType, ...] = (
     energy,
     queueing,
     serving,
-    loadtest,
+    load_test,
     experience,
     training,
     planning,
     economics,
     embodied,
     carbon,
-    fleet,
+    per_request,
     routing,
-    drafting,
+    speculation,
     placement,
-    scenarios,
-    local,
+    outlook,
+    own_machine,
     hybrid,
     knowledge,
     adaptation,
@@ -103,7 +84,7 @@ MODULES: tuple[ModuleType, ...] = (
     filling,
     silicon,
     design,
-    regret,
+    real_chips,
 )
 
 # Public functions without a case of their own, and why.
@@ -160,10 +141,10 @@ H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
 HANDSET = carbon.EndDevice(power=1.0, making=60.0, lifetime=3000 * 3600.0)
 MATERIALS = Materials(die_area=8.1, wafer_carbon=2.6, memory=86e9, power=700.0)
-FLEET = fleet.Fleet(rate=6.0, active=3.0, waiting=2.0)
+FLEET = per_request.Fleet(rate=6.0, active=3.0, waiting=2.0)
 # Not at the edge of what it completes, where slopes to either side differ.
 BUSY = changed(FLEET, rate=0.9 * float(FLEET.rate))
-AROUND = fleet.Surroundings(
+AROUND = per_request.Surroundings(
     reader=HANDSET,
     making=900.0,
     building=100.0,
@@ -175,14 +156,14 @@ AROUND = fleet.Surroundings(
     lifetime_requests=1e9,
 )
 REACH = hybrid.Reach(around=AROUND, round_trip=0.04, usd_per_second=7e-4, pace=5.0)
-OWN = local.Machine(
+OWN = own_machine.Machine(
     memory=2e10, memory_bandwidth=5e10, flops=2e12, power=5.0, sustained=0.5, burst=60.0
 )
 QUESTIONS = routing.Pair(gains=0.29, losses=0.07, weak=0.64)
 THREE = routing.Chain(
     weak=0.63, middle=0.73, strong=0.86, losses=0.08, further_losses=0.07, across_losses=0.06
 )
-DRAFT = drafting.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
+DRAFT = speculation.Draft(acceptance=0.7, seconds=0.002, verification=0.04, round_trip=0.03)
 HOURS = jnp.asarray([3.0, 1.0, 2.5, 4.0])
 INTENSITY = jnp.asarray([0.4, 0.3, 0.6, 0.2])
 FLAT, NONE = jnp.ones(4), jnp.zeros(4)
@@ -206,17 +187,17 @@ POINT = serving.OperatingPoint(
 SERVICE = serving.Service(*floats(5.0, 0.6, 0.4, 1.2), POINT)
 CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
 UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
-BOUNDS = scenarios.Range(low=0.35, mid=0.55, high=0.7)
-NORMAL = scenarios.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
-SINGLE_VALUE = scenarios.Range(low=1.1, mid=1.1, high=1.1)
-START = scenarios.Start(
-    electricity=scenarios.Level(1.5e18, 2024.0),
-    intensity=scenarios.Level(1.2e-7, 2023.0),
+BOUNDS = outlook.Range(low=0.35, mid=0.55, high=0.7)
+NORMAL = outlook.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
+SINGLE_VALUE = outlook.Range(low=1.1, mid=1.1, high=1.1)
+START = outlook.Start(
+    electricity=outlook.Level(1.5e18, 2024.0),
+    intensity=outlook.Level(1.2e-7, 2023.0),
     slowing=0.2,
     end=2035.0,
 )
-PHONE_DECODER = scenarios.Device(
-    bandwidth=scenarios.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
+PHONE_DECODER = outlook.Device(
+    bandwidth=outlook.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
 )
 # Of the quantities that the functions of a future read, in the alphabet's order.
 GROWING = dict(
@@ -269,18 +250,18 @@ def by(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bounded(low: jax.Array, mid: jax.Array, high: jax.Array, u: jax.Array) -> jax.Array:
-    return scenarios.quantile(scenarios.Range(low, mid, high), u)
+    return outlook.quantile(outlook.Range(low, mid, high), u)
 
 
-def drawn(first: scenarios.Range, second: scenarios.Range) -> Any:
-    return scenarios.draws({"first": first, "second": second}, 5)
+def drawn(first: outlook.Range, second: outlook.Range) -> Any:
+    return outlook.draws({"first": first, "second": second}, 5)
 
 
-def demand_of_futures(start: scenarios.Start, factors: Any, years: jax.Array) -> Any:
+def demand_of_futures(start: outlook.Start, factors: Any, years: jax.Array) -> Any:
     def electricity(of: Any, year: jax.Array) -> jax.Array:
-        return scenarios.demand(start, of, year).electricity
+        return outlook.demand(start, of, year).electricity
 
-    return scenarios.futures(electricity, factors, years)
+    return outlook.futures(electricity, factors, years)
 
 
 def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
@@ -457,7 +438,7 @@ CASES: dict[str, Case] = {
         ),
     ),
     "loadtest.closed_loop": Case(
-        loadtest.closed_loop,
+        load_test.closed_loop,
         ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(60.0)),),
         (
             (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),
@@ -466,7 +447,7 @@ CASES: dict[str, Case] = {
         ),
     ),
     "loadtest.saturated": Case(
-        loadtest.saturated,
+        load_test.saturated,
         ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
         ((GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),),
     ),
@@ -867,12 +848,12 @@ CASES: dict[str, Case] = {
         ((jnp.asarray([0.0, 3.0, 0.0]), jnp.asarray([1.0, 1.0, 1.0])),),
     ),
     "fleet.needed": Case(
-        fleet.needed,
+        per_request.needed,
         ((CAPACITY, *floats(20.0, 2.0, 1.0)), (CAPACITY, *floats(300.0, 1.0, 0.0))),
         ((CAPACITY, *floats(0.0, 2.0, 1.0)), (UNABLE, *floats(20.0, 2.0, 1.0))),
     ),
     "fleet.answered": Case(
-        fleet.answered,
+        per_request.answered,
         (
             (changed(FLEET, rate=0.5 * FLEET.active * POINT.rate), POINT),
             (changed(FLEET, rate=2.0 * FLEET.active * POINT.rate), POINT),
@@ -880,12 +861,12 @@ CASES: dict[str, Case] = {
         ((changed(FLEET, rate=0.0), POINT), (changed(FLEET, active=0.0), POINT)),
     ),
     "fleet.request_energy": Case(
-        fleet.request_energy,
+        per_request.request_energy,
         ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE),),
         ((changed(FLEET, waiting=0.0), POINT, H100, SINGLE, EFFICIENCY, SITE),),
     ),
     "fleet.request": Case(
-        fleet.request,
+        per_request.request,
         ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE, AROUND, *floats(40.0)),),
         (
             (
@@ -953,22 +934,22 @@ CASES: dict[str, Case] = {
         ),
     ),
     "local.throttled": Case(
-        local.throttled,
+        own_machine.throttled,
         ((*floats(30.0), OWN), (*floats(100.0), OWN)),
         ((*floats(60.0), OWN), (*floats(0.0), OWN), (*floats(100.0), changed(OWN, sustained=1.0))),
     ),
     "local.token_time": Case(
-        local.token_time,
+        own_machine.token_time,
         ((EVERYTHING, OWN, FP8, *floats(500.0)), (GROUPED, OWN, FP8, *floats(5000.0))),
         ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
     ),
     "local.prompt_time": Case(
-        local.prompt_time,
+        own_machine.prompt_time,
         ((EVERYTHING, OWN, FP8, *floats(400.0)),),
         ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
     ),
     "local.answer": Case(
-        local.answer,
+        own_machine.answer,
         ((EVERYTHING, OWN, FP8, CHAT, *floats(5.0)), (DENSE, OWN, FP8, CHAT, *floats(1.0))),
         (
             (DENSE, OWN, FP8, changed(CHAT, cached_fraction=1.0, output_tokens=1.0), *floats(1.0)),
@@ -1052,18 +1033,18 @@ CASES: dict[str, Case] = {
         routing.quality, ((*floats(0.7), QUESTIONS),), ((*floats(0.0), QUESTIONS),)
     ),
     "drafting.tokens_per_round": Case(
-        drafting.tokens_per_round, (floats(0.7, 4.0),), (floats(0.0, 0.0), floats(1.0, 4.0))
+        speculation.tokens_per_round, (floats(0.7, 4.0),), (floats(0.0, 0.0), floats(1.0, 4.0))
     ),
     "drafting.seconds_per_token": Case(
-        drafting.seconds_per_token, ((DRAFT, *floats(4.0)),), ((DRAFT, *floats(0.0)),)
+        speculation.seconds_per_token, ((DRAFT, *floats(4.0)),), ((DRAFT, *floats(0.0)),)
     ),
     "drafting.best_length": Case(
-        drafting.best_length,
+        speculation.best_length,
         ((DRAFT,),),
         ((changed(DRAFT, acceptance=0.01),), (changed(DRAFT, seconds=0.0),)),
     ),
     "drafting.acceptance_to_pay": Case(
-        drafting.acceptance_to_pay,
+        speculation.acceptance_to_pay,
         ((DRAFT, *floats(4.0, 0.05)),),
         ((changed(DRAFT, round_trip=2.0), *floats(4.0, 0.05)),),
     ),
@@ -1108,7 +1089,7 @@ CASES: dict[str, Case] = {
         ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
     ),
     "scenarios.quantile": Case(
-        scenarios.quantile,
+        outlook.quantile,
         ((NORMAL, *floats(0.2)), (NORMAL, *floats(0.8))),
         (
             *((of, *floats(u)) for of in (BOUNDS, NORMAL) for u in (0.0, 0.5, 1.0)),
@@ -1121,22 +1102,22 @@ CASES: dict[str, Case] = {
         bounded, (floats(0.35, 0.55, 0.7, 0.2), floats(0.35, 0.55, 0.7, 0.8))
     ),
     "scenarios.level": Case(
-        scenarios.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
+        outlook.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
     ),
     "scenarios.projected": Case(
-        scenarios.projected,
-        ((scenarios.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
-        ((scenarios.Level(0.0), *floats(1.0, 0.0)),),
+        outlook.projected,
+        ((outlook.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
+        ((outlook.Level(0.0), *floats(1.0, 0.0)),),
     ),
     "scenarios.slowed": Case(
-        scenarios.slowed,
+        outlook.slowed,
         (floats(4.0, 0.2, 11.0), floats(14.0, 0.2, 11.0), floats(4.0, -0.1, 11.0)),
         (floats(0.0, 0.0, 11.0), floats(4.0, 0.0, 11.0), floats(4.0, 1e-5, 11.0)),
     ),
     "scenarios.slowing_of": Case(
-        lambda *values: scenarios.slowing_of(
+        lambda *values: outlook.slowing_of(
             *(
-                scenarios.Level(value, year)
+                outlook.Level(value, year)
                 for value, year in zip(values, (2024.0, 2030.0, 2035.0), strict=True)
             )
         ),
@@ -1153,12 +1134,12 @@ CASES: dict[str, Case] = {
         ((START, {k: jnp.stack([v, 0.98 * v]) for k, v in GROWING.items()}, jnp.arange(1.0, 4.0)),),
     ),
     "scenarios.fan": Case(
-        scenarios.fan,
+        outlook.fan,
         ((jnp.asarray([[1.0, 5.0], [2.0, 3.0], [4.0, 9.0], [8.0, 1.5]]),),),
         ((jnp.ones((4, 2)),),),
     ),
     "scenarios.demand": Case(
-        scenarios.demand,
+        outlook.demand,
         ((START, GROWING, *floats(7.0)),),
         (
             (changed(START, slowing=0.0), GROWING, *floats(7.0)),
@@ -1167,7 +1148,7 @@ CASES: dict[str, Case] = {
         ),
     ),
     "scenarios.energy_per_answer": Case(
-        scenarios.energy_per_answer,
+        outlook.energy_per_answer,
         ((*floats(900.0), GROWING, *floats(7.0, 0.6)),),
         (
             (*floats(0.0), CONSTANT, *floats(0.0, 0.0)),
@@ -1175,28 +1156,28 @@ CASES: dict[str, Case] = {
         ),
     ),
     "scenarios.carbon_per_answer": Case(
-        scenarios.carbon_per_answer,
+        outlook.carbon_per_answer,
         ((*floats(900.0), START.intensity, GROWING, *floats(7.0, 0.6)),),
-        ((*floats(0.0), scenarios.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
+        ((*floats(0.0), outlook.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
     ),
     "scenarios.cost_per_answer": Case(
-        scenarios.cost_per_answer,
+        outlook.cost_per_answer,
         ((*floats(0.01), GROWING, *floats(7.0)),),
         ((*floats(0.0), CONSTANT, *floats(0.0)),),
     ),
     "scenarios.device_parameters": Case(
-        scenarios.device_parameters,
+        outlook.device_parameters,
         ((PHONE_DECODER, GROWING, *floats(7.0)),),
         ((changed(PHONE_DECODER, share=0.0), CONSTANT, *floats(0.0)),),
     ),
     "scenarios.needed_parameters": Case(
-        scenarios.needed_parameters,
+        outlook.needed_parameters,
         ((*floats(70e9), GROWING, *floats(7.0)),),
         ((*floats(0.0), CONSTANT, *floats(0.0)),),
     ),
     "scenarios.year_reached": Case(
         lambda device, today, factors: (
-            scenarios.year_reached(device, today, factors) - scenarios.BASE_YEAR
+            outlook.year_reached(device, today, factors) - outlook.BASE_YEAR
         ),
         ((PHONE_DECODER, *floats(70e9), GROWING),),
         (
@@ -1204,7 +1185,7 @@ CASES: dict[str, Case] = {
             (PHONE_DECODER, *floats(70e9), CONSTANT),
             (
                 PHONE_DECODER,
-                scenarios.device_parameters(PHONE_DECODER, CONSTANT, *floats(0.0)),
+                outlook.device_parameters(PHONE_DECODER, CONSTANT, *floats(0.0)),
                 CONSTANT,
             ),
         ),
@@ -1329,7 +1310,7 @@ CASES: dict[str, Case] = {
         ((CHIP, SILICON, design.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
     ),
     "regret.priced": Case(
-        regret.priced,
+        real_chips.priced,
         ((LIGHT, CHIP, SILICON, EFFICIENCY),),
         ((changed(LIGHT, limit=1e-3), CHIP, SILICON, EFFICIENCY),),
     ),

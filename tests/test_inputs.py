@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llmecon import catalog, inputs
+from llmecon import inputs
 from llmecon.errors import InputError
+from llmecon.tables import catalog
 
 
 def written(folder: Path, content: bytes | str) -> Path:

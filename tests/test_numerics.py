@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from llmecon import catalog, numerics, serving, specs
+from llmecon import numerics, serving, specs
+from llmecon.tables import catalog
 from tests.problems import floats
 
 pytestmark = pytest.mark.internals

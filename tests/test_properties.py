@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmecon import catalog, economics, energy, experience, queueing, roofline, serving, training
+from llmecon import serving, training
+from llmecon.costs import economics
+from llmecon.physics import energy, queueing, roofline
+from llmecon.serving import experience
 from llmecon.specs import PRECISIONS, Deployment
+from llmecon.tables import catalog
 from tests.problems import (
     ALONE,
     API,

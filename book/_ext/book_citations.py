@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from llmecon.publishing import appendices
+from llmecon.publishing.build import appendices
 
 _CITED = re.compile(r"\[([A-Z][A-Za-z]+\d{4}[a-z]?(?:\s*[,;]\s*[A-Z][A-Za-z]+\d{4}[a-z]?)*)\]")
 

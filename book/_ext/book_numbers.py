@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from llmecon.publishing import stored
+from llmecon.publishing.prose import stored
 
 LOG = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 from llmecon import paths
-from llmecon.publishing import appendices
+from llmecon.publishing.build import appendices
 
 LOG = logging.getLogger(__name__)
 

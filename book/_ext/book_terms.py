@@ -50,7 +50,7 @@ def pattern(terms: list[str]) -> re.Pattern[str]:
 
 
 def tips(meanings: Mapping[str, str]) -> str:
-    """Definitions as hidden elements, for `aria-describedby` and for `terms.js` to show.
+    """Definitions as hidden elements, for `aria-describedby` and for `objective.js` to show.
 
     Args:
         meanings: The definition as plain text, by the id that its element is to have.

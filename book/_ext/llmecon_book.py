@@ -14,7 +14,8 @@ import book_terms
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from llmecon import kept, studies
+from llmecon import studies
+from llmecon.execution import disk_cache
 
 
 def provide_scripts(app: Sphinx) -> None:
@@ -24,7 +25,7 @@ def provide_scripts(app: Sphinx) -> None:
     static = Path(app.doctreedir) / "provided"
     vendor = static / "vendor"
     vendor.mkdir(parents=True, exist_ok=True)
-    bundle = kept.kept("scripts", kept.digest(version("vl-convert-python")), _bundled)
+    bundle = disk_cache.kept("scripts", disk_cache.digest(version("vl-convert-python")), _bundled)
     # In a function of its own, because its short global names clash with Sphinx's.
     (vendor / "vega.js").write_text(f"(() => {{{bundle}\n}})();\n", encoding="utf-8")
     app.config.html_static_path.append(str(static))

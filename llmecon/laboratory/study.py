@@ -19,8 +19,8 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy import stats
 
-from llmecon.kept import digest
-from llmecon.kept import kept as from_disk
+from llmecon.execution.disk_cache import digest
+from llmecon.execution.disk_cache import kept as from_disk
 from llmecon.laboratory import facts, retrieval, transformer
 from llmecon.laboratory.facts import World
 from llmecon.laboratory.transformer import Weights

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llmecon import catalog
+from llmecon.tables import catalog
 
 
 class Names:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon.interpreter import interpreted
-from llmecon.uncertainty import Interval, Multiple, Spread
+from llmecon.evidence.uncertainty import Interval, Multiple, Spread
+from llmecon.execution.interpreter import interpreted
 
 C = TypeVar("C")
 Numbers = Mapping[str, Float[Array, ""]]

@@ -1,6 +1,7 @@
 """What chapters take a data centre and a reader's device to be, where no table says it."""
 
-from llmecon import catalog, embodied, inventory
+from llmecon.costs import embodied
+from llmecon.tables import catalog, hardware_parts
 
 SERVER_HOLDS = 8.0  # accelerators
 READER_HOURS = 4.0  # a day that the reader's device is used for anything
@@ -13,7 +14,7 @@ def making(xpu: str, around: float) -> float:
         xpu: id of the accelerator.
         around: the machine's share, kg CO2e.
     """
-    own = embodied.manufacture(inventory.materials(xpu), inventory.recipe())
+    own = embodied.manufacture(hardware_parts.materials(xpu), hardware_parts.recipe())
     return float(own.total) + around
 
 

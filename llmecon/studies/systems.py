@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from llmecon import catalog, serving
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon import serving
+from llmecon.execution.interpreter import interpreted
 from llmecon.serving import Capacity
 from llmecon.specs import (
     LLM,
@@ -21,6 +20,8 @@ from llmecon.specs import (
     Workload,
     precision,
 )
+from llmecon.tables import catalog
+from llmecon.tables.efficiencies import System
 
 TOGETHER = 32
 """Services that are searched at once: any number of them then shares one trace."""

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from llmecon import paths
 from llmecon.errors import InputError
-from llmecon.publishing import browser as chromium
+from llmecon.publishing.build import browser as chromium
 
 sys.path.append(str(paths.BOOK / "_ext"))
 

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from llmecon import paths
-from llmecon.publishing import stored
+from llmecon.publishing.prose import stored
 
 SITE = paths.BUILD / "html"
 EXECUTED = paths.BUILD / "executed" / "default"

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from llmecon import catalog, paths
-from llmecon.publishing import scenario, stored
+from llmecon import paths
+from llmecon.publishing import scenario
+from llmecon.publishing.prose import stored
 from llmecon.specs import SECONDS_PER_MONTH
+from llmecon.tables import catalog
 from tests.book.site import EXECUTED, checks
 
 pytestmark = pytest.mark.site

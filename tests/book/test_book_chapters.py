@@ -10,7 +10,7 @@ from pybtex.database.input import bibtex
 from sphinx.errors import ConfigError
 
 from llmecon import paths
-from llmecon.publishing import execute
+from llmecon.publishing.build import execute
 
 REPOSITORY = "https://github.com/someone/book"
 NOTEBOOK = "notebooks/xpu_needs.ipynb"

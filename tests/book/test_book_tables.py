@@ -7,7 +7,7 @@ import book_tables
 import pytest
 from bs4 import BeautifulSoup
 
-from llmecon.publishing import appendices
+from llmecon.publishing.build import appendices
 
 TABLES = appendices.tables()
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from llmecon import paths
-from llmecon.publishing.stored import Headline, cards
+from llmecon.publishing.prose.stored import Headline, cards
 
 STYLES = "".join(
     (paths.BOOK / "_static" / name).read_text(encoding="utf-8")

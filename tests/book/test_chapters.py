@@ -8,8 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from llmecon import catalog, paths
-from llmecon.publishing import execute, scenario, stored
+from llmecon import paths
+from llmecon.publishing import scenario
+from llmecon.publishing.build import execute
+from llmecon.publishing.prose import stored
+from llmecon.tables import catalog
 
 SETS = {"default": (), "mixture": pytest.mark.release}
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]

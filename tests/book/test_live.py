@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from llmecon import words
-from llmecon.publishing import scenario, stored
+from llmecon.publishing import scenario
+from llmecon.publishing.prose import stored
 from tests.book.site import EXECUTED, SITE, checks, needs_site
 
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]

@@ -14,7 +14,7 @@ from pypdf.generic import DictionaryObject, IndirectObject
 
 from llmecon import paths
 from llmecon.errors import InputError
-from llmecon.publishing import browser, pdf
+from llmecon.publishing.build import browser, pdf
 
 SITE = paths.BUILD / "html"
 A4 = (595, 842)  # [points]

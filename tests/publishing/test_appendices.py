@@ -11,7 +11,7 @@ from sphinx.ext import napoleon
 
 import llmecon
 from llmecon import paths, studies
-from llmecon.publishing import appendices
+from llmecon.publishing.build import appendices
 
 README = """# The tables
 
@@ -98,7 +98,7 @@ def test_modules_are_those_that_can_be_imported():
     )
     public = {f"llmecon.studies.{chapter}.{module}" for chapter in CHAPTERS for module in PUBLIC}
     assert public <= set(listed)
-    for name in ("llmecon.roofline", "llmecon.words"):
+    for name in ("llmecon.physics.roofline", "llmecon.words"):
         documented = importlib.import_module(name).__doc__
         assert documented is not None
         assert documented.startswith(listed[name])
@@ -110,7 +110,7 @@ def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
     (tmp_path / "brand_new.py").write_text('"""Unheard of.\n\nMore."""\n')
     (tmp_path / "_hidden.py").write_text("")
     assert appendices.modules() == {
-        "Time and energy": {"llmecon.roofline": "Known."},
+        "Time and energy": {"llmecon.physics.roofline": "Known."},
         "Others": {"llmecon.brand_new": "Unheard of."},
     }
 

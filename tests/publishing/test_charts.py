@@ -12,8 +12,9 @@ import vl_convert
 from bs4 import BeautifulSoup, Tag
 
 from llmecon import paths
-from llmecon.publishing import charts, draw, theme
-from llmecon.publishing.figure import Chart
+from llmecon.publishing import charts
+from llmecon.publishing.charts import draw, theme
+from llmecon.publishing.charts.figure import Chart
 
 STYLES = (paths.BOOK / "_static" / "llmecon.css").read_text(encoding="utf-8")
 DEVICES = pd.DataFrame(

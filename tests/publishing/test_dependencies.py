@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from llmecon import paths
-from llmecon.publishing import dependencies, execute, scenario
+from llmecon.publishing import scenario
+from llmecon.publishing.build import dependencies, execute
 
 
 def names_of(code: str) -> list[str]:

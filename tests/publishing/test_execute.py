@@ -14,7 +14,8 @@ import pytest
 
 from llmecon import paths
 from llmecon.errors import InputError
-from llmecon.publishing import execute, files, scenario, waiting
+from llmecon.publishing import scenario
+from llmecon.publishing.build import execute, files, waiting
 from tests.conftest import write_notebook
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from llmecon.publishing.expressions import Graph
+from llmecon.publishing.panel.expressions import Graph
 from tests.publishing.vega import evaluate
 
 pytestmark = pytest.mark.internals

@@ -6,7 +6,7 @@ import pytest
 
 from llmecon import paths
 from llmecon.errors import InputError
-from llmecon.publishing import files
+from llmecon.publishing.build import files
 
 
 def test_digest_tells_parts_apart():

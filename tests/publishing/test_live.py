@@ -11,8 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from llmecon.publishing import live
-from llmecon.publishing.primitives import UntranslatableError
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.primitives import UntranslatableError
 
 PRICES = {"h100-sxm": 2.0, "h200-sxm": 3.0}
 

@@ -10,7 +10,9 @@ import vl_convert
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from llmecon.errors import InputError
-from llmecon.publishing import browser, live, scenario
+from llmecon.publishing import scenario
+from llmecon.publishing.build import browser
+from llmecon.publishing.panel import live
 from tests.publishing.test_live import panel  # noqa: F401  a fixture
 
 SCRIPT = Path(__file__).resolve().parents[2] / "book" / "_static" / "live.js"

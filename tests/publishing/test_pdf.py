@@ -8,8 +8,8 @@ from pypdf import PdfReader
 
 from llmecon import cli, paths
 from llmecon.errors import InputError
-from llmecon.publishing import browser, files, pdf
-from llmecon.publishing.execute import BuildError
+from llmecon.publishing.build import browser, files, pdf
+from llmecon.publishing.build.execute import BuildError
 
 
 def chromium_is_missing() -> bool:

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from llmecon import paths
-from llmecon.publishing import prose, results
+from llmecon.publishing import prose
+from llmecon.publishing.prose import results
 
 TEMPLATES = sorted((paths.NOTEBOOKS / "prose").glob("*.md"))
 PACKAGE = paths.NOTEBOOKS.parent / "llmecon"

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.publishing import charts, provenance, results, scenario
+from llmecon.publishing import charts, scenario
+from llmecon.publishing.prose import provenance, results
+from llmecon.tables import catalog
 
 
 def text(of: provenance.Provenance) -> str:

@@ -7,7 +7,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from llmecon.errors import InputError
-from llmecon.publishing import report, scenario, stored
+from llmecon.publishing import scenario
+from llmecon.publishing.build import report
+from llmecon.publishing.prose import stored
 from tests.conftest import BODY, write_book, write_notebook
 
 pytestmark = pytest.mark.slow  # a book of one chapter is built

@@ -6,8 +6,8 @@ import math
 import nbformat
 import pytest
 
-from llmecon.publishing import results, stored
-from llmecon.publishing.results import Headline
+from llmecon.publishing.prose import results, stored
+from llmecon.publishing.prose.results import Headline
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from jax.scipy.stats import norm
 
-from llmecon import catalog, numerics, planning, routing, serving, specs, training
-from llmecon.interpreter import interpreted
-from llmecon.publishing import translate
-from llmecon.publishing.expressions import Graph
-from llmecon.publishing.primitives import RULES, UntranslatableError
-from llmecon.publishing.translate import CALLS, trace
+from llmecon import numerics, serving, specs, training
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing.panel import translate
+from llmecon.publishing.panel.expressions import Graph
+from llmecon.publishing.panel.primitives import RULES, UntranslatableError
+from llmecon.publishing.panel.translate import CALLS, trace
+from llmecon.tables import catalog
+from llmecon.tiers import routing
+from llmecon.training import planning
 from tests.publishing.vega import evaluate
 
 pytestmark = pytest.mark.internals

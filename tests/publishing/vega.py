@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import vl_convert
 
-from llmecon.publishing.expressions import Program
+from llmecon.publishing.panel.expressions import Program
 
 
 def evaluate(program: Program, inputs: Mapping[str, float]) -> dict[str, float]:

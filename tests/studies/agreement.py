@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from llmecon.interpreter import interpreted
-from llmecon.publishing.panel import Panel, Settings
-from llmecon.publishing.panel_model import starting
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing.panel.declaration import Panel, Settings
+from llmecon.publishing.panel.model import starting
 
 
 def at_first(panel: Panel) -> dict[str, float]:

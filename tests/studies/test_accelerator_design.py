@@ -7,11 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from llmecon import design, regret
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.accelerator_design import panel, tables
+from llmecon.publishing.prose import provenance
+from llmecon.silicon import design, real_chips
 from llmecon.studies.accelerator_design import frames
 from llmecon.studies.accelerator_design.model import JOBS, MILLION, answer, numbers
 from llmecon.studies.accelerator_design.scenario import Scenario
@@ -156,7 +157,7 @@ def test_layouts_are_those_on_which_the_real_chip_is_cheapest() -> None:
     study = studied("defaults")
     for name, (job, cost) in study.built.items():
         every = interpreted(
-            jax.vmap(lambda job: regret.priced(job, study.chip, study.prices, study.attainable))
+            jax.vmap(lambda job: real_chips.priced(job, study.chip, study.prices, study.attainable))
         )(study.jobs[name])
         assert float(cost.usd_per_token) == pytest.approx(float(np.min(every.usd_per_token)))
         assert type(job) is type(study.found[name].job)

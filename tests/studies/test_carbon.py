@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmecon import carbon, catalog, inputs, uncertainty
+from llmecon import inputs
+from llmecon.costs import carbon
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance
+from llmecon.evidence import uncertainty
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.carbon import panel, tables
+from llmecon.publishing.prose import provenance
 from llmecon.studies.carbon import frames
 from llmecon.studies.carbon.model import GRAMS, numbers
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.carbon.study import Study, resolve
+from llmecon.tables import catalog
 from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS = {

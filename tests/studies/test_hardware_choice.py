@@ -7,15 +7,18 @@ import jax
 import numpy as np
 import pytest
 
-from llmecon import catalog, sensitivity, serving, specs
+from llmecon import serving, specs
+from llmecon.choice import sensitivity
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance, stored
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.hardware_choice import panel, tables
+from llmecon.publishing.prose import provenance, stored
 from llmecon.studies.hardware_choice import comparisons, frames, published
 from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers, scaled
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
+from llmecon.tables import catalog
 from tests.studies.agreement import at_first
 
 FEW = {"xpus": "h100-sxm, b200, l40s", "grid": "usa", "other_grid": "usa"}

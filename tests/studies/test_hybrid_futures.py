@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from llmecon import hybrid, routing
 from llmecon.errors import InputError
-from llmecon.hybrid import Policy
-from llmecon.interpreter import interpreted
+from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.hybrid_futures import charts, panel, tables
 from llmecon.specs import JOULES_PER_KWH
@@ -20,6 +18,8 @@ from llmecon.studies.hybrid_futures import elsewhere, frames, future, maps
 from llmecon.studies.hybrid_futures.model import GRAMS, THOUSAND, answer, numbers
 from llmecon.studies.hybrid_futures.scenario import Scenario
 from llmecon.studies.hybrid_futures.study import LENGTHS, Study, resolve
+from llmecon.tiers import hybrid, routing
+from llmecon.tiers.hybrid import Policy
 from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS = {

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from llmecon import catalog, studies
+from llmecon import studies
+from llmecon.tables import catalog
 
 SERVICES: list[dict[str, Any]] = [
     {},

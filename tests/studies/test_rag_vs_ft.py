@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import adaptation, decision, knowledge
+from llmecon import adaptation
+from llmecon.adaptation import best_way, knowledge
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
+from llmecon.execution.interpreter import interpreted
 from llmecon.numerics import crossings
-from llmecon.publishing import prose, provenance
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.rag_vs_ft import panel, tables
+from llmecon.publishing.prose import provenance
 from llmecon.specs import SECONDS_PER_MONTH
 from llmecon.studies.rag_vs_ft import doubts, findings, frames, model, search, winners
 from llmecon.studies.rag_vs_ft.model import WAYS
@@ -119,11 +121,11 @@ def test_a_batch_finds_what_a_search_of_one_case_finds() -> None:
     study = studied("many")
     of = (study.case.asked, search.without_machines(study.case.offers), study.case.knowledge)
     for way in ("rag", "full"):
-        alone = interpreted(decision.best_knobs)(way, *of)
+        alone = interpreted(best_way.best_knobs)(way, *of)
         usd = float(adaptation.bill(way, *of, alone).total)
         assert study.bills[way] == pytest.approx(usd, rel=1e-9)
         for knob, value in vars(study.answer.knobs[way]).items():
-            if knob in decision.FREE[way]:
+            if knob in best_way.FREE[way]:
                 assert float(value) == pytest.approx(float(getattr(alone, knob)), rel=1e-4)
 
 

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import catalog
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.tokenomics import panel, sources, tables
+from llmecon.publishing.prose import provenance
 from llmecon.studies.tokenomics import apis, day, frames, quality, services, speed, traffic
 from llmecon.studies.tokenomics.model import CALLING, OWNING, RENTING, numbers
 from llmecon.studies.tokenomics.scenario import Scenario
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study, resolve
+from llmecon.tables import catalog
 from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS: dict[str, dict[str, Any]] = {

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import accuracy, kept
+from llmecon.checks import errors_by_group
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
+from llmecon.execution import disk_cache
+from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.validation import panel, tables
-from llmecon.publishing.panel_model import evaluate, model_of, starting
+from llmecon.publishing.panel.model import evaluate, model_of, starting
 from llmecon.studies.quantities import differentiate
 from llmecon.studies.validation import frames, simulated
 from llmecon.studies.validation.model import BACKLOG, QUANTITIES, TARGETS, Case, answer
@@ -103,7 +104,7 @@ def test_headline_is_the_answer(name: str) -> None:
 def test_errors_are_those_of_the_rows(name: str) -> None:
     """The same figures, row by row with pandas."""
     study = studied(name)
-    backlogs = accuracy.backlogs()
+    backlogs = errors_by_group.backlogs()
     every = pd.concat([study.chosen, backlogs.assign(target=BACKLOG)])
     for quantity, rows in every.groupby("target"):
         told = study.errors.loc[quantity]
@@ -283,7 +284,7 @@ def test_prose_of_intervals() -> None:
     rows = pd.DataFrame(
         {
             "target": ["tpot", "ttft", "ttft"],
-            "left_out": ["model", "engine", accuracy.NOTHING],
+            "left_out": ["model", "engine", errors_by_group.NOTHING],
             "short": ["TPOT", "TTFT", "TTFT"],
             "without": ["the model", "the engine", "nothing"],
             "covered": [0.7, 0.99, 0.98],
@@ -318,7 +319,7 @@ def test_prose_of_the_floor(target: str, said: str) -> None:
 
 def test_simulations_follow_the_system_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     study, longer = studied("defaults"), resolve(Scenario(output_tokens=2000.0))
-    monkeypatch.setattr(kept, "kept", lambda kind, key, make: key)
+    monkeypatch.setattr(disk_cache, "kept", lambda kind, key, make: key)
     other = replace(study, scenario=Scenario(left_out="engine", target="energy"))
     one, same, another = (simulated.simulate(of) for of in (study, other, longer))
     assert one == same

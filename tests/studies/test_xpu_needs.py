@@ -10,16 +10,19 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from llmecon import catalog, training, uncertainty, whole_runs
+from llmecon import training
 from llmecon.errors import InputError
-from llmecon.evidence import Use
-from llmecon.interpreter import interpreted
-from llmecon.publishing import prose, provenance
+from llmecon.evidence import uncertainty, whole_runs
+from llmecon.evidence.sourcing import Use
+from llmecon.execution.interpreter import interpreted
+from llmecon.publishing import prose
 from llmecon.publishing.chapters.xpu_needs import charts, panel, tables
+from llmecon.publishing.prose import provenance
 from llmecon.studies.xpu_needs import frames
 from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
 from llmecon.studies.xpu_needs.study import Study, resolve, training_layouts
+from llmecon.tables import catalog
 from tests.studies.agreement import assert_finite_differences, at_first
 
 SCENARIOS: dict[str, dict[str, Any]] = {

@@ -6,6 +6,7 @@ Titles and colour keys become HTML, so that they wrap on a phone and are read al
 from llmecon.publishing.charts.comparison import agreement
 from llmecon.publishing.charts.curves import frontier, lines, timeline
 from llmecon.publishing.charts.fans import fan
+from llmecon.publishing.charts.figure import show
 from llmecon.publishing.charts.flow import flow
 from llmecon.publishing.charts.intervals import intervals
 from llmecon.publishing.charts.maps import winners
@@ -13,7 +14,6 @@ from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
 from llmecon.publishing.charts.points import points
 from llmecon.publishing.charts.strips import strip
 from llmecon.publishing.charts.tiles import heatmap
-from llmecon.publishing.figure import show
 
 __all__ = [
     "agreement",

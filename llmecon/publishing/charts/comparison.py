@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from llmecon.publishing import draw
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK, PALETTE, QUIET, colour
+from llmecon.publishing.charts import draw
+from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.theme import INK, PALETTE, QUIET, colour
 
 
 def agreement(

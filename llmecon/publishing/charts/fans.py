@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import draw
-from llmecon.publishing.charts import places
+from llmecon.publishing.charts import draw, places
+from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK, QUIET, SURFACE, colour
+from llmecon.publishing.charts.theme import INK, QUIET, SURFACE, colour
 
 _YEARS = (1900.0, 2200.0)  # whole numbers between these are written without separators
 # Where a point's label stands, the most wanted first: below (1) or above it, right (1) or left.

@@ -8,11 +8,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from llmecon.publishing import draw
-from llmecon.publishing.charts import places
+from llmecon.publishing.charts import draw, places
+from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import PALETTE, QUIET, SURFACE, colour
+from llmecon.publishing.charts.theme import PALETTE, QUIET, SURFACE, colour
 
 _BREAK = 580.0  # plots narrower than this get smaller text in narrower lines [px]
 _WIDEST = 22.0  # width of the line that carries everything [px]

@@ -6,9 +6,9 @@ import altair as alt
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import draw
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import colour, colours
+from llmecon.publishing.charts import draw
+from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.theme import colour, colours
 
 _LANE = 15  # height of one interval [px]
 _APART = 12  # between two rows [px]

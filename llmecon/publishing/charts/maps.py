@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from llmecon.publishing import draw
-from llmecon.publishing.charts import places
+from llmecon.publishing.charts import draw, places
+from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK, SURFACE, colour, colours
+from llmecon.publishing.charts.theme import INK, SURFACE, colour, colours
 
 TINT = 0.3  # opacity of a region, on which text stays legible
 _LARGE = 0.06  # share of the map from which a further part of a region is named too

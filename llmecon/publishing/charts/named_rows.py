@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import draw
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK, PALETTE, SURFACE, colour, colours
+from llmecon.publishing.charts import draw
+from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.theme import INK, PALETTE, SURFACE, colour, colours
 
 _NARROW = 100.0  # between the ends of an axis on a phone, beside names and values [px]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import altair as alt
 
-from llmecon.publishing import draw
+from llmecon.publishing.charts import draw
 
 PHONE = 330.0  # width of a plot on the narrowest phones [px]
 

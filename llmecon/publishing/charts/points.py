@@ -6,11 +6,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from llmecon.publishing import draw
-from llmecon.publishing.charts import places
+from llmecon.publishing.charts import draw, places
+from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import colour, colours
+from llmecon.publishing.charts.theme import colour, colours
 
 _DOT = 9.0  # across a point, with its rim [px]
 _AXIS = 40.0  # of a phone's width that the labels of the vertical axis take [px]

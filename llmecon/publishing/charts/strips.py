@@ -8,10 +8,9 @@ import altair as alt
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import draw
-from llmecon.publishing.charts import places
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK, colour
+from llmecon.publishing.charts import draw, places
+from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.theme import INK, colour
 
 _TALL = 30.0  # of the strip [px]
 _LEVEL = 17.0  # between two rows of names [px]

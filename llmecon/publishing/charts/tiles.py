@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import draw
-from llmecon.publishing.figure import Chart
-from llmecon.publishing.theme import INK
+from llmecon.publishing.charts import draw
+from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.theme import INK
 
 
 def heatmap(

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, design, regret, silicon
+from llmecon import silicon
+from llmecon.silicon import design, real_chips
 from llmecon.studies.accelerator_design.model import JOBS, THOUSAND
 from llmecon.studies.accelerator_design.study import DRAWS, Study, decoding, is_late, mean_context
+from llmecon.tables import catalog
 
 FIRST = (
     "decode_bytes_per_kflop",
@@ -206,7 +208,7 @@ def _sweep(
     columns = ["along", "bytes", "low", "high", "reading", "batch"]
     rows = []
     for value in along:
-        sized = regret.widths(job(float(value)))
+        sized = real_chips.widths(job(float(value)))
         found = design.searched(sized, study.prices, study.drawn, study.attainable)
         within = design.intervals(found)["bytes_per_flop"] * THOUSAND
         best = found.best
@@ -268,7 +270,7 @@ def market(study: Study) -> Market:
         study: the chips that suit the jobs.
     """
     bests = {name: found.best for name, found in study.found.items()}
-    found = regret.market(dict(study.jobs), bests, study.prices, study.attainable)
+    found = real_chips.market(dict(study.jobs), bests, study.prices, study.attainable)
     ideal, built = found.iloc[: len(JOBS)], found.iloc[len(JOBS) :]
     able = built[np.isfinite(built[list(JOBS)]).any(axis=1)]
     return Market(
@@ -319,7 +321,7 @@ def constants(study: Study) -> Constants:
     for i, name in enumerate(tried):
         moved[name][2 * i : 2 * i + 2] *= np.exp([STEP, -STEP])
     # On the same layout throughout, given once for each size so that nothing is traced anew.
-    same = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(regret.SIZES)), decoder.job)
+    same = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(real_chips.SIZES)), decoder.job)
     again = design.searched(same, study.prices, silicon.Silicon(**moved), study.attainable)
     bytes_per_flop = again.drawn["bytes_per_flop"]
     differences = np.log(np.asarray(bytes_per_flop[0::2] / bytes_per_flop[1::2])) / (2.0 * STEP)

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import design, regret
-from llmecon.design import Best, Job, Training
-from llmecon.silicon import Chip, Silicon
+from llmecon.silicon import Chip, Silicon, design, real_chips
+from llmecon.silicon.design import Best, Job, Training
 from llmecon.specs import LLM, Deployment, Efficiency, Number, number
 from llmecon.training import TrainingLayout, TrainingRun
 
@@ -137,7 +136,8 @@ def on_chip(case: Case, chip: Chip) -> tuple[Best, Best, Best]:
         chip: any.
     """
     decode, prefill, training = (
-        regret.priced(job, chip, case.silicon, case.efficiency) for job in jobs(case, case.built)
+        real_chips.priced(job, chip, case.silicon, case.efficiency)
+        for job in jobs(case, case.built)
     )
     return decode, prefill, training
 

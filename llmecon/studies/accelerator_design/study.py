@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import catalog, design, feasibility, regret, silicon, specs, training, uncertainty
-from llmecon.design import Best, Job, Searched
+from llmecon import silicon, specs, training
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.silicon import Chip, Silicon
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Interval
+from llmecon.execution.interpreter import interpreted
+from llmecon.silicon import Chip, Silicon, design, real_chips
+from llmecon.silicon.design import Best, Job, Searched
 from llmecon.studies.accelerator_design.model import (
     JOBS,
     MILLION,
@@ -29,7 +31,7 @@ from llmecon.studies.accelerator_design.model import (
 from llmecon.studies.accelerator_design.scenario import Scenario
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.uncertainty import Interval
+from llmecon.tables import catalog, feasibility
 
 DRAWS = 64
 """Sets of constants that might be true."""
@@ -229,10 +231,10 @@ def resolve(scenario: Scenario) -> Study:
         InputError: the requests don't fit the model's context, or devices can't be split evenly.
     """
     feasibility.require_context(scenario.model, scenario.prompt_tokens, scenario.output_tokens)
-    if scenario.training_devices % max(regret.SIZES):
+    if scenario.training_devices % max(real_chips.SIZES):
         raise InputError(
             f"training_devices {scenario.training_devices} can't be split into groups of "
-            f"{max(regret.SIZES):g}: give a multiple of that"
+            f"{max(real_chips.SIZES):g}: give a multiple of that"
         )
     llm = catalog.llm(scenario.model)
     prices = silicon.silicon(scenario.process, scenario.memory)
@@ -253,7 +255,7 @@ def resolve(scenario: Scenario) -> Study:
         "prefill": design.prefill(llm, spread, scenario.prompt_tokens, scenario.ttft_limit_s),
         "training": design.Training(llm, run, layout),
     }
-    sized = {name: regret.widths(job) for name, job in jobs.items()}
+    sized = {name: real_chips.widths(job) for name, job in jobs.items()}
     found = {name: design.searched(job, prices, drawn, attainable) for name, job in sized.items()}
     return Study(scenario, llm, prices, drawn, attainable, sized, found)
 
@@ -293,7 +295,7 @@ def _layouts(decode: Any, prefill: Any, trains: Any) -> Layouts:
     return Layouts(decode.deployment, prefill.deployment, trains.layout)
 
 
-laid_out = interpreted(regret.laid_out)
+laid_out = interpreted(real_chips.laid_out)
 
 
 @interpreted
@@ -303,7 +305,7 @@ def _costs(
     """What a token costs on a chip for every set of constants, USD."""
 
     def one(constants: Silicon) -> Float[Array, ""]:
-        return jnp.asarray(regret.laid_out(chip, jobs, constants, efficiency)[1].usd_per_token)
+        return jnp.asarray(real_chips.laid_out(chip, jobs, constants, efficiency)[1].usd_per_token)
 
     found: Float[Array, " draws"] = jax.vmap(one)(drawn)
     return found

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import carbon, catalog, embodied, footprints, inventory, regions
-from llmecon.energy import Energy
-from llmecon.interpreter import interpreted
+from llmecon.checks import footprints
+from llmecon.costs import carbon, embodied
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics.energy import Energy
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_MONTH
 from llmecon.studies.carbon.model import GRAMS, Answer, Case, answer, inputs_moved
 from llmecon.studies.carbon.study import Study
 from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
+from llmecon.tables import catalog, hardware_parts, hourly_grids
 
 Scalar = Float[Array, "..."]
 
@@ -176,7 +178,9 @@ def computed(study: Study) -> float:
 def share_cleaner(study: Study) -> float:
     """The share of the other grids whose electricity emits less; NaN where there are none."""
     own = study.scenario.grid
-    return regions.share_cleaner(own) if len(regions.comparable(own)) > 1 else float("nan")
+    return (
+        hourly_grids.share_cleaner(own) if len(hourly_grids.comparable(own)) > 1 else float("nan")
+    )
 
 
 def grids(study: Study) -> pd.DataFrame:
@@ -187,12 +191,12 @@ def grids(study: Study) -> pd.DataFrame:
     """
     own = study.scenario.grid
     found = catalog.table("grid").query("preferred == 1").set_index("id")
-    found = found.loc[regions.comparable(own)].reset_index()
+    found = found.loc[hourly_grids.comparable(own)].reset_index()
     here = replace(study.case, accounting="location")
     per_joule = found["g_co2e_per_kwh"].to_numpy() / GRAMS / JOULES_PER_KWH
     served = _answers(here, jnp.asarray(per_joule), _with_intensity).footprint.served
     found = found.assign(
-        grams=GRAMS * np.asarray(served), offered=found["id"].isin(regions.offered(own))
+        grams=GRAMS * np.asarray(served), offered=found["id"].isin(hourly_grids.offered(own))
     )
     return found[["id", "name", "grams", "offered"]].sort_values("grams")
 
@@ -246,7 +250,7 @@ def waiting(study: Study) -> pd.DataFrame:
     human = jnp.asarray(1.0 + swing * np.cos((clock - 15.0) / 24.0 * 2.0 * np.pi))
     rows = []
     for grid, region in hours()[["grid", "region"]].drop_duplicates().itertuples(index=False):
-        ratios = inventory.hourly_ratios(grid)
+        ratios = hardware_parts.hourly_ratios(grid)
         night = jnp.isin(clock, jnp.argsort(ratios)[:_NIGHT]).astype(float)
         factors = [float(carbon.daily_factor(load, ratios)) for load in (human, night)]
         rows.append((region, *factors))
@@ -277,7 +281,9 @@ def _footprint(case: Case) -> jax.Array:
 
 def made(study: Study) -> dict[str, float]:
     """What making one accelerator emits, by part, kg CO2e."""
-    own = embodied.manufacture(inventory.materials(study.scenario.xpu), inventory.recipe())
+    own = embodied.manufacture(
+        hardware_parts.materials(study.scenario.xpu), hardware_parts.recipe()
+    )
     return {_MADE_OF[part]: float(value) for part, value in vars(own).items()}
 
 
@@ -415,8 +421,8 @@ def metered_apart(runs: pd.DataFrame) -> dict[str, object]:
 
 def products(study: Study) -> list[str]:
     """Rows of the table embodied_products that the footprint rests on."""
-    device = inventory.END_DEVICES[study.scenario.reader_device]
-    return [study.scenario.server, inventory.RECIPE_PRODUCT, device]
+    device = hardware_parts.END_DEVICES[study.scenario.reader_device]
+    return [study.scenario.server, hardware_parts.RECIPE_PRODUCT, device]
 
 
 def compared_products() -> list[str]:
@@ -438,7 +444,7 @@ def sources(study: Study) -> pd.DataFrame:
     server = catalog.row("embodied_products", given.server)
     path = catalog.row("network_energy", given.network)
     device = catalog.row("network_energy", given.reader_device)
-    recipe = catalog.row("embodied_products", inventory.RECIPE_PRODUCT)
+    recipe = catalog.row("embodied_products", hardware_parts.RECIPE_PRODUCT)
     per_kwh = f"{grid['g_co2e_per_kwh']:g} g CO₂e/kWh, {grid['name']}; {study.case.site.kind}"
     rows = [
         ("grid", per_kwh, grid),

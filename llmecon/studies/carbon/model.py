@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import carbon, experience, fleet, serving
-from llmecon.carbon import EndDevice, Footprint, Water
-from llmecon.energy import Energy
+from llmecon import serving
+from llmecon.costs import carbon, per_request
+from llmecon.costs.carbon import EndDevice, Footprint, Water
 from llmecon.numerics import whole
-from llmecon.serving import Capacity, Service
+from llmecon.physics.energy import Energy
+from llmecon.serving import Capacity, Service, experience
 from llmecon.specs import (
     LLM,
     XPU,
@@ -61,7 +62,7 @@ class Case(eqx.Module):
         trained: training of the model, kg CO2e.
         model_load: requests per second of all who use the model; at least this service's.
         model_life: until the model is replaced, s.
-        routing: how instances share the load, one of `fleet.ROUTINGS`.
+        routing: how instances share the load, one of `per_request.ROUTINGS`.
         accounting: whose electricity counts, one of `carbon.BASES`.
     """
 
@@ -123,12 +124,12 @@ def answer(case: Case) -> Answer:
         Energy, footprint and water of one request, over the requests that the fleet completes.
     """
     sized = _capacity(jax.lax.stop_gradient(replace(case, efficiency=case.likely)))
-    needed = fleet.needed(sized, case.load, case.peak_to_mean, case.spares)
+    needed = per_request.needed(sized, case.load, case.peak_to_mean, case.spares)
     instances = jax.lax.stop_gradient(whole(needed))
     shared, service = _dispatched(case, instances)
     ends = experience.response_time(service.ttft, service.point.tpot, case.requests.output_tokens)
     reading = jnp.maximum(ends, service.ttft + case.requests.output_tokens / case.pace)
-    asked = fleet.request(
+    asked = per_request.request(
         shared,
         service.point,
         case.xpu,
@@ -150,9 +151,9 @@ def answer(case: Case) -> Answer:
     )
 
 
-def surroundings(case: Case) -> fleet.Surroundings:
+def surroundings(case: Case) -> per_request.Surroundings:
     """What an answer bears besides the electricity of the data centre that computes it."""
-    return fleet.Surroundings(
+    return per_request.Surroundings(
         reader=case.reader,
         making=case.making,
         building=case.building,
@@ -233,7 +234,7 @@ def _capacity(case: Case) -> Capacity:
     )
 
 
-def _dispatched(case: Case, instances: Scalar) -> tuple[fleet.Fleet, Service]:
+def _dispatched(case: Case, instances: Scalar) -> tuple[per_request.Fleet, Service]:
     """How instances share the mean load, and what an active one does."""
 
     def serve(rate: Scalar) -> Service:
@@ -241,4 +242,4 @@ def _dispatched(case: Case, instances: Scalar) -> tuple[fleet.Fleet, Service]:
 
     # Only a fleet that is packed asks how much an instance holds.
     full = _capacity(case) if case.routing == "packed" else None
-    return fleet.dispatch(case.routing, case.load, instances, full, serve)
+    return per_request.dispatch(case.routing, case.load, instances, full, serve)

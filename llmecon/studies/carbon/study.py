@@ -6,18 +6,12 @@ from functools import cached_property
 import jax.numpy as jnp
 import pandas as pd
 
-from llmecon import (
-    carbon,
-    catalog,
-    feasibility,
-    footprints,
-    inventory,
-    uncertainty,
-    words,
-)
+from llmecon import words
+from llmecon.checks import footprints
+from llmecon.costs import carbon
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon.evidence import uncertainty
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
     JOULES_PER_KWH,
     SECONDS_PER_MONTH,
@@ -42,6 +36,8 @@ from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
 from llmecon.studies.systems import best_layouts
+from llmecon.tables import catalog, feasibility, hardware_parts
+from llmecon.tables.efficiencies import System
 
 
 @dataclass(frozen=True)
@@ -228,7 +224,7 @@ def case(scenario: Scenario, layout: Deployment) -> Case:
         lifetime=scenario.lifetime_years * SECONDS_PER_YEAR,
         sent=scenario.answer_kilobytes * 1000.0,
         network_energy=per_gb * JOULES_PER_KWH / 1e9,
-        reader=inventory.end_device(scenario.reader_device, READER_HOURS),
+        reader=hardware_parts.end_device(scenario.reader_device, READER_HOURS),
         reader_intensity=catalog.site(scenario.reader_grid).carbon_intensity,
         pace=reading["tokens_per_s"],
         trained=trained(scenario, scenario.model),

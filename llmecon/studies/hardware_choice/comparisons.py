@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, confidence, landscape, terms
+from llmecon.choice import confidence, maps, objective
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description
 from llmecon.studies.hardware_choice.frames import bucket_shown, xpu_shown
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.tables import catalog
 
 HOURS_A_YEAR = 8766.0
 YEARLY = SECONDS_PER_HOUR * HOURS_A_YEAR
@@ -63,7 +64,7 @@ def apart(study: Study) -> Apart:
     given, xpu = study.scenario, xpu_shown(study)
     longest = longest_prompt(study)
     lengths = np.geomspace(min(128.0, longest / 4.0), longest, _LENGTHS)
-    shown = terms.case(
+    shown = objective.case(
         description.described(
             given,
             buckets=[description.sizes(given)[bucket_shown(study)]],
@@ -89,7 +90,7 @@ def apart(study: Study) -> Apart:
             np.array([limit for _, limit in places]),
         ),
     )
-    _, both = landscape.along(shown, shown.free, repeated)
+    _, both = maps.along(shown, shown.free, repeated)
     with np.errstate(invalid="ignore"):
         gains = both.whole[0] / both.apart[0]
     frame = pd.DataFrame(places, columns=["prompt", "tpot"]).assign(gain=gains)
@@ -250,7 +251,7 @@ def atlas(study: Study) -> Atlas:
         (np.array([given.output_tokens]), np.array([given.long_ttft_limit_s])),
     )
     tpot = given.tpot_limit_s
-    places, _, everywhere = landscape.across(
+    places, _, everywhere = maps.across(
         of,
         of.free,
         one,

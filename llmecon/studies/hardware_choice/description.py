@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmecon.problem import Problem, problem
+from llmecon.choice.description import Problem, problem
 from llmecon.studies.hardware_choice.scenario import Scenario
 
 PER_TONNE = 1000.0  # kg
@@ -24,7 +24,7 @@ SIZES = ("short", "long")
 """What requests of each size are called."""
 
 CALLED = tuple(f"{size} requests" for size in SIZES)
-"""The same as `answers.lines` says it."""
+"""The same as `report.lines` says it."""
 
 
 def rates(given: Scenario) -> tuple[float, float]:

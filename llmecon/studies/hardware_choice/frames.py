@@ -8,13 +8,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, choice, landscape, sensitivity
-from llmecon.filling import EngineName
-from llmecon.plans import Clash, Plan
-from llmecon.problem import Weights
+from llmecon import choice
+from llmecon.choice import maps, sensitivity
+from llmecon.choice.description import Weights
+from llmecon.choice.filling import EngineName
+from llmecon.choice.fleets import Clash, Plan
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice.description import PER_TONNE
 from llmecon.studies.hardware_choice.study import Study
+from llmecon.tables import catalog
 
 FIRST = ("usd_per_mtok", "usd_per_mtok_parts", "usd_per_mtok_usual", "saving")
 """The headline numbers that the chapter begins with."""
@@ -132,7 +134,7 @@ class Knob:
         xpu: id of its accelerator.
         engine: its engine.
         path: columns filling, cost, slope, ttft_s and tpot_s.
-        ends: fillings at which something ends; see `landscape.course`.
+        ends: fillings at which something ends; see `maps.course`.
         tokens: of a request.
     """
 
@@ -177,12 +179,12 @@ def knob(study: Study) -> Knob:
     """The best instance of the usual accelerator, filled from nothing to what memory holds."""
     of = study.posed
     bucket = bucket_shown(study)
-    each = landscape.request_costs(of, study.charged)[:, :, bucket]
+    each = maps.request_costs(of, study.charged)[:, :, bucket]
     region = int(each.min(axis=0).argmin())
     xpu = xpu_shown(study)
     own = np.array([name.xpu == xpu and name.role == "whole" for name in of.of.names])
     engine = int(np.argmin(np.where(own, each[:, region], np.inf)))
-    path, ends = landscape.course(of, study.charged, engine, bucket, region)
+    path, ends = maps.course(of, study.charged, engine, bucket, region)
     asked = of.of.demand.workload
     tokens = float(asked.prompt_tokens[bucket] + asked.output_tokens[bucket])
     return Knob(bucket, xpu, of.of.names[engine], path, ends, tokens)
@@ -196,7 +198,7 @@ def bucket_shown(study: Study) -> int:
 def xpu_shown(study: Study) -> str:
     """The accelerator that is shown alone: the usual, or the cheapest where that can't serve."""
     of = study.posed
-    each = landscape.request_costs(of, study.charged)[:, :, bucket_shown(study)]
+    each = maps.request_costs(of, study.charged)[:, :, bucket_shown(study)]
     region = int(each.min(axis=0).argmin())
     usual = study.scenario.xpu
     own = np.array([name.xpu == usual and name.role == "whole" for name in of.of.names])

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from llmecon import answers, catalog, choice, landscape, options, sensitivity, terms
-from llmecon.filling import EngineName
-from llmecon.plans import Clash, Plan
-from llmecon.problem import Weights
+from llmecon import choice
+from llmecon.choice import candidates, maps, objective, report, sensitivity
+from llmecon.choice.description import Weights
+from llmecon.choice.filling import EngineName
+from llmecon.choice.fleets import Clash, Plan
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description
 from llmecon.studies.hardware_choice.description import SIZES
@@ -22,6 +23,7 @@ from llmecon.studies.hardware_choice.frames import (
     ids,
 )
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.tables import catalog
 
 NUDGE = 0.002
 """Relative step with which problems are solved anew."""
@@ -56,8 +58,8 @@ def asked(study: Study) -> list[int]:
 
 
 def held(study: Study) -> dict[str, int]:
-    """How many fillings of the fleet in parts are held by what; see `landscape.held_by`."""
-    return dict(Counter(landscape.held_by(study.posed, study.parts)))
+    """How many fillings of the fleet in parts are held by what; see `maps.held_by`."""
+    return dict(Counter(maps.held_by(study.posed, study.parts)))
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _solved_at(study: Study, kind: str, bucket: int, factor: float) -> float:
     target = {name: np.array(values, float) for name, values in limits(study).items()}
     target[kind][bucket] *= factor
     demand = replace(of.of.demand, target=replace(of.of.demand.target, **target))
-    found = choice.relaxed(replace(of, of=options.changed(of.of, of.of.engines, demand)))
+    found = choice.relaxed(replace(of, of=candidates.changed(of.of, of.of.engines, demand)))
     return math.inf if isinstance(found, Clash) else found.plan.cost
 
 
@@ -218,10 +220,10 @@ def short(study: Study) -> Short:
     supply, power = SUPPLIED * parts.takes[xpu], POWERED * parts.takes["joule"] / THOUSAND
     caps = description.limits(study.scenario) | {"kw": power, "devices": {xpu: supply}}
     problem = description.described(study.scenario, caps=caps)
-    limited = terms.case(problem)
+    limited = objective.case(problem)
     found = choice.relaxed(limited)
     if isinstance(found, Clash):
-        told = answers.lines(problem, found, description.CALLED)
+        told = report.lines(problem, found, description.CALLED)
         said = "; ".join(line.strip() for line in told)
         return Short(xpu, supply, power, said.replace("; (", " ("))
     plan = found.plan
@@ -231,7 +233,7 @@ def short(study: Study) -> Short:
     return Short(xpu, supply, power, "", plan, pays, float(off), dearer)
 
 
-def _again(limited: terms.Case, name: str) -> float:
+def _again(limited: objective.Case, name: str) -> float:
     """What a unit more of a limit takes off the cost, by solving anew, USD/s."""
     at = limited.limits.names.index(name)
     more, less = (
@@ -243,7 +245,7 @@ def _again(limited: terms.Case, name: str) -> float:
     return float((less.cost - more.cost) / (2.0 * NUDGE * limited.limits.most[at]))
 
 
-def _solved_within(of: terms.Case, at: int, most: float) -> Plan | None:
+def _solved_within(of: objective.Case, at: int, most: float) -> Plan | None:
     """The best fleet in parts with another limit in one place; None where there is none."""
     every = of.limits.most.copy()
     every[at] = most
@@ -327,7 +329,7 @@ def frontier(study: Study, of: Ends) -> Frontier:
     least, most = of.cleanest.takes["kg_co2e"], of.cheapest.takes["kg_co2e"]
     given = study.scenario
     caps = description.limits(given) | {"kg_co2e_per_hour": 1.0}
-    capped = terms.case(description.described(given, weights={"usd": 1.0}, caps=caps))
+    capped = objective.case(description.described(given, weights={"usd": 1.0}, caps=caps))
     at = capped.limits.names.index("kg_co2e")
     rows = []
     for limit in np.geomspace(max(least * 1.0005, 1e-12), most, _STEPS):

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon.filling import (
+from llmecon.choice.filling import (
     Demand,
     Engine,
     Role,

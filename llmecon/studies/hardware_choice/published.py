@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, engine_eras, kept, published_choices
+from llmecon.checks import older_engines, published_choices
+from llmecon.execution import disk_cache
+from llmecon.tables import catalog
 
 CHEAP, FAST = "a10g", "a100-sxm-80gb"
 """The accelerators between which the winner turns."""
@@ -64,7 +66,7 @@ class Turn:
 
 def turn() -> Turn:
     """Where the winner between a cheap and a fast GPU turns, by size of request."""
-    early, today = engine_eras.early(), engine_eras.today()
+    early, today = older_engines.early(), older_engines.today()
     rows = []
     for engine, software in (("early engine", early), ("today's engine", today)):
         grid = published_choices.compare(software)
@@ -150,11 +152,11 @@ TABLES = (
 
 def reproduced() -> Reproduced:
     """Published findings beside what the same models compute without having seen them."""
-    return kept.kept("reproduced", kept.rests_on(__name__, *TABLES), _reproduced)
+    return disk_cache.kept("reproduced", disk_cache.rests_on(__name__, *TABLES), _reproduced)
 
 
 def _reproduced() -> Reproduced:
-    early = engine_eras.early()
+    early = older_engines.early()
     rows = published_choices.reproduce(early)
     saves = rows[rows["quantity"] == "fleet-saving"].to_dict("records")
     medians = tuple(

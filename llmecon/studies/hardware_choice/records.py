@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon.columns import Columns, pools_of
-from llmecon.filling import Demand, Engine, Role, fullest
-from llmecon.interpreter import interpreted
-from llmecon.options import rows_of
-from llmecon.plans import Plan
-from llmecon.problem import RESOURCES
-from llmecon.sensitivity import NEAR
+from llmecon.choice.candidates import rows_of
+from llmecon.choice.description import RESOURCES
+from llmecon.choice.filling import Demand, Engine, Role, fullest
+from llmecon.choice.fleets import Plan
+from llmecon.choice.linear_programme import Columns, pools_of
+from llmecon.choice.objective import Case as Posed
+from llmecon.choice.sensitivity import NEAR
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import LLM
 from llmecon.studies.hardware_choice.model import Case, Work
-from llmecon.terms import Case as Posed
 
 LEAST_ROWS = 8
 """Rows for a role at least: most fleets then have one shape, and are traced once."""

@@ -9,24 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmecon import (
-    answers,
-    catalog,
-    choice,
-    confidence,
-    evidence,
-    feasibility,
-    landscape,
-    sensitivity,
-    terms,
-    uncertainty,
-    words,
-)
+from llmecon import choice, words
+from llmecon.choice import confidence, maps, objective, report, sensitivity
+from llmecon.choice.description import Problem
+from llmecon.choice.fleets import Clash, Plan, Relaxed
 from llmecon.errors import InputError
-from llmecon.evidence import Evidence
-from llmecon.interpreter import interpreted
-from llmecon.plans import Clash, Plan, Relaxed
-from llmecon.problem import Problem
+from llmecon.evidence import sourcing, uncertainty
+from llmecon.evidence.sourcing import Evidence
+from llmecon.evidence.uncertainty import Interval
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import description, records
 from llmecon.studies.hardware_choice.model import (
@@ -45,7 +36,7 @@ from llmecon.studies.hardware_choice.records import Chosen
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Quantity
-from llmecon.uncertainty import Interval
+from llmecon.tables import catalog, feasibility
 
 THOUSAND = 1000.0  # of watts in a kilowatt
 
@@ -114,7 +105,7 @@ class Study(Names):
 
     scenario: Scenario
     problem: Problem
-    posed: terms.Case
+    posed: objective.Case
     relaxed: Relaxed
     best: Plan
 
@@ -139,22 +130,22 @@ class Study(Names):
         return description.rates(self.scenario)
 
     @cached_property
-    def charged(self) -> terms.Charges:
+    def charged(self) -> objective.Charges:
         """What pools and requests are charged where limits cost what they are worth."""
         prices = np.array(list(self.parts.prices.values()))
-        return terms.charges(self.posed, self.posed.weights, prices)
+        return objective.charges(self.posed, self.posed.weights, prices)
 
     @cached_property
-    def single(self) -> landscape.Alone:
+    def single(self) -> maps.Alone:
         """What a request costs on each accelerator alone."""
-        return landscape.alone(self.posed, self.charged)
+        return maps.alone(self.posed, self.charged)
 
     @cached_property
     def alone(self) -> Alone:
         """What it costs to serve everything on each accelerator."""
         total = self.single.serving(self.posed.of.rates)
         costs = dict(zip(self.single.xpus, map(float, total), strict=True))
-        return Alone(costs, self.scenario.xpu, evidence.rankings(costs))
+        return Alone(costs, self.scenario.xpu, sourcing.rankings(costs))
 
     @cached_property
     def case(self) -> Case:
@@ -163,7 +154,7 @@ class Study(Names):
         fleets = {BEST: records.whole(self.best), PARTS: self._in_parts}
         if self.alone.able:
             for name, xpu in ((USUAL, self.scenario.xpu), (SAFE, self.alone.safe)):
-                columns = landscape.columns_alone(self.posed, self.charged, xpu)
+                columns = maps.columns_alone(self.posed, self.charged, xpu)
                 asked = self.posed.of.rates[columns.bucket]
                 fleets[name] = Chosen(columns, asked, None, prices)
         return self._case(fleets)
@@ -208,7 +199,7 @@ class Study(Names):
     @cached_property
     def known(self) -> dict[str, Evidence]:
         """What is known of each accelerator on offer."""
-        return {one: evidence.behind(one) for one in self.offered}
+        return {one: sourcing.behind(one) for one in self.offered}
 
     @property
     def firm(self) -> list[str]:
@@ -238,7 +229,7 @@ class Study(Names):
         engines = [at for at, of in enumerate(self.posed.of.names) if of.xpu in allowed]
         if not engines:
             return None
-        found = choice.whole(landscape.kept(self.posed, np.array(engines)))
+        found = choice.whole(maps.kept(self.posed, np.array(engines)))
         return None if isinstance(found, Clash) else found
 
     @cached_property
@@ -358,7 +349,7 @@ class Study(Names):
 
     def short(self, xpu: str) -> str:
         """What an accelerator's place in a ranking doesn't rest on, in brackets; else empty."""
-        known = self.known[xpu] if xpu in self.known else evidence.behind(xpu)
+        known = self.known[xpu] if xpu in self.known else sourcing.behind(xpu)
         return known.mark
 
     def marked(self, xpu: str) -> str:
@@ -420,10 +411,10 @@ def resolve(scenario: Scenario) -> Study:
         scenario.model, scenario.long_prompt_tokens, scenario.long_output_tokens
     )
     problem = description.described(scenario)
-    posed = terms.case(problem)
+    posed = objective.case(problem)
     relaxed = choice.relaxed(posed)
     best = relaxed if isinstance(relaxed, Clash) else choice.rounded(posed, relaxed)
     if isinstance(relaxed, Clash) or isinstance(best, Clash):
-        said = answers.lines(problem, best, description.CALLED)
+        said = report.lines(problem, best, description.CALLED)
         raise InputError("; ".join(line.strip() for line in said))
     return Study(scenario, problem, posed, relaxed, best)

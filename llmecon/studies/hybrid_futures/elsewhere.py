@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, inventory, placement, regions
-from llmecon.interpreter import interpreted
-from llmecon.placement import Region, Request, Shift
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import JOULES_PER_KWH
 from llmecon.studies.hybrid_futures.model import GRAMS
 from llmecon.studies.hybrid_futures.study import Study
+from llmecon.tables import catalog, hardware_parts, hourly_grids
+from llmecon.tiers import placement
+from llmecon.tiers.placement import Region, Request, Shift
 
 SWING = 1.0 / 3.0  # of a day's load above its mean at its peak
 HOURS = (4, 24)  # that work may wait
@@ -76,7 +77,7 @@ def places(study: Study) -> Places:
     A grid whose own price is not known takes its country's.
     """
     home, cloud = study.scenario.cloud_grid, study.taken["cloud"]
-    known = {grid: catalog.electricity_price(grid) for grid in regions.comparable(home)}
+    known = {grid: catalog.electricity_price(grid) for grid in hourly_grids.comparable(home)}
     priced = {grid: price for grid, price in known.items() if price is not None}
     middle = float(np.median(list(priced.values()) or [0.0]))
     order = [home, *(grid for grid in priced if grid != home)]
@@ -86,7 +87,7 @@ def places(study: Study) -> Places:
         ),
         price=jnp.asarray([priced.get(of, middle) for of in order]) / JOULES_PER_KWH,
         round_trip=jnp.asarray(
-            [0.0 if of == home else regions.round_trip(home, of).middle for of in order]
+            [0.0 if of == home else hourly_grids.round_trip(home, of).middle for of in order]
         ),
     )
     electricity = cloud.footprint.electricity
@@ -146,15 +147,15 @@ def _waits(intensities: jax.Array) -> list[jax.Array]:
 
 def hours(study: Study) -> Hours:
     """What waiting for cleaner hours saves, by grid."""
-    ids = regions.with_hours()
+    ids = hourly_grids.with_hours()
     levels = [float(catalog.site(of).carbon_intensity) for of in ids]
     local = jnp.stack(
-        [inventory.hourly_ratios(of) * at for of, at in zip(ids, levels, strict=True)]
+        [hardware_parts.hourly_ratios(of) * at for of, at in zip(ids, levels, strict=True)]
     )
     human = 1.0 + SWING * np.cos((np.arange(24) - _PEAK) / 24.0 * 2.0 * np.pi)
     moved = _shifted(jnp.asarray(human), jnp.asarray(study.scenario.flexible_share), local)
     short, day = map(np.asarray, _waits(local))
-    utc = np.stack([np.asarray(regions.hourly(of)) for of in ids])
+    utc = np.stack([np.asarray(hourly_grids.hourly(of)) for of in ids])
     frame = pd.DataFrame(
         {
             "id": ids,

@@ -11,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, drafting, hybrid, local, routing
-from llmecon.carbon import EndDevice
-from llmecon.hybrid import Best, Outcome, Policy, Taken
-from llmecon.interpreter import interpreted
-from llmecon.local import Machine
+from llmecon.costs.carbon import EndDevice
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import speculation
 from llmecon.studies.hybrid_futures import records
 from llmecon.studies.hybrid_futures.model import GRAMS, THOUSAND, Case, Ways, on_device, under
 from llmecon.studies.hybrid_futures.study import LENGTHS, Study, aim, best_policies
+from llmecon.tables import catalog
+from llmecon.tiers import hybrid, own_machine, routing
+from llmecon.tiers.hybrid import Best, Outcome, Policy, Taken
+from llmecon.tiers.own_machine import Machine
 
 WAYS = {
     "device": "the device",
@@ -74,7 +76,7 @@ def emitted(study: Study) -> dict[str, float]:
 def heat(study: Study) -> float:
     """How much longer the device takes because it is hot, as a share; 0 where it hardly is."""
     case = study.case
-    cool = local.answer(case.near, case.machine, case.precision, case.requests)
+    cool = own_machine.answer(case.near, case.machine, case.precision, case.requests)
     longer = float(study.plain.device.seconds) / float(cool.seconds)
     return longer - 1.0 if longer > _HOT else 0.0
 
@@ -102,12 +104,12 @@ class Speeds:
 
 def speeds() -> Speeds:
     """Speeds of phones, laptops and workstations, each predicted without its own measurements."""
-    measured = local.measured()
+    measured = own_machine.measured()
     measured = measured[measured["kind"] != "datacenter"]
     attained = {}
     for kind, xpu in measured[["kind", "xpu"]].drop_duplicates().itertuples(index=False):
         others = (measured[measured["kind"] == kind]["xpu"] != xpu).any()
-        attained[xpu] = local.attained(kind, without=xpu if others else "")
+        attained[xpu] = own_machine.attained(kind, without=xpu if others else "")
     phase = {"decode": "memory", "prefill": "compute"}
     predicted = [
         of["tokens_per_s"] * getattr(attained[of["xpu"]], phase[of["phase"]]) / of["share"]
@@ -125,7 +127,7 @@ def reading(study: Study) -> dict[str, object]:
         kind (of device) and known_to (a factor that holds it with 90%).
     """
     kind = records.kind_of(study.scenario.device)
-    return {"kind": kind, "known_to": math.exp(1.645 * local.attained(kind).compute_sd)}
+    return {"kind": kind, "known_to": math.exp(1.645 * own_machine.attained(kind).compute_sd)}
 
 
 @interpreted
@@ -146,7 +148,7 @@ def devices(study: Study) -> pd.DataFrame:
     ids = list(dict.fromkeys([study.scenario.device, *SIX]))
     found = _on_devices(
         study.case,
-        catalog.stack(map(local.machine, ids)),
+        catalog.stack(map(own_machine.machine, ids)),
         catalog.stack(map(records.reader_of, ids)),
     )
     frame = pd.DataFrame(
@@ -242,12 +244,12 @@ class Drafted:
 
 
 @interpreted
-def _needed(of: drafting.Draft, alone: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _needed(of: speculation.Draft, alone: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The least acceptance at which drafting pays, as the device drafts and by a quick drafter."""
     quick = replace(of, seconds=jnp.asarray(_QUICK))
-    length = jnp.maximum(drafting.best_length(of), 1.0)
-    own = drafting.acceptance_to_pay(of, length, alone)
-    return own, drafting.acceptance_to_pay(quick, drafting.best_length(quick), alone)
+    length = jnp.maximum(speculation.best_length(of), 1.0)
+    own = speculation.acceptance_to_pay(of, length, alone)
+    return own, speculation.acceptance_to_pay(quick, speculation.best_length(quick), alone)
 
 
 def drafted(study: Study) -> Drafted:
@@ -262,10 +264,10 @@ def drafted(study: Study) -> Drafted:
     )
     own = lines[lines["trip"] == names[-1]]
     stream, way = study.taken["cloud"], study.taken["drafted"]
-    each = local.token_time(
+    each = own_machine.token_time(
         case.near, case.machine, case.precision, jnp.asarray(case.requests.mean_context)
     )
-    verifying = drafting.Draft(case.acceptance, each, stream.tpot, case.cloud.round_trip)
+    verifying = speculation.Draft(case.acceptance, each, stream.tpot, case.cloud.round_trip)
     needed, quick = _needed(verifying, stream.tpot)
     return Drafted(
         lines,

@@ -10,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, local, roofline, scenarios, serving
-from llmecon.interpreter import interpreted
-from llmecon.scenarios import Demand, Factors, Level, Range, Start
+from llmecon import serving
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import roofline
 from llmecon.studies.hybrid_futures.model import GRAMS
 from llmecon.studies.hybrid_futures.study import Study
+from llmecon.tables import catalog
+from llmecon.tiers import outlook, own_machine
+from llmecon.tiers.outlook import Demand, Factors, Level, Range, Start
 
 YEARS = np.arange(2025, 2036)
 LAST = float(YEARS[-1])
@@ -59,12 +62,12 @@ class Futures:
     @cached_property
     def start(self) -> Start:
         """Levels of all data centres that the futures start from."""
-        return scenarios.start()
+        return outlook.start()
 
     @cached_property
     def demand(self) -> Demand:
         """Electricity and emissions of all data centres, by future and year."""
-        found: Demand = self._over_years(partial(scenarios.demand, self.start))
+        found: Demand = self._over_years(partial(outlook.demand, self.start))
         return found
 
     @cached_property
@@ -76,7 +79,7 @@ class Futures:
     def usd(self) -> np.ndarray:
         """Cost of an answer of today's quality, by future and year."""
         today = jnp.asarray(self.usd_today)
-        return np.asarray(self._over_years(partial(scenarios.cost_per_answer, today)))
+        return np.asarray(self._over_years(partial(outlook.cost_per_answer, today)))
 
     def fan(self, values: Any) -> pd.DataFrame:
         """Bands that hold some share of the futures in each year.
@@ -84,12 +87,12 @@ class Futures:
         Args:
             values: by future and year.
         """
-        return scenarios.fan(jnp.asarray(values)).table(YEARS)
+        return outlook.fan(jnp.asarray(values)).table(YEARS)
 
     @property
     def elapsed(self) -> np.ndarray:
         """Years since the base year."""
-        return YEARS - scenarios.BASE_YEAR
+        return YEARS - outlook.BASE_YEAR
 
     @property
     def cheaper(self) -> tuple[float, float]:
@@ -132,7 +135,7 @@ class Futures:
         """
         years = jnp.asarray(float(self.elapsed[-1]))
         of_all = self._attributed(
-            lambda factors: scenarios.demand(self.start, factors, years).emissions,
+            lambda factors: outlook.demand(self.start, factors, years).emissions,
             ("demand-energy", "grid-intensity"),
         )
         of_one = self._attributed(
@@ -149,33 +152,33 @@ class Futures:
         return self.causes[self.causes["what"] == what].iloc[0]
 
     def _carbon(self, factors: Factors, years: jax.Array) -> jax.Array:
-        return scenarios.carbon_per_answer(
+        return outlook.carbon_per_answer(
             jnp.asarray(self.drawn), self.level, factors, years, jnp.asarray(self.memory_bound)
         )
 
     def _over_years(self, function: Callable[[Factors, jax.Array], Any]) -> Any:
-        return scenarios.futures(function, self.factors, jnp.asarray(self.elapsed))
+        return outlook.futures(function, self.factors, jnp.asarray(self.elapsed))
 
     def _attributed(
         self, function: Callable[[Factors], jax.Array], quantities: tuple[str, ...]
     ) -> pd.Series:
         ranges = {name: self.growth[name] for name in quantities}
-        found = scenarios.attribution(function, ranges, _DRAWS, logarithm=True)
+        found = outlook.attribution(function, ranges, _DRAWS, logarithm=True)
         return found["first_order"].sort_values(ascending=False)
 
 
 def futures(study: Study) -> Futures:
     """What published and judged ranges of yearly factors imply until 2035."""
-    growth = dict(scenarios.ranges())
+    growth = dict(outlook.ranges())
     case, way = study.case, study.taken["cloud"]
     of = case.cloud
     point = _service(of.llm, of.xpu, of.layout, case.requests, of.efficiency, of.at_once).point
     intensity = float(case.there.carbon_intensity)
     return Futures(
         growth,
-        scenarios.draws(growth, _FUTURES),
+        outlook.draws(growth, _FUTURES),
         drawn=float(way.footprint.electricity) / intensity,
-        level=Level(intensity, scenarios.BASE_YEAR),
+        level=Level(intensity, outlook.BASE_YEAR),
         memory_bound=float(point.memory_use / (point.memory_use + point.compute_use)),
         usd_today=float(way.usd),
     )
@@ -204,11 +207,11 @@ def reached(study: Study, of: Futures) -> pd.DataFrame:
         Columns name, parameters and early, middle and late: by which year a twentieth, half and
         all but a twentieth of the futures have it.
     """
-    handset = scenarios.Device(
-        bandwidth=scenarios.published(
+    handset = outlook.Device(
+        bandwidth=outlook.published(
             "flagship-phone", catalog.WORLD, 2026, "device-memory-bandwidth"
         ),
-        share=local.attained("phone").memory,
+        share=own_machine.attained("phone").memory,
         bytes_per_parameter=float(study.case.precision.feed_forward),
         pace=study.case.pace,
     )
@@ -228,9 +231,9 @@ def reached(study: Study, of: Futures) -> pd.DataFrame:
 
 
 @interpreted
-def _years(handset: scenarios.Device, sizes: jax.Array, factors: Factors) -> jax.Array:
+def _years(handset: outlook.Device, sizes: jax.Array, factors: Factors) -> jax.Array:
     def one(size: jax.Array, drawn: Factors) -> jax.Array:
-        return scenarios.year_reached(handset, size, drawn)
+        return outlook.year_reached(handset, size, drawn)
 
     found: jax.Array = jax.vmap(jax.vmap(one, (None, 0)), (0, None))(sizes, factors)
     return found

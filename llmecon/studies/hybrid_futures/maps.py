@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import serving
-from llmecon.interpreter import interpreted
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import JOULES_PER_KWH, Workload
 from llmecon.studies.hybrid_futures.frames import PLAIN
 from llmecon.studies.hybrid_futures.model import GRAMS, Case, in_cloud, ways

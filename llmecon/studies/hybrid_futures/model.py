@@ -12,9 +12,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import fleet, hybrid, local, routing
-from llmecon.carbon import EndDevice
-from llmecon.hybrid import Outcome, Policy, Taken
+from llmecon.costs import per_request
+from llmecon.costs.carbon import EndDevice
 from llmecon.specs import (
     LLM,
     XPU,
@@ -26,6 +25,8 @@ from llmecon.specs import (
     Workload,
     number,
 )
+from llmecon.tiers import hybrid, own_machine, routing
+from llmecon.tiers.hybrid import Outcome, Policy, Taken
 
 Scalar = Float[Array, "..."]
 
@@ -91,7 +92,7 @@ class Case(eqx.Module):
 
     requests: Workload
     near: LLM
-    machine: local.Machine
+    machine: own_machine.Machine
     precision: Precision
     reader: EndDevice
     home: Site
@@ -279,7 +280,7 @@ def reach(case: Case, to: Shared) -> hybrid.Reach:
         case: whose reader goes there.
         to: the machine.
     """
-    around = fleet.Surroundings(
+    around = per_request.Surroundings(
         reader=case.reader,
         making=to.making,
         building=to.building,

@@ -6,12 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import catalog, feasibility, inventory, local, serving
-from llmecon.carbon import EndDevice
+from llmecon import serving
+from llmecon.costs.carbon import EndDevice
 from llmecon.errors import InputError
-from llmecon.hybrid import Policy
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
     JOULES_PER_KWH,
     SECONDS_PER_HOUR,
@@ -26,6 +24,10 @@ from llmecon.studies.hybrid_futures.model import Case, Shared
 from llmecon.studies.hybrid_futures.routers import Router
 from llmecon.studies.hybrid_futures.scenario import Scenario
 from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building, making
+from llmecon.tables import catalog, feasibility, hardware_parts
+from llmecon.tables.efficiencies import System
+from llmecon.tiers import own_machine
+from llmecon.tiers.hybrid import Policy
 
 # What no table holds; the chapter names each as an assumption.
 LIFETIME = 5.0 * SECONDS_PER_YEAR  # until shared machines are written off
@@ -98,7 +100,7 @@ def case_of(scenario: Scenario, scores: catalog.Scores, router: Router) -> Case:
     return Case(
         requests=Workload(scenario.prompt_tokens, scenario.output_tokens),
         near=catalog.llm(scenario.near_model),
-        machine=local.machine(scenario.device),
+        machine=own_machine.machine(scenario.device),
         precision=precision(SMALL),
         reader=reader_of(scenario.device),
         home=home_of(scenario, scenario.reader_grid),
@@ -146,7 +148,7 @@ def kind_of(device: str) -> str:
 
 def reader_of(device: str) -> EndDevice:
     """What the answer is read on: the device that computes, where people read on such."""
-    return inventory.end_device(_READ_ON.get(kind_of(device), "laptop"), READER_HOURS)
+    return hardware_parts.end_device(_READ_ON.get(kind_of(device), "laptop"), READER_HOURS)
 
 
 def box() -> float:

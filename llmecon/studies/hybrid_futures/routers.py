@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog, kept, routing
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.routing import Pair
+from llmecon.execution import disk_cache
+from llmecon.execution.interpreter import interpreted
+from llmecon.tables import catalog
+from llmecon.tiers import routing
+from llmecon.tiers.routing import Pair
 
 COUNTED = "gpt-4-mixtral-mmlu or gpt-4-mixtral-gsm8k"  # which say who answered what
 
@@ -75,8 +77,8 @@ def router(pair: str) -> Router:
     # Trained on more than votes of people: what routers do at their best.
     points = points[points["training"].fillna("").str.contains("-")]
     models = answered_by(study)
-    key = kept.digest(kept.rests_on(__name__, "router_pairs", "routers"), pair)
-    skills = kept.kept("routers", key, lambda: _skills(points, models))
+    key = disk_cache.digest(disk_cache.rests_on(__name__, "router_pairs", "routers"), pair)
+    skills = disk_cache.kept("routers", key, lambda: _skills(points, models))
     return Router(study, models, points, skills)
 
 

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmecon import catalog, hybrid, local, uncertainty
 from llmecon.errors import InputError
-from llmecon.hybrid import Best, Limits, Outcome, Taken
-from llmecon.interpreter import interpreted
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Interval
+from llmecon.execution.interpreter import interpreted
 from llmecon.studies.hybrid_futures import records, routers
 from llmecon.studies.hybrid_futures.model import (
     UNITS,
@@ -27,7 +27,9 @@ from llmecon.studies.hybrid_futures.model import (
 from llmecon.studies.hybrid_futures.routers import Router
 from llmecon.studies.hybrid_futures.scenario import Scenario
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.uncertainty import Interval
+from llmecon.tables import catalog
+from llmecon.tiers import hybrid, own_machine
+from llmecon.tiers.hybrid import Best, Limits, Outcome, Taken
 
 Array = jax.Array
 
@@ -302,7 +304,7 @@ def _draws(study: Study) -> tuple[Any, Any, Any]:
     count = len(jax.tree.leaves(efficiencies[0])[0])
     generator = np.random.default_rng(_SEED)
     normal = generator.standard_normal((2, count))
-    attained = local.attained(records.kind_of(given.device))
+    attained = own_machine.attained(records.kind_of(given.device))
     speeds = (
         machine.memory_bandwidth * np.exp(attained.memory_sd * normal[0]),
         machine.flops * np.exp(attained.compute_sd * normal[1]),

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import catalog, constants, serving, uncertainty
-from llmecon.adaptation import Knowledge, Offers
-from llmecon.constants import Constants
+from llmecon import serving
+from llmecon.adaptation import Knowledge, Offers, constants
+from llmecon.adaptation.constants import Constants
+from llmecon.evidence import uncertainty
 from llmecon.specs import Efficiency
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.model import Case
 from llmecon.studies.rag_vs_ft.offers import Hardware
 from llmecon.studies.rag_vs_ft.scenario import Scenario
+from llmecon.tables import catalog
 
 Draws = Float[np.ndarray, " draws"]
 

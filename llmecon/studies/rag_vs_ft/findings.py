@@ -6,12 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, knowledge, paths, published_studies
+from llmecon import paths
+from llmecon.adaptation import knowledge, published_studies
 from llmecon.laboratory import smollm2
 from llmecon.laboratory import study as laboratory
 from llmecon.studies.rag_vs_ft import doubts
 from llmecon.studies.rag_vs_ft.doubts import MEANINGS
 from llmecon.studies.rag_vs_ft.study import Study
+from llmecon.tables import catalog
 
 STUDIES = {
     "ovadia-current-events": "news after training (Ovadia)",

@@ -9,15 +9,25 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import adaptation, catalog, decision, knowledge, published_studies, roofline
-from llmecon.adaptation import RETRIEVING, TUNED, Knobs, Operation
-from llmecon.interpreter import interpreted
+from llmecon import adaptation
+from llmecon.adaptation import (
+    RETRIEVING,
+    TUNED,
+    Knobs,
+    Operation,
+    best_way,
+    knowledge,
+    published_studies,
+)
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import roofline
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_MONTH
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.doubts import MEANINGS
 from llmecon.studies.rag_vs_ft.model import THOUSAND, WAYS, Case, inputs_moved
 from llmecon.studies.rag_vs_ft.offers import MILLION, held
 from llmecon.studies.rag_vs_ft.study import Study, bills_of_many
+from llmecon.tables import catalog
 
 PARTS = {
     "setup": "building the search",
@@ -383,7 +393,7 @@ def worth(study: Study) -> Worth:
         },
         "speed of the hardware": drawn.pace,
     }
-    informed = {name: decision.worth_of_knowing(costs, of) for name, of in unknown.items()}
+    informed = {name: best_way.worth_of_knowing(costs, of) for name, of in unknown.items()}
     rows = [(name, 100.0 * of.flips, of.saving) for name, of in informed.items()]
     table = pd.DataFrame(rows, columns=["unknown", "flips", "saving"])
     means = costs.mean(axis=0)

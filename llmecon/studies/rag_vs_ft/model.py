@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from llmecon import adaptation
 from llmecon.adaptation import METHODS, Bill, Knobs, Knowledge, Offers, Outcome
-from llmecon.interpreter import interpreted
+from llmecon.execution.interpreter import interpreted
 from llmecon.studies.rag_vs_ft import search
 
 Scalar = Float[Array, "..."]

@@ -8,24 +8,12 @@ from typing import Any
 import jax.numpy as jnp
 import pandas as pd
 
-from llmecon import (
-    adaptation,
-    catalog,
-    embodied,
-    feasibility,
-    inventory,
-    knowledge,
-    published_studies,
-    serving,
-    specs,
-    training,
-    whole_runs,
-)
-from llmecon.adaptation import Index, Offers, Service, Tariff, Trainer
+from llmecon import adaptation, serving, specs, training
+from llmecon.adaptation import Index, Offers, Service, Tariff, Trainer, knowledge, published_studies
+from llmecon.costs import embodied
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.planning import TrainingPlan
-from llmecon.pooling import System
+from llmecon.evidence import whole_runs
+from llmecon.execution.interpreter import interpreted
 from llmecon.serving import Capacity
 from llmecon.specs import (
     LLM,
@@ -40,6 +28,9 @@ from llmecon.specs import (
 )
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.scenario import Scenario
+from llmecon.tables import catalog, feasibility, hardware_parts
+from llmecon.tables.efficiencies import System
+from llmecon.training.planning import TrainingPlan
 
 MILLION = 1e6
 
@@ -241,7 +232,7 @@ def _reliability(scenario: Scenario) -> training.Reliability:
 
 def _making(xpu: str) -> float:
     """Making a device and its share of a server, kg CO2e per second of its life."""
-    own = embodied.manufacture(inventory.materials(xpu), inventory.recipe())
+    own = embodied.manufacture(hardware_parts.materials(xpu), hardware_parts.recipe())
     server = catalog.row("embodied_products", assumptions.SERVER)["kg_co2e"]
     return float(own.total + server / assumptions.SERVER_HOLDS) / assumptions.LIFETIME
 

@@ -11,16 +11,16 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from llmecon import adaptation, decision
-from llmecon.adaptation import Case, Knobs, Knowledge, Offers, Service
-from llmecon.interpreter import compiled
+from llmecon import adaptation
+from llmecon.adaptation import Case, Knobs, Knowledge, Offers, Service, best_way
+from llmecon.execution.interpreter import compiled
 
 Scalar = Float[Array, "..."]
 
 BATCH = 16
 """Cases that are searched at once: a batch lasts as long as its slowest search."""
 
-FREE = Knobs(*(np.nan,) * len(decision.LIMITS))
+FREE = Knobs(*(np.nan,) * len(best_way.LIMITS))
 """Knobs of which all are searched."""
 
 
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 def cheapest(
     way: str, asked: Case, offers: Offers, knowledge: Knowledge, given: Knobs = FREE
 ) -> Found:
-    """A way to answer with the knobs that make it cheapest: `decision.best` for many cases.
+    """A way to answer with the knobs that make it cheapest: `best_way.best` for many cases.
 
     Args:
         way: one of `adaptation.METHODS`.
@@ -101,7 +101,7 @@ def _as_adapter(asked: Case, offers: Offers, knowledge: Knowledge) -> tuple[Offe
 
 
 def _one(way: str, asked: Case, offers: Offers, knowledge: Knowledge, given: Knobs) -> Found:
-    knobs = decision.best_knobs(way, asked, offers, knowledge, given)
+    knobs = best_way.best_knobs(way, asked, offers, knowledge, given)
     return Found(knobs, adaptation.bill(way, asked, offers, knowledge, knobs).total)
 
 

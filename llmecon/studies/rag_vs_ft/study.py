@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from llmecon import adaptation, catalog, constants, uncertainty
-from llmecon.adaptation import RETRIEVING, Knobs, Offers
-from llmecon.constants import Constants
+from llmecon import adaptation
+from llmecon.adaptation import RETRIEVING, Knobs, Offers, constants
+from llmecon.adaptation.constants import Constants
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Ends, Interval
 from llmecon.laboratory import study as laboratory
 from llmecon.specs import SECONDS_PER_MONTH
 from llmecon.studies.names import Names
@@ -33,7 +35,7 @@ from llmecon.studies.rag_vs_ft.model import (
 )
 from llmecon.studies.rag_vs_ft.offers import Hardware, Searching
 from llmecon.studies.rag_vs_ft.scenario import Scenario
-from llmecon.uncertainty import Ends, Interval
+from llmecon.tables import catalog
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, economics
-from llmecon.economics import ApiPrice
+from llmecon.costs import economics
+from llmecon.costs.economics import ApiPrice
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Workload
 from llmecon.studies.tokenomics.model import MILLION
 from llmecon.studies.tokenomics.scenario import Scenario
+from llmecon.tables import catalog
 
 BENCHMARKS = {"mmlu": "MMLU", "mmlu-pro": "MMLU-Pro", "gpqa-diamond": "GPQA Diamond"}
 """Measures of quality as a reader calls them."""

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog, economics, serving, specs, uncertainty
-from llmecon.economics import ApiPrice
-from llmecon.interpreter import interpreted
+from llmecon import serving, specs
+from llmecon.costs import economics
+from llmecon.costs.economics import ApiPrice
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Interval
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
     LLM,
     SECONDS_PER_HOUR,
@@ -26,7 +29,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.quantities import Quantity
 from llmecon.studies.tokenomics.model import MILLION
-from llmecon.uncertainty import Interval
+from llmecon.tables import catalog
 
 Scalar = Float[Array, ""]
 

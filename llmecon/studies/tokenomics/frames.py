@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from llmecon import catalog, economics, experience, uncertainty
-from llmecon.experience import Reader
-from llmecon.interpreter import interpreted
+from llmecon.costs import economics
+from llmecon.evidence import uncertainty
+from llmecon.execution.interpreter import interpreted
+from llmecon.serving import experience
+from llmecon.serving.experience import Reader
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MONTH
 from llmecon.studies.tokenomics import hardware
 from llmecon.studies.tokenomics.model import CALLING
 from llmecon.studies.tokenomics.study import Study
+from llmecon.tables import catalog
 
 FIRST = (
     "usd_per_mtok",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import pandas as pd
 
-from llmecon import catalog, economics
-from llmecon.catalog import Rent
-from llmecon.economics import Ownership
+from llmecon.costs import economics
+from llmecon.costs.economics import Ownership
 from llmecon.errors import InputError
 from llmecon.specs import SECONDS_PER_HOUR, SECONDS_PER_YEAR, Site
 from llmecon.studies.tokenomics.scenario import Scenario
+from llmecon.tables import catalog
+from llmecon.tables.catalog import Rent
 
 # Terms of ownership that no table holds; each is an assumption, named among the chapter's sources.
 COST_OF_CAPITAL = 0.10  # a year

@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import carbon, economics, experience, fleet, serving
-from llmecon.economics import ApiPrice, Ownership, OwnershipCost, TokenCost
-from llmecon.energy import Energy
-from llmecon.experience import Reader
+from llmecon import serving
+from llmecon.costs import carbon, economics, per_request
+from llmecon.costs.economics import ApiPrice, Ownership, OwnershipCost, TokenCost
 from llmecon.numerics import whole
-from llmecon.serving import Capacity, Service
+from llmecon.physics.energy import Energy
+from llmecon.serving import Capacity, Service, experience
+from llmecon.serving.experience import Reader
 from llmecon.specs import (
     LLM,
     SECONDS_PER_DAY,
@@ -128,12 +129,12 @@ def answer(case: Case) -> Answer:
     full = serving.capacity(
         case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
     )
-    needed = fleet.needed(full, case.load, case.peak_to_mean, case.spares)
+    needed = per_request.needed(full, case.load, case.peak_to_mean, case.spares)
     instances = jax.lax.stop_gradient(whole(needed))
-    shared, service = fleet.dispatch(
+    shared, service = per_request.dispatch(
         "spread", case.load, instances, None, lambda rate: _served(case, rate)
     )
-    energy = fleet.request_energy(
+    energy = per_request.request_energy(
         shared, service.point, case.xpu, case.layout, case.efficiency, case.site
     )
     ownership = _ownership(case, service)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import economics
-from llmecon.interpreter import interpreted
+from llmecon.costs import economics
+from llmecon.execution.interpreter import interpreted
 from llmecon.studies.tokenomics import apis
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study

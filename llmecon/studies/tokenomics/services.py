@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, economics, specs
-from llmecon.economics import Conversation
-from llmecon.interpreter import interpreted
+from llmecon import specs
+from llmecon.costs import economics
+from llmecon.costs.economics import Conversation
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, LatencyTarget, Workload
 from llmecon.studies.systems import Asked, best_services, stacked
 from llmecon.studies.tokenomics.model import MILLION
 from llmecon.studies.tokenomics.study import SPEEDS, Study, system_of
+from llmecon.tables import catalog
 
 # What the live panel offers besides the scenario's own.
 FAMILIAR_MODELS = (

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, evidence, roofline
-from llmecon.interpreter import interpreted
-from llmecon.roofline import PassCost
+from llmecon.evidence import sourcing
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import roofline
+from llmecon.physics.roofline import PassCost
 from llmecon.studies.tokenomics.model import MILLION
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study
+from llmecon.tables import catalog
 
 DEAREST = 10.0  # of the lowest cost, up to which a frontier is drawn
 SHARES = {
@@ -83,7 +85,7 @@ def marked(study: Study, xpus: Iterable[str]) -> dict[str, str]:
         By name.
     """
     own = _own_rent(study)
-    known = [evidence.behind(xpu, given=xpu in own) for xpu in xpus]
+    known = [sourcing.behind(xpu, given=xpu in own) for xpu in xpus]
     return {of.name: of.marked for of in known}
 
 
@@ -167,7 +169,7 @@ def ranking(study: Study, services: Services) -> Ranking:
         rows,
         missing=len(study.hours.usd) - len(rows),
         own=own,
-        rests_on=evidence.beside(costs, given=_own_rent(study)),
+        rests_on=sourcing.beside(costs, given=_own_rent(study)),
         better=bool(best["xpu"] != study.scenario.xpu and best["blended"] < 0.995 * own),
     )
 

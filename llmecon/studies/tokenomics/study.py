@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from llmecon import catalog, feasibility, roofline, serving, specs, uncertainty, words
+from llmecon import serving, specs, words
 from llmecon.errors import InputError
-from llmecon.experience import Reader
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Interval
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import roofline
 from llmecon.serving import Capacity
+from llmecon.serving.experience import Reader
 from llmecon.specs import (
     SECONDS_PER_HOUR,
     Deployment,
@@ -42,7 +44,8 @@ from llmecon.studies.tokenomics.model import (
     told,
 )
 from llmecon.studies.tokenomics.scenario import Scenario
-from llmecon.uncertainty import Interval
+from llmecon.tables import catalog, feasibility
+from llmecon.tables.efficiencies import System
 
 SPEEDS = np.geomspace(5.0, 400.0, 14)
 """Speeds of one user that frontiers are drawn at, tokens/s."""

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import catalog, economics, experience, serving
-from llmecon.interpreter import interpreted
-from llmecon.serving import Service
+from llmecon import serving
+from llmecon.costs import economics
+from llmecon.execution.interpreter import interpreted
+from llmecon.serving import Service, experience
 from llmecon.studies.systems import stacked
 from llmecon.studies.tokenomics import apis, speed
 from llmecon.studies.tokenomics.model import MILLION, Case
 from llmecon.studies.tokenomics.services import BURSTS, TALK, VOLLEYS, Services
 from llmecon.studies.tokenomics.study import Study
+from llmecon.tables import catalog
 
 Scalar = Float[Array, "..."]
 

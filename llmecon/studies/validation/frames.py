@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmecon import accuracy, catalog, scatter
+from llmecon.checks import errors_by_group, noise_floor
 from llmecon.studies.validation.model import TARGETS
 from llmecon.studies.validation.study import LEFT_OUT, NAMES, Study, without
+from llmecon.tables import catalog
 
 SHORT = {
     "tpot": "TPOT",
@@ -48,10 +49,10 @@ TOO_FEW, TOO_MANY = 0.85, 0.96
 TITLES = {target: f"{NAMES[target]} [{unit}]" for target, unit in UNITS.items()}
 """Titles of axes, by target."""
 
-WITHOUT = {LEFT_OUT[kind]: f"without_{kind}" for kind in (*GROUPS, accuracy.NOTHING)}
+WITHOUT = {LEFT_OUT[kind]: f"without_{kind}" for kind in (*GROUPS, errors_by_group.NOTHING)}
 """Columns of `side_by_side`, by what was left out."""
 
-_KINDS = (accuracy.NOTHING, *GROUPS)
+_KINDS = (errors_by_group.NOTHING, *GROUPS)
 _FLOOR = {"repeats": "between repeats", "curve": "from a smooth curve"}
 _TABLES = {
     "measured_serving": "serving: latency, throughput, energy",
@@ -73,7 +74,7 @@ def facts(study: Study) -> dict[str, object]:
 
 
 def targets(study: Study) -> pd.DataFrame:
-    """Errors of the targets alone: an index of TARGETS, name and `deviations.Deviations`."""
+    """Errors of the targets alone: an index of TARGETS, name and `error_measures.Deviations`."""
     errors = study.errors.loc[list(TARGETS)]
     return errors.assign(name=[NAMES[target] for target in TARGETS])
 
@@ -83,9 +84,9 @@ def by_left_out(study: Study) -> pd.DataFrame:
 
     Returns:
         One row a target and kind of group, in their orders: target, left_out, name and short (of
-        the target), without (what was left out, in words) and `deviations.Deviations`.
+        the target), without (what was left out, in words) and `error_measures.Deviations`.
     """
-    found = accuracy.summary(study.every, ["target", "left_out"])
+    found = errors_by_group.summary(study.every, ["target", "left_out"])
     place = found["target"].map(TARGETS.index) * len(_KINDS) + found["left_out"].map(_KINDS.index)
     found = found.iloc[np.argsort(place.to_numpy(), kind="stable")]
     pairs = zip(found["target"], found["left_out"], strict=True)
@@ -102,7 +103,7 @@ def unknown(groups: pd.DataFrame) -> pd.DataFrame:
     Args:
         groups: as `by_left_out` returns them.
     """
-    return groups[groups["left_out"] != accuracy.NOTHING]
+    return groups[groups["left_out"] != errors_by_group.NOTHING]
 
 
 def side_by_side(study: Study) -> pd.DataFrame:
@@ -123,7 +124,7 @@ def by_group(study: Study) -> pd.DataFrame:
 
     Returns:
         The dozen of each kind with most rows, the worst first: name, label (with its rows), group
-        (the kind), percent (the median error) and `deviations.Deviations`.
+        (the kind), percent (the median error) and `error_measures.Deviations`.
     """
     rows = study.in_view
     # Training runs have no software on record, so kinds without a name are left out.
@@ -133,7 +134,7 @@ def by_group(study: Study) -> pd.DataFrame:
         for name in rows[column].fillna("").unique()
         if name
     ]
-    found = accuracy.summaries(rows, [counted for *_, counted in groups])
+    found = errors_by_group.summaries(rows, [counted for *_, counted in groups])
     found = found.assign(group=[kind for kind, *_ in groups], name=[name for _, name, _ in groups])
     found = found.sort_values("rows", ascending=False, kind="stable")
     found = found.groupby("group", sort=False).head(MOST_GROUPS)
@@ -172,7 +173,7 @@ class Backlogs:
 
 def backlogs() -> Backlogs:
     """Throughput of systems that work off a backlog, which no fit has seen."""
-    found = accuracy.backlogs()
+    found = errors_by_group.backlogs()
     latest = found[found["latest"]]
     labels = [
         f"{of['model']}, {of['xpus']:g} x {of['xpu'].partition(' (')[0]}, {of['precision']}"
@@ -183,14 +184,14 @@ def backlogs() -> Backlogs:
     return Backlogs(
         latest.assign(label=labels, percent=100.0 * latest["ratio"], measured_percent=100.0),
         too_high=float((latest["ratio"] > 1.0).mean()),
-        latest_error=accuracy.statistic(latest, "median"),
+        latest_error=errors_by_group.statistic(latest, "median"),
         gained=rounds.iloc[int(gained.argmax())],
     )
 
 
 def coverage(study: Study) -> pd.DataFrame:
     """Share of measurements inside intervals of several levels: series, nominal and actual [%]."""
-    found = accuracy.coverage(study.chosen, "target", LEVELS)
+    found = errors_by_group.coverage(study.chosen, "target", LEVELS)
     found["series"] = found["target"].map(SHORT)
     claimed = pd.DataFrame({"series": "as claimed", "nominal": LEVELS, "actual": LEVELS})
     lines = pd.concat([found, claimed])
@@ -228,9 +229,9 @@ def widths(study: Study, groups: pd.DataFrame) -> Widths:
     """
     against = "model" if study.seen else study.scenario.left_out
     compared = {of: against if group == against else "model" for of, group in study.tried.items()}
-    known = groups["left_out"] == accuracy.NOTHING
+    known = groups["left_out"] == errors_by_group.NOTHING
     rows = groups[known | (groups["left_out"] == groups["target"].map(compared))]
-    what = np.where(rows["left_out"] == accuracy.NOTHING, "measured", "left out")
+    what = np.where(rows["left_out"] == errors_by_group.NOTHING, "measured", "left out")
     rows = rows.assign(what=what, label=rows["short"] + ", " + what)
     pair = rows[rows["target"] == study.scenario.target].set_index("what")["width"]
     return Widths(
@@ -251,7 +252,7 @@ def dishonest(groups: pd.DataFrame) -> dict[str, pd.DataFrame]:
         narrow, wide and others (all but the narrow): rows of `groups`.
     """
     narrow = groups["covered"] < TOO_FEW
-    wide = (groups["covered"] > TOO_MANY) & (groups["left_out"] != accuracy.NOTHING)
+    wide = (groups["covered"] > TOO_MANY) & (groups["left_out"] != errors_by_group.NOTHING)
     return {
         "narrow": groups[narrow].sort_values("covered"),
         "wide": groups[wide],
@@ -267,7 +268,7 @@ def fitted() -> pd.DataFrame:
     """
     table = catalog.table("efficiencies")
     table = table[table["note"].fillna("").str.startswith("fitted")]
-    readings = accuracy.readings()
+    readings = errors_by_group.readings()
     return table.assign(
         reading=[readings[name] for name in table["parameter"]],
         factor=table["high"] / table["low"],
@@ -278,14 +279,14 @@ def effects() -> pd.DataFrame:
     """What groups add to fitted parameters, strongest first.
 
     Returns:
-        As `accuracy.effects`, with reading (the parameter in words, of whose odds it is where the
+        As `errors_by_group.effects`, with reading (the parameter in words, of whose odds it is where the
         scale is logit) and sure (the interval leaves out no effect at all).
     """
-    readings = accuracy.readings()
+    readings = errors_by_group.readings()
     names = dict.fromkeys(catalog.table("efficiency_effects")["parameter"])
     found = pd.concat(
         [
-            accuracy.effects(name).assign(reading=readings[name])
+            errors_by_group.effects(name).assign(reading=readings[name])
             for name in names
             if name in readings
         ],
@@ -298,7 +299,7 @@ def effects() -> pd.DataFrame:
 
 def failures(study: Study) -> pd.DataFrame:
     """The measured curves of the scenario's target that are predicted worst."""
-    return accuracy.worst(study.in_view, WORST_CURVES)
+    return errors_by_group.worst(study.in_view, WORST_CURVES)
 
 
 def reasons(curves: pd.DataFrame) -> pd.Series:
@@ -315,7 +316,7 @@ def serving_rows() -> dict[str, int]:
     table = catalog.table("measured_serving")
     return {
         "all": len(table),
-        "suspect": int(scatter.suspects().sum()),
+        "suspect": int(noise_floor.suspects().sum()),
         "speculative": int(table["speculative"].sum()),
     }
 
@@ -327,13 +328,13 @@ def distances(study: Study) -> pd.DataFrame:
         What could be compared, one row a target and way: target, what, count, median (a
         fraction), label, short and percent.
     """
-    floors = pd.DataFrame([vars(of) for of in scatter.floors()])
+    floors = pd.DataFrame([vars(of) for of in noise_floor.floors()])
     floors["what"] = floors["what"].map(_FLOOR)
     left = study.every[study.every["left_out"] == "model"]
     runs, steps = (left[left["target"] == target] for target in ("device_hours", "tokens_per_s"))
     family = runs["model"].str.extract(r"^([A-Za-z]+)", expand=False).str.lower()
-    of_family = scatter.within_groups(runs.assign(family=family), "family")
-    of_curve = scatter.within_groups(steps, "curve")
+    of_family = noise_floor.within_groups(runs.assign(family=family), "family")
+    of_curve = noise_floor.within_groups(steps, "curve")
     inside = [
         ("within a family", "device_hours", len(runs), of_family),
         ("within a curve", "tokens_per_s", len(steps), of_curve),
@@ -387,12 +388,12 @@ def peers(study: Study) -> pd.DataFrame:
         "version": "",
         "target": "tpot",
         "statistic": "median",
-        "value": accuracy.statistic(accuracy.datasheet(), "median"),
+        "value": errors_by_group.statistic(errors_by_group.datasheet(), "median"),
         "source": "Williams2009",
     }
     found = pd.concat([catalog.table("peers"), pd.DataFrame([ideal])], ignore_index=True)
     masks = [_same_kind(study.chosen, of) for of in found.to_dict("records")]
-    errors = accuracy.summaries(study.chosen, masks)
+    errors = errors_by_group.summaries(study.chosen, masks)
     ours = np.array(
         [errors[name].iloc[i] for i, name in enumerate(found["statistic"])], dtype=float
     )

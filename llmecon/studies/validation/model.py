@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from llmecon import serving
-from llmecon.deviations import Deviations, Pairs, deviations
+from llmecon.evidence.error_measures import Deviations, Pairs, deviations
 from llmecon.serving import OperatingPoint
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, Workload, number
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from llmecon import crosscheck, kept, simulation
-from llmecon.crosscheck import Overload
+from llmecon.checks import scheduler
+from llmecon.checks.scheduler import Overload
+from llmecon.execution import disk_cache
+from llmecon.serving import simulation
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 from llmecon.studies.validation.study import Study
 
@@ -77,8 +79,8 @@ def simulate(study: Study) -> Simulated:
     Returns:
         The simulations, from disk where they were made before.
     """
-    key = kept.digest(kept.rests_on(__name__), kept.record(_system(study)))
-    found: Simulated = kept.kept("simulated", key, lambda: _simulated(study))
+    key = disk_cache.digest(disk_cache.rests_on(__name__), disk_cache.record(_system(study)))
+    found: Simulated = disk_cache.kept("simulated", key, lambda: _simulated(study))
     return found
 
 
@@ -106,7 +108,7 @@ def _simulated(study: Study) -> Simulated:
         for figure, what in _FIGURES.items()
     ]
     loads = pd.DataFrame(rows).dropna()
-    fixed = crosscheck.under_clients(*system)
+    fixed = scheduler.under_clients(*system)
     clients = [
         pd.DataFrame(
             {
@@ -121,7 +123,7 @@ def _simulated(study: Study) -> Simulated:
         requests=requests,
         loads=loads.assign(off=_off(loads["closed"], loads["simulated"])),
         clients=pd.concat(clients, ignore_index=True).dropna(),
-        overload=crosscheck.overloaded(*system, requests=requests),
+        overload=scheduler.overloaded(*system, requests=requests),
     )
 
 

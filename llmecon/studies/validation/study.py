@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import accuracy, catalog, crosscheck, feasibility, serving, specs, words
+from llmecon import serving, specs, words
+from llmecon.checks import errors_by_group, scheduler
 from llmecon.errors import InputError
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Workload
 from llmecon.studies.quantities import Quantity
 from llmecon.studies.validation.model import (
@@ -22,6 +22,8 @@ from llmecon.studies.validation.model import (
     answer,
 )
 from llmecon.studies.validation.scenario import Scenario
+from llmecon.tables import catalog, feasibility
+from llmecon.tables.efficiencies import System
 
 CLIENTS = 64.0  # requests in flight where the live panel starts
 
@@ -53,7 +55,7 @@ class Study:
         scenario: what was asked.
         case: its records.
         chosen: predictions by fits that hadn't seen what the scenario leaves out; rows of
-            `accuracy.cases`.
+            `errors_by_group.cases`.
     """
 
     scenario: Scenario
@@ -68,7 +70,7 @@ class Study:
 
     @cached_property
     def errors(self) -> pd.DataFrame:
-        """Errors by quantity: an index of QUANTITIES, the columns of `deviations.Deviations`."""
+        """Errors by quantity: an index of QUANTITIES, the columns of `error_measures.Deviations`."""
         found = {name: np.asarray(values) for name, values in vars(self.answer.errors).items()}
         return pd.DataFrame(found, index=list(QUANTITIES))
 
@@ -98,7 +100,7 @@ class Study:
     @property
     def seen(self) -> bool:
         """Whether the fits had seen every row."""
-        return self.scenario.left_out == accuracy.NOTHING
+        return self.scenario.left_out == errors_by_group.NOTHING
 
     @property
     def unseen(self) -> str:
@@ -135,8 +137,8 @@ class Study:
 
     @cached_property
     def every(self) -> pd.DataFrame:
-        """All predictions, whatever was left out; rows of `accuracy.cases`."""
-        return accuracy.cases()
+        """All predictions, whatever was left out; rows of `errors_by_group.cases`."""
+        return errors_by_group.cases()
 
     @property
     def in_view(self) -> pd.DataFrame:
@@ -170,8 +172,10 @@ def resolve(scenario: Scenario) -> Study:
     given = scenario
     feasibility.require_context(given.model, given.prompt_tokens, given.output_tokens)
     feasibility.require_memory(given.model, given.xpu, given.precision, given.xpus)
-    chosen = accuracy.left_out(
-        accuracy.fitted() if given.left_out == accuracy.NOTHING else accuracy.held_out(),
+    chosen = errors_by_group.left_out(
+        errors_by_group.fitted()
+        if given.left_out == errors_by_group.NOTHING
+        else errors_by_group.held_out(),
         given.left_out,
     )
     found = case(given, compared(chosen))
@@ -198,7 +202,7 @@ def case(scenario: Scenario, compared: Compared | None = None) -> Case:
     return Case(
         llm=catalog.llm(scenario.model),
         xpu=catalog.xpu(scenario.xpu),
-        layout=crosscheck.one_scheduler(scenario.xpu, scenario.xpus, stored),
+        layout=scheduler.one_scheduler(scenario.xpu, scenario.xpus, stored),
         requests=Workload(scenario.prompt_tokens, scenario.output_tokens),
         efficiency=catalog.efficiency(system_of(scenario)),
         clients=CLIENTS,
@@ -227,11 +231,13 @@ def compared(chosen: pd.DataFrame) -> Compared:
     """Predictions beside measurements as records, with those of backlogs.
 
     Args:
-        chosen: rows of `accuracy.cases`, one a measured row and target.
+        chosen: rows of `errors_by_group.cases`, one a measured row and target.
     """
-    every = pd.concat([chosen, accuracy.backlogs().assign(target=BACKLOG)], ignore_index=True)
+    every = pd.concat(
+        [chosen, errors_by_group.backlogs().assign(target=BACKLOG)], ignore_index=True
+    )
     counted = every["target"].to_numpy() == np.array(QUANTITIES)[:, None]
-    return Compared(accuracy.pairs(every), jnp.asarray(counted))
+    return Compared(errors_by_group.pairs(every), jnp.asarray(counted))
 
 
 def without(target: str, group: str) -> str:

@@ -10,22 +10,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from llmecon import (
-    catalog,
-    evidence,
-    planning,
-    roofline,
-    serving,
-    training,
-    training_calibration,
-    uncertainty,
-    whole_runs,
-)
-from llmecon.evidence import Use
-from llmecon.fitting import NINETY
-from llmecon.interpreter import interpreted
-from llmecon.planning import TrainingPlan
-from llmecon.roofline import PassCost
+from llmecon import serving, training
+from llmecon.evidence import sourcing, training_fit, uncertainty, whole_runs
+from llmecon.evidence.bayesian_fit import NINETY
+from llmecon.evidence.sourcing import Use
+from llmecon.execution.interpreter import interpreted
+from llmecon.physics import roofline
+from llmecon.physics.roofline import PassCost
 from llmecon.serving import Service
 from llmecon.specs import SECONDS_PER_DAY
 from llmecon.studies.systems import best_layouts
@@ -39,6 +30,9 @@ from llmecon.studies.xpu_needs.study import (
     target,
     training_layouts,
 )
+from llmecon.tables import catalog
+from llmecon.training import planning
+from llmecon.training.planning import TrainingPlan
 
 FIRST = ("training_xpus", "training_cost", "serving_xpus", "serving_cost")
 """The headline numbers that the chapter begins with."""
@@ -183,7 +177,7 @@ def cheapest(study: Study, every: pd.DataFrame, job: Use) -> Cheapest:
         own=best == own,
         usd=float(costs.iloc[0]),
         below=float(1.0 - costs.iloc[0] / costs[own]) if own in costs.index else math.nan,
-        caveat=evidence.beside({str(xpu): float(usd) for xpu, usd in costs.items()}, job),
+        caveat=sourcing.beside({str(xpu): float(usd) for xpu, usd in costs.items()}, job),
     )
 
 
@@ -335,7 +329,7 @@ class Beside:
 
 def beside() -> Beside:
     """Published training runs beside ours."""
-    rows = training_calibration.leave_runs_out("family").reset_index(drop=True)
+    rows = training_fit.leave_runs_out("family").reset_index(drop=True)
     off = (rows["predicted"] - rows["measured"]).abs()
     ours, measured = np.exp(rows["predicted"]) / 1e3, np.exp(rows["measured"]) / 1e3
     runs = pd.DataFrame(

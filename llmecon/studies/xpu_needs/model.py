@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon import energy, fleet, planning, serving, whole_runs
-from llmecon.carbon import operational_carbon
-from llmecon.energy import Energy
+from llmecon import serving
+from llmecon.costs import per_request
+from llmecon.costs.carbon import operational_carbon
+from llmecon.evidence import whole_runs
 from llmecon.numerics import of_all_rates, whole
-from llmecon.planning import TrainingPlan
+from llmecon.physics import energy
+from llmecon.physics.energy import Energy
 from llmecon.serving import Capacity
 from llmecon.specs import (
     JOULES_PER_KWH,
@@ -33,7 +35,8 @@ from llmecon.specs import (
     Workload,
     number,
 )
-from llmecon.training import Reliability, TrainingLayout, TrainingRun, training_step
+from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning, training_step
+from llmecon.training.planning import TrainingPlan
 
 Scalar = Float[Array, ""]
 
@@ -185,7 +188,7 @@ def _served(case: Case) -> Service:
         case.llm, case.xpu, case.deployment, case.requests, case.efficiency, case.target
     )
     rate = jnp.where(found.feasible > 0, found.rate, 1.0)
-    instances = whole(fleet.needed(found, case.load, case.peak_to_mean, case.spares))
+    instances = whole(per_request.needed(found, case.load, case.peak_to_mean, case.spares))
     devices = case.deployment.xpus
     xpus = instances * devices
     used = energy.energy_of(

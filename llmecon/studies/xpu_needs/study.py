@@ -10,18 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from llmecon import (
-    catalog,
-    feasibility,
-    planning,
-    serving,
-    training,
-    uncertainty,
-    whole_runs,
-    words,
-)
-from llmecon.interpreter import interpreted
-from llmecon.pooling import System
+from llmecon import serving, training, words
+from llmecon.evidence import uncertainty, whole_runs
+from llmecon.evidence.uncertainty import Interval, Multiple
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
     LLM,
     SECONDS_PER_DAY,
@@ -48,8 +40,9 @@ from llmecon.studies.xpu_needs.model import (
     training_inputs,
 )
 from llmecon.studies.xpu_needs.scenario import Scenario
-from llmecon.training import Reliability, TrainingLayout, TrainingRun
-from llmecon.uncertainty import Interval, Multiple
+from llmecon.tables import catalog, feasibility
+from llmecon.tables.efficiencies import System
+from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning
 
 # Where a run that takes longer would take hardly any more devices, memory decides their number.
 LEAST_EFFECT = 0.01

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog
 from llmecon.publishing import charts, prose
 from llmecon.publishing.chapters.accelerator_design import tables
 from llmecon.studies.accelerator_design import frames
 from llmecon.studies.accelerator_design.model import JOBS, THOUSAND
 from llmecon.studies.accelerator_design.study import Study
+from llmecon.tables import catalog
 
 
 def jobs(study: Study, title: str) -> Any:

@@ -8,16 +8,17 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, regret, silicon
-from llmecon.catalog import GIB, TERA
-from llmecon.design import Serving
-from llmecon.publishing import live
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
-from llmecon.silicon import Chip
+from llmecon import silicon
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose.provenance import Provenance
+from llmecon.silicon import Chip, real_chips
+from llmecon.silicon.design import Serving
 from llmecon.specs import Deployment, Number, number
 from llmecon.studies.accelerator_design.model import MILLION, Case
 from llmecon.studies.accelerator_design.study import Study, laid_out
+from llmecon.tables import catalog
+from llmecon.tables.catalog import GIB, TERA
 
 XPUS = ("a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "mi300x", "mi355x", "tpu-v6e", "gaudi3")
 
@@ -183,7 +184,7 @@ def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     """What the panel tells of the chip that the controls describe."""
     chip = Chip(**{of.field: getattr(s, of.name) * of.size for of in _KNOBS})
     job = Serving(case.llm, s.layout, s.asked.new_tokens, s.asked.past_tokens, s.asked.limit)
-    found = regret.priced(job, chip, case.silicon, case.efficiency)
+    found = real_chips.priced(job, chip, case.silicon, case.efficiency)
     usd = MILLION * found.usd_per_token
     return {
         "can": jnp.where(jnp.isfinite(usd), 1.0, 0.0),

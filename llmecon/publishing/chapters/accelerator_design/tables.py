@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from llmecon import catalog, silicon, words
-from llmecon.catalog import GIB, TERA
-from llmecon.design import Training
+from llmecon import silicon, words
+from llmecon.silicon.design import Training
 from llmecon.studies.accelerator_design.frames import Market
 from llmecon.studies.accelerator_design.model import JOBS, MILLION, THOUSAND, called
 from llmecon.studies.accelerator_design.study import Study
+from llmecon.tables import catalog
+from llmecon.tables.catalog import GIB, TERA
 
 # Captions of tables.
 SUITED = (

@@ -6,16 +6,18 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import carbon, catalog, regions, uncertainty
-from llmecon.publishing import live
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
+from llmecon.costs import carbon
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Spread
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR, Efficiency
 from llmecon.studies.carbon import model
 from llmecon.studies.carbon.model import GRAMS, Case
 from llmecon.studies.carbon.study import Study, making, requests, system_of, target, trained
 from llmecon.studies.systems import best_layouts
-from llmecon.uncertainty import Spread
+from llmecon.tables import catalog, hourly_grids
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3")
 XPUS = ("l40s", "a100-sxm-80gb", "h100-sxm", "b200", "mi300x", "tpu-v6e")
@@ -39,7 +41,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
     given = study.scenario
     models = _menu("model", "models", (*MODELS, given.model), given.model)
     xpus = _menu("xpu", "xpus", (*XPUS, given.xpu), given.xpu)
-    grids = _menu("grid", "grid", regions.offered(given.grid), given.grid)
+    grids = _menu("grid", "grid", hourly_grids.offered(given.grid), given.grid)
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),

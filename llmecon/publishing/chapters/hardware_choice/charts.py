@@ -4,13 +4,15 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import catalog, published_choices, words
+from llmecon import words
+from llmecon.checks import published_choices
 from llmecon.publishing import charts
 from llmecon.publishing.chapters.hardware_choice import tables
 from llmecon.studies.hardware_choice import comparisons, margins, published
 from llmecon.studies.hardware_choice.description import SIZES
 from llmecon.studies.hardware_choice.frames import Knob
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.tables import catalog
 
 _STOPS = {
     "ttft": "limit on TTFT",

@@ -9,16 +9,18 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, specs, uncertainty, words
-from llmecon.filling import Demand, Engine
-from llmecon.publishing import live
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
+from llmecon import specs, words
+from llmecon.choice.filling import Demand, Engine
+from llmecon.evidence import uncertainty
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import SECONDS_PER_HOUR, Efficiency
 from llmecon.studies.hardware_choice.model import Case, Work, answer
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 from llmecon.studies.systems import Asked, best_services, stacked
+from llmecon.tables import catalog
 
 MODELS = ("llama-3.1-8b", "qwen3-32b", "llama-3.1-70b", "gpt-oss-120b")
 XPUS = ("l40s", "a100-sxm-80gb", "h100-sxm", "h200-sxm", "b200", "mi300x", "mi355x", "tpu-v6e")

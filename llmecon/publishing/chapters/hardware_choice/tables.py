@@ -6,14 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import catalog, confidence, sensitivity, words
-from llmecon.filling import EngineName
-from llmecon.plans import Plan
+from llmecon import words
+from llmecon.choice import confidence, sensitivity
+from llmecon.choice.filling import EngineName
+from llmecon.choice.fleets import Plan
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.hardware_choice import frames, margins, published
 from llmecon.studies.hardware_choice.description import SIZES
 from llmecon.studies.hardware_choice.frames import RESTS, WAGE
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
+from llmecon.tables import catalog
 
 # Captions of tables.
 BEST = "The best fleet of whole instances"

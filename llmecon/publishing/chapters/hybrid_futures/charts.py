@@ -4,13 +4,15 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import hybrid, words
-from llmecon.publishing import charts, provenance
+from llmecon import words
+from llmecon.publishing import charts
 from llmecon.publishing.chapters.hybrid_futures import tables
-from llmecon.publishing.provenance import Provenance
+from llmecon.publishing.prose import provenance
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.hybrid_futures import frames, records
 from llmecon.studies.hybrid_futures.maps import Cleanest, First
 from llmecon.studies.hybrid_futures.study import Study
+from llmecon.tiers import hybrid
 
 _PLACES = {"device": "Device", "edge": "Box nearby", "cloud": "Data centre"}
 # Where on the chart each way stands, from the top.

@@ -6,14 +6,17 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, local, regions, routing
-from llmecon.publishing import live, prose, provenance
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
-from llmecon.routing import Pair
+from llmecon.publishing import prose
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose import provenance
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.hybrid_futures import frames, model, records
 from llmecon.studies.hybrid_futures.model import GRAMS, THOUSAND, Case
 from llmecon.studies.hybrid_futures.study import SOME, Study
+from llmecon.tables import catalog, hourly_grids
+from llmecon.tiers import own_machine, routing
+from llmecon.tiers.routing import Pair
 
 NEAR = ("llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b", "phi-3-mini-3.8b")
 
@@ -45,7 +48,7 @@ def panel(study: Study) -> live.Panel:
         lookups={
             "near": live.lookup([near], catalog.llm),
             "pair": live.lookup([near], lambda of: pair_of(study, of)),
-            "machine": live.lookup([device], local.machine),
+            "machine": live.lookup([device], own_machine.machine),
             "reader": live.lookup([device], records.reader_of),
             "home": live.lookup([home], lambda of: records.home_of(given, of)),
             "there": live.lookup([grid], lambda of: catalog.site(of, facility=given.facility)),
@@ -107,8 +110,8 @@ def _menus(study: Study) -> tuple[live.Menu, live.Menu, live.Menu, live.Menu]:
     return (
         _menu("near_model", "models", weaker, given.near_model),
         _menu("device", "xpus", [given.device, *frames.SIX], given.device),
-        _menu("reader_grid", "grid", regions.offered(given.reader_grid), given.reader_grid),
-        _menu("cloud_grid", "grid", regions.offered(given.cloud_grid), given.cloud_grid),
+        _menu("reader_grid", "grid", hourly_grids.offered(given.reader_grid), given.reader_grid),
+        _menu("cloud_grid", "grid", hourly_grids.offered(given.cloud_grid), given.cloud_grid),
     )
 
 

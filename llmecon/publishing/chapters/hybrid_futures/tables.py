@@ -2,14 +2,16 @@
 
 import pandas as pd
 
-from llmecon import catalog, local, scenarios, words
-from llmecon.hybrid import Taken
+from llmecon import words
 from llmecon.studies.hybrid_futures import frames, future, records
 from llmecon.studies.hybrid_futures.elsewhere import SWING, Hours
 from llmecon.studies.hybrid_futures.future import Futures
 from llmecon.studies.hybrid_futures.model import THOUSAND
 from llmecon.studies.hybrid_futures.study import SOME, Study
 from llmecon.studies.surroundings import READER_HOURS
+from llmecon.tables import catalog
+from llmecon.tiers import outlook, own_machine
+from llmecon.tiers.hybrid import Taken
 
 _WHAT = {"all": "emissions of all data centres", "one": "carbon of one answer"}
 
@@ -124,8 +126,8 @@ def sources(study: Study) -> pd.DataFrame:
         for of in frames.sources(study).to_dict("records")
     ]
     assumed = [
-        ("a device is hot after", words.duration(local.BURST)),
-        ("of its memory, a model may fill", words.percent(local.FREE_MEMORY)),
+        ("a device is hot after", words.duration(own_machine.BURST)),
+        ("of its memory, a model may fill", words.percent(own_machine.FREE_MEMORY)),
         ("the reader's device is used", f"{READER_HOURS:g} hours a day"),
         ("PUE of the box", f"{records.EDGE_PUE:g}"),
         ("shared machines last", words.duration(records.LIFETIME)),
@@ -151,6 +153,6 @@ def _taken(of: Taken) -> tuple[str, ...]:
 
 
 def _year(end: float) -> str:
-    if end <= scenarios.BASE_YEAR:
+    if end <= outlook.BASE_YEAR:
         return "already"
     return "after 2035" if end > future.LAST else f"{end:.0f}"

@@ -1,9 +1,9 @@
 """The charts of the chapter on retrieval and fine-tuning; each takes its finding as the title."""
 
 from llmecon import words
-from llmecon.knowledge import PASSAGE
+from llmecon.adaptation.knowledge import PASSAGE
 from llmecon.publishing import charts
-from llmecon.publishing.figure import Chart
+from llmecon.publishing.charts.figure import Chart
 from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Reading, Tried
 from llmecon.studies.rag_vs_ft.frames import Intervals, Lengths, Passages, Recalls, months, parts
 from llmecon.studies.rag_vs_ft.model import WAYS

@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 
 from llmecon import adaptation
 from llmecon.adaptation import Knobs, Offers
-from llmecon.constants import Constants
-from llmecon.publishing import live
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
+from llmecon.adaptation.constants import Constants
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_MONTH
 from llmecon.studies.rag_vs_ft import doubts, model, search
 from llmecon.studies.rag_vs_ft.model import Case, Settled

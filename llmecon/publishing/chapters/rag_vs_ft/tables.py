@@ -4,11 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from llmecon import catalog, words
-from llmecon.constants import Range
+from llmecon import words
+from llmecon.adaptation.constants import Range
 from llmecon.studies.rag_vs_ft import assumptions, findings, frames
 from llmecon.studies.rag_vs_ft.model import THOUSAND
 from llmecon.studies.rag_vs_ft.study import Study
+from llmecon.tables import catalog
 
 _NONE = "–"
 

@@ -4,17 +4,19 @@ from functools import partial
 
 import pandas as pd
 
-from llmecon import catalog, words
-from llmecon.publishing import charts, prose, provenance
+from llmecon import words
+from llmecon.publishing import charts, prose
 from llmecon.publishing.chapters.tokenomics import sources
 from llmecon.publishing.chapters.tokenomics.sources import Rests
-from llmecon.publishing.figure import Chart, Figure
+from llmecon.publishing.charts.figure import Chart, Figure
+from llmecon.publishing.prose import provenance
 from llmecon.studies.tokenomics import services, speed, traffic
 from llmecon.studies.tokenomics.frames import Ladder, Stream
 from llmecon.studies.tokenomics.services import TALK, VOLLEYS
 from llmecon.studies.tokenomics.speed import Asks, Needs, Ranking
 from llmecon.studies.tokenomics.study import Study
 from llmecon.studies.tokenomics.traffic import Bursts, Hidden, Queues, Talks
+from llmecon.tables import catalog
 
 _BARS = 24  # for which a chart has room
 

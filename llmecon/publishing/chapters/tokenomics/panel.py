@@ -6,16 +6,18 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, regions, specs, uncertainty
-from llmecon.publishing import live
-from llmecon.publishing.panel import Settings
-from llmecon.publishing.provenance import Provenance
+from llmecon import specs
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Spread
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, Efficiency
 from llmecon.studies.tokenomics import model, services
 from llmecon.studies.tokenomics.model import RENTING, Case
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study, system_of
-from llmecon.uncertainty import Spread
+from llmecon.tables import catalog, hourly_grids
 
 Scalar = Float[Array, ""]
 
@@ -88,7 +90,7 @@ def panel(study: Study, found: Services, data: Provenance) -> live.Panel:
 
 def grids(study: Study) -> list[str]:
     """Grids that the panel offers."""
-    return list(regions.offered(study.scenario.grid))
+    return list(hourly_grids.offered(study.scenario.grid))
 
 
 def _menus(study: Study) -> list[live.Menu]:

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import charts, provenance
+from llmecon.publishing import charts
 from llmecon.publishing.chapters.tokenomics import sources
 from llmecon.publishing.chapters.tokenomics.figures import said
 from llmecon.publishing.chapters.tokenomics.sources import Rests
-from llmecon.publishing.figure import Figure
+from llmecon.publishing.charts.figure import Figure
+from llmecon.publishing.prose import provenance
 from llmecon.studies.tokenomics import day as production
 from llmecon.studies.tokenomics import hardware, traffic
 from llmecon.studies.tokenomics.day import Day

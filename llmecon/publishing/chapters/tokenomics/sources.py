@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from llmecon import catalog, words
-from llmecon.publishing import provenance
-from llmecon.publishing.provenance import Provenance
+from llmecon import words
+from llmecon.publishing.prose import provenance
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.tokenomics import hardware
 from llmecon.studies.tokenomics.study import Study
+from llmecon.tables import catalog
 
 _HYPHEN = "\N{NON-BREAKING HYPHEN}"
 

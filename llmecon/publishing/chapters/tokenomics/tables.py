@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from llmecon import catalog, words
+from llmecon import words
 from llmecon.publishing.chapters.tokenomics.sources import month
 from llmecon.studies.tokenomics import frames, traffic
 from llmecon.studies.tokenomics.quality import Edge
 from llmecon.studies.tokenomics.study import Study
+from llmecon.tables import catalog
 
 
 def discounts() -> pd.DataFrame:

@@ -7,14 +7,17 @@ import pandas as pd
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, specs, uncertainty
-from llmecon.publishing import live, provenance
-from llmecon.publishing.panel import Settings
+from llmecon import specs
+from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Spread
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose import provenance
 from llmecon.specs import Deployment, Efficiency
 from llmecon.studies.validation import model
 from llmecon.studies.validation.model import Case, Instance
 from llmecon.studies.validation.study import CLIENTS, Study, system_of
-from llmecon.uncertainty import Spread
+from llmecon.tables import catalog
 
 # Those measured most often, and the scenario's own.
 MOST_MODELS, MOST_XPUS = 9, 8

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from llmecon import scatter, words
+from llmecon import words
+from llmecon.checks import noise_floor
 from llmecon.studies.validation import frames
 
 STATISTICS = {
@@ -93,7 +94,7 @@ def failures(curves: pd.DataFrame) -> pd.DataFrame:
 
 def unused() -> pd.DataFrame:
     """Rows of serving that are never used, by reason."""
-    suspects = scatter.suspects()
+    suspects = noise_floor.suspects()
     return pd.DataFrame({"Reason": suspects.index, "Rows": suspects.to_numpy()})
 
 

@@ -5,11 +5,12 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from llmecon import evidence, words
-from llmecon.evidence import Use
+from llmecon import words
+from llmecon.evidence import sourcing
+from llmecon.evidence.sourcing import Use
 from llmecon.publishing import charts, prose
-from llmecon.publishing.figure import Figure
-from llmecon.publishing.provenance import Provenance
+from llmecon.publishing.charts.figure import Figure
+from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.xpu_needs import frames
 from llmecon.studies.xpu_needs.study import Study
 
@@ -34,7 +35,7 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
     given, trains = study.scenario, job == "training"
     best, able = str(found.index[0]), len(frames.ranked(every, job))
     own_rent = best == given.xpu and given.usd_per_xpu_hour > 0
-    winner = evidence.behind(best, job, own_rent).marked
+    winner = sourcing.behind(best, job, own_rent).marked
     # A table beside the chart holds those that the chart has no room for.
     partial = len(found) < able
     finding = _on_training(found, winner, partial) if trains else _on_serving(found, winner)

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from llmecon import catalog, planning, training, whole_runs
-from llmecon.planning import LayoutsByPace
-from llmecon.publishing import live, provenance
-from llmecon.publishing.panel import Settings
+from llmecon import training
+from llmecon.evidence import whole_runs
+from llmecon.evidence.uncertainty import Multiple
+from llmecon.publishing.panel import live
+from llmecon.publishing.panel.declaration import Settings
+from llmecon.publishing.prose import provenance
 from llmecon.specs import (
     PRECISIONS,
     SECONDS_PER_DAY,
@@ -30,7 +32,9 @@ from llmecon.studies.xpu_needs.study import (
     system_of,
     target,
 )
-from llmecon.uncertainty import Multiple
+from llmecon.tables import catalog
+from llmecon.training import planning
+from llmecon.training.planning import LayoutsByPace
 
 
 @dataclass(frozen=True)

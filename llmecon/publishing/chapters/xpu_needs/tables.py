@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from llmecon import catalog, words
+from llmecon import words
 from llmecon.studies.xpu_needs.study import Study
+from llmecon.tables import catalog
 
 
 def every_xpu(every: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,5 @@
+"""Checks of one model by another: enumeration, simulation, and what others published."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

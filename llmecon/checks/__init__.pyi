@@ -1,0 +1,21 @@
+from . import (
+    enumeration,
+    errors_by_group,
+    footprints,
+    mixed_fleets,
+    noise_floor,
+    older_engines,
+    published_choices,
+    scheduler,
+)
+
+__all__ = [
+    "enumeration",
+    "errors_by_group",
+    "footprints",
+    "mixed_fleets",
+    "noise_floor",
+    "older_engines",
+    "published_choices",
+    "scheduler",
+]

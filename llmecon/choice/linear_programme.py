@@ -1,0 +1,519 @@
+"""Fillings of pools, each for one bucket, as the columns of a linear programme.
+
+A column serves requests of a bucket with a pool that is kept so full. Requests are served whole, or
+by a prefill column and a decode column whose engines can pass prompts on to each other. The shares
+of requests that columns get are weights on a simplex; their multipliers are what requests, prompts
+passed on, limits and the time of an instance are worth. All programmes are solved by HiGHS
+[Huangfu2018].
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.sparse import block_array, csr_array, diags_array, eye_array
+
+from llmecon.choice.objective import Case, Charges
+
+# A share of a whole below this is what solvers leave of nothing.
+NOTHING = 1e-9
+# Limits, and the time that instances have, are kept to within such a share: branch and bound can
+# do no better.
+KEPT = 1e-6
+# Whoever serves all of a bucket keeps an instance at work for at least such a share of its time:
+# below, branch and bound would take it for nothing.
+LEAST_WORK = 1e-4
+# How many times as long branch and bound goes on where it has found no fleet at all.
+LAST_RESORT = 10
+# SciPy's word for a programme without solution.
+INFEASIBLE = 2
+# Fillings of one pool for one bucket that are no further apart than this, on the log scale.
+ALIKE = 0.02
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Fillings, each with its pool and bucket.
+
+    Attributes:
+        engine: place among the options.
+        region: place in the description.
+        bucket: place in the description.
+        filling: as in `filling.flow`.
+        time: of an instance that a request takes, s.
+        energy: that it takes, J.
+        latency: of its phase or phases, s.
+        ttft: its part of the time to first token at the promised quantile, s.
+        tpot: s.
+    """
+
+    engine: Int[np.ndarray, " columns"]
+    region: Int[np.ndarray, " columns"]
+    bucket: Int[np.ndarray, " columns"]
+    filling: Float[np.ndarray, " columns"]
+    time: Float[np.ndarray, " columns"]
+    energy: Float[np.ndarray, " columns"]
+    latency: Float[np.ndarray, " columns"]
+    ttft: Float[np.ndarray, " columns"]
+    tpot: Float[np.ndarray, " columns"]
+
+    def __len__(self) -> int:
+        return len(self.engine)
+
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """The arrays, in order."""
+        return tuple(getattr(self, of.name) for of in fields(self))
+
+    def joined(self, *others: "Columns") -> "Columns":
+        """All of them, one after the other."""
+        return Columns(*(np.concatenate(parts) for parts in zip(self.parts, *(
+            other.parts for other in others), strict=True)))  # fmt: skip
+
+    def kept(self, which: np.ndarray) -> "Columns":
+        """Some of them."""
+        return Columns(*(part[which] for part in self.parts))
+
+
+def merged(
+    columns: Columns, served: Float[np.ndarray, " columns"]
+) -> tuple[Columns, Float[np.ndarray, " columns"]]:
+    """Columns in use, those that are nearly the same made one.
+
+    Two fillings on either side of the best one leave the programme as good as that one.
+
+    Args:
+        columns: all of them.
+        served: requests per second that each gets.
+
+    Returns:
+        Means over requests, which differ from what the mean filling takes by the square of how far
+        the fillings are apart; and their sums.
+    """
+    used = np.flatnonzero(served > NOTHING * served.max())
+    order = used[np.lexsort((columns.filling[used], *(of[used] for of in columns.parts[2::-1])))]
+    places = np.stack(columns.parts[:3])[:, order]
+    apart = np.any(np.diff(places, axis=1) != 0, axis=0)
+    far = np.diff(np.log(columns.filling[order])) > ALIKE
+    group = np.concatenate([[0], np.cumsum(apart | far)])
+    sums = np.bincount(group, served[order])
+    means = [np.bincount(group, served[order] * of[order]) / sums for of in columns.parts[3:]]
+    first = np.unique(group, return_index=True)[1]
+    return Columns(*places[:, first], *means), sums
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a programme finds.
+
+    Attributes:
+        served: requests per second that each column gets.
+        instances: of each pool; None where instances may be parts and are not counted apart.
+        cost: per second.
+        bound: no such choice among these columns costs less, per second.
+        worth: of one more request of each bucket.
+        passed: of one more prompt of each bucket that is passed on among partners.
+        prices: of one more unit of each limit: what it takes off the cost.
+        hours: of one more second of an instance of each pool; None without instances.
+    """
+
+    served: Float[np.ndarray, " columns"]
+    instances: Float[np.ndarray, " pools"] | None
+    cost: float
+    bound: float
+    worth: Float[np.ndarray, " buckets"]
+    passed: Float[np.ndarray, "buckets partners"]
+    prices: Float[np.ndarray, " limits"]
+    hours: Float[np.ndarray, " pools"] | None
+
+
+def cost_of(of: Case, columns: Columns, charged: Charges, standing: bool = True) -> np.ndarray:
+    """What a request of each column is charged.
+
+    Args:
+        of: the problem.
+        columns: the columns.
+        charged: for what.
+        standing: whether the time of instances is charged with it.
+
+    Returns:
+        One number a column.
+    """
+    cost: np.ndarray = (
+        columns.energy * charged.joule[columns.region]
+        + columns.latency * charged.second
+        + of.of.quality[columns.engine] * charged.quality
+    )
+    if standing:
+        cost = cost + columns.time * charged.standing[columns.engine, columns.region]
+    return cost
+
+
+def taken_of(of: Case, columns: Columns, standing: bool = True) -> np.ndarray:
+    """What a request of each column takes of every limit.
+
+    Args:
+        of: the problem.
+        columns: the columns.
+        standing: whether what instances take is counted with it.
+
+    Returns:
+        A row a column, a column a limit.
+    """
+    limits, energy = of.limits, columns.energy
+    if standing:
+        energy = energy + columns.time * of.of.resting[columns.engine]
+    taken: np.ndarray = (
+        energy[:, None] * limits.per_joule[columns.region]
+        + columns.latency[:, None] * limits.rest[0]
+        + of.of.quality[columns.engine][:, None] * limits.rest[1]
+    )
+    if standing:
+        taken = taken + columns.time[:, None] * limits.capital[columns.engine, columns.region]
+    return taken
+
+
+def standing_takes(of: Case, pools: Int[np.ndarray, "pools 2"]) -> np.ndarray:
+    """What an instance of each pool takes of every limit as long as it stands.
+
+    Args:
+        of: the problem.
+        pools: engine and region of each.
+
+    Returns:
+        A row a pool, a column a limit.
+    """
+    engine, region = pools.T
+    taken: np.ndarray = (
+        of.limits.capital[engine, region]
+        + of.of.resting[engine][:, None] * of.limits.per_joule[region]
+    )
+    return taken
+
+
+def pools_of(columns: Columns) -> tuple[Int[np.ndarray, "pools 2"], Int[np.ndarray, " columns"]]:
+    """The pools that columns belong to, and each column's place among them."""
+    both = np.stack([columns.engine, columns.region], axis=1)
+    pools, place = np.unique(both, axis=0, return_inverse=True)
+    return pools, place.ravel()
+
+
+@dataclass(frozen=True)
+class Programme:
+    """Rows of the linear programme over some columns, every number in it near 1.
+
+    Attributes:
+        columns: the columns.
+        asked: requests that a column's variable counts by.
+        unit: of each limit.
+        equal: rows of what must be served and passed on.
+        wanted: their right-hand sides.
+        keys: bucket and partners of the rows of what is passed on.
+    """
+
+    columns: Columns
+    asked: np.ndarray
+    unit: np.ndarray
+    equal: csr_array
+    wanted: np.ndarray
+    keys: np.ndarray
+
+
+def programme(of: Case, columns: Columns) -> Programme:
+    """The rows that every programme over some columns shares.
+
+    Args:
+        of: the problem.
+        columns: the columns.
+
+    Returns:
+        Rows and units.
+    """
+    rates, most = of.of.rates, of.limits.most
+    # Solvers tell numbers from nothing at fixed thresholds, so everything is put near 1.
+    asked = np.where(rates > 0.0, rates, 1.0)
+    partners = of.of.partners[columns.engine, columns.region]
+    prompts = np.array([name.role == "prefill" for name in of.of.names])[columns.engine]
+    count = len(columns)
+    everything = csr_array(
+        (np.where(prompts, 0.0, 1.0), (columns.bucket, np.arange(count))), (len(rates), count)
+    )
+    apart = np.flatnonzero(partners >= 0)
+    pairs = np.stack([columns.bucket[apart], partners[apart]], axis=1)
+    keys, row = np.unique(pairs, axis=0, return_inverse=True)
+    passed = csr_array(
+        (np.where(prompts[apart], 1.0, -1.0), (row.ravel(), apart)), (len(keys), count)
+    )
+    return Programme(
+        columns,
+        asked[columns.bucket],
+        np.where(most > 0.0, most, 1.0),
+        block_array([[everything], [passed]], format="csr") if len(keys) else everything,
+        np.concatenate([rates / asked, np.zeros(len(keys))]),
+        keys,
+    )
+
+
+def in_parts(of: Case, columns: Columns) -> Solution:
+    """The cheapest shares where instances may be parts.
+
+    Args:
+        of: the problem.
+        columns: with which all limits can be kept.
+
+    Returns:
+        The solution with its multipliers.
+    """
+    rows = programme(of, columns)
+    cost = cost_of(of, columns, of.free) * rows.asked
+    scale = _scale(cost, columns.bucket)
+    taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
+    limited = len(rows.unit) > 0
+    found = _nearly_within(lambda slack: linprog(
+        cost / scale,
+        A_ub=taken if limited else None,
+        b_ub=of.limits.most / rows.unit + slack if limited else None,
+        A_eq=rows.equal,
+        b_eq=rows.wanted,
+        method="highs",
+    ))  # fmt: skip
+    prices = np.maximum(-found.ineqlin.marginals, 0.0) if limited else np.zeros(0)
+    worth, passed = _worth(of, rows, found.eqlin.marginals * scale)
+    total = float(found.fun) * scale
+    return Solution(
+        found.x * rows.asked, None, total, total, worth, passed, prices * scale / rows.unit, None
+    )
+
+
+def least_excess(of: Case, columns: Columns) -> tuple[np.ndarray, Solution]:
+    """The least by which limits together would have to be raised, where instances may be parts.
+
+    Args:
+        of: the problem, with limits.
+        columns: those that may be used.
+
+    Returns:
+        Excess of each limit in its own unit, and what things are worth in avoiding it.
+    """
+    rows = programme(of, columns)
+    taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
+    limits = len(rows.unit)
+    still = csr_array((len(rows.wanted), limits))
+    found = _solved(linprog(
+        np.concatenate([np.zeros(len(columns)), np.ones(limits)]),
+        A_ub=np.concatenate([taken, -np.eye(limits)], axis=1),
+        b_ub=of.limits.most / rows.unit,
+        A_eq=block_array([[rows.equal, still]]),
+        b_eq=rows.wanted,
+        method="highs",
+    ))  # fmt: skip
+    worth, passed = _worth(of, rows, found.eqlin.marginals)
+    prices = np.maximum(-found.ineqlin.marginals, 0.0) / rows.unit
+    served = found.x[: len(columns)] * rows.asked
+    total = float(found.fun)
+    return found.x[len(columns) :], Solution(
+        served, None, total, total, worth, passed, prices, None
+    )
+
+
+def in_wholes(
+    of: Case, columns: Columns, gap: float, seconds: float
+) -> tuple[Int[np.ndarray, "pools 2"], Solution] | None:
+    """The cheapest whole instances, by branch and bound [HiGHS].
+
+    Args:
+        of: the problem.
+        columns: those that may be used.
+        gap: share by which the cost may exceed the bound.
+        seconds: after which the best found so far is taken, if there is any.
+
+    Returns:
+        Pools and solution; None where limits can't be kept.
+
+    Raises:
+        ArithmeticError: time is up and no fleet was found.
+    """
+    pools, constraints, integral = _of_wholes(of, columns, 0)
+    rows, free = programme(of, columns), of.free
+    each = cost_of(of, columns, free, standing=False) * rows.asked
+    cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
+    in_parts_costs = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
+    scale = max(in_parts_costs, float(cost[: len(pools)].min()))
+    for patience in (seconds, LAST_RESORT * seconds):
+        found = _milp(
+            cost / scale,
+            constraints=constraints,
+            bounds=Bounds(0.0, np.inf),
+            integrality=integral,
+            options={"mip_rel_gap": gap, "time_limit": patience},
+        )
+        if found.x is not None:
+            break
+        if found.status == INFEASIBLE:
+            return None
+    else:
+        raise ArithmeticError(f"no fleet of whole instances was found in {patience:.3g} s")
+    nothing = np.zeros((len(of.of.rates), of.of.kinds))
+    return pools, Solution(
+        found.x[len(pools) :] * rows.asked,
+        np.round(found.x[: len(pools)]),
+        float(found.fun) * scale,
+        float(found.mip_dual_bound) * scale,
+        np.zeros(len(of.of.rates)),
+        nothing,
+        np.zeros(len(of.limits.most)),
+        None,
+    )
+
+
+def least_excess_in_wholes(of: Case, columns: Columns, seconds: float) -> np.ndarray:
+    """As `least_excess`, for whole instances.
+
+    Args:
+        of: the problem, with limits.
+        columns: those that may be used.
+        seconds: after which the best found so far is taken.
+
+    Returns:
+        Excess of each limit in its own unit.
+    """
+    limits = len(of.limits.most)
+    _, constraints, integral = _of_wholes(of, columns, limits)
+    found = _milp(
+        np.concatenate([np.zeros(len(integral) - limits), np.ones(limits)]),
+        constraints=constraints,
+        bounds=Bounds(0.0, np.inf),
+        integrality=integral,
+        options={"time_limit": seconds},
+    )
+    if found.x is None:
+        raise ArithmeticError(f"no fleet of whole instances was found in {seconds:.3g} s")
+    excess: np.ndarray = found.x[len(integral) - limits :]
+    return excess
+
+
+def _of_wholes(
+    of: Case, columns: Columns, slack: int
+) -> tuple[np.ndarray, list[LinearConstraint], np.ndarray]:
+    """Rows over instances, columns and, if asked for, the excess of each limit."""
+    rows = programme(of, columns)
+    pools, place = pools_of(columns)
+    count, size = len(pools), len(columns)
+    busy = np.maximum(columns.time * rows.asked, LEAST_WORK)
+    work = csr_array((busy, (place, np.arange(size))), (count, size))
+    still = csr_array((len(rows.wanted), count))
+    spare = [csr_array((count, slack))] if slack else []
+    equal = [still, rows.equal, *([csr_array((len(rows.wanted), slack))] if slack else [])]
+    constraints = [
+        LinearConstraint(block_array([[-eye_array(count), work, *spare]]), -np.inf, 0.0),
+        LinearConstraint(block_array([equal]), rows.wanted, rows.wanted),
+    ]
+    if len(rows.unit):
+        each = taken_of(of, columns, standing=False) * rows.asked[:, None]
+        scale = diags_array(1.0 / rows.unit)
+        over = [-eye_array(slack)] if slack else []
+        taken = block_array(
+            [[scale @ csr_array(standing_takes(of, pools).T), scale @ csr_array(each.T), *over]]
+        )
+        constraints.append(LinearConstraint(taken, -np.inf, of.limits.most / rows.unit))
+    integral = np.concatenate([np.ones(count), np.zeros(size + slack)])
+    return pools, constraints, integral
+
+
+def with_instances(
+    of: Case, columns: Columns, pools: Int[np.ndarray, "pools 2"], instances: np.ndarray
+) -> Solution:
+    """The cheapest shares for given instances.
+
+    Args:
+        of: the problem.
+        columns: of these pools.
+        pools: engine and region of each.
+        instances: of each, with which all limits can be kept.
+
+    Returns:
+        The solution with its multipliers.
+    """
+    rows, free = programme(of, columns), of.free
+    at = {(int(e), int(r)): k for k, (e, r) in enumerate(pools)}
+    place = np.array(
+        [at[int(e), int(r)] for e, r in zip(columns.engine, columns.region, strict=True)]
+    )
+    size = len(columns)
+    cost = cost_of(of, columns, free, standing=False) * rows.asked
+    paid = float(instances @ free.standing[pools[:, 0], pools[:, 1]])
+    scale = max(paid, _scale(cost, columns.bucket))
+    work = csr_array((columns.time * rows.asked, (place, np.arange(size))), (len(pools), size))
+    taken = taken_of(of, columns, standing=False) * rows.asked[:, None] / rows.unit
+    left = (of.limits.most - instances @ standing_takes(of, pools)) / rows.unit
+    # A limit that binds was met to the last digits.
+    found = _nearly_within(lambda slack: linprog(
+        cost / scale,
+        A_ub=block_array([[work], [csr_array(taken.T)]]) if len(rows.unit) else work,
+        b_ub=np.concatenate([instances * (1.0 + NOTHING), left + NOTHING]) + slack,
+        A_eq=rows.equal,
+        b_eq=rows.wanted,
+        method="highs",
+    ))  # fmt: skip
+    multipliers = np.maximum(-found.ineqlin.marginals, 0.0) * scale
+    worth, passed = _worth(of, rows, found.eqlin.marginals * scale)
+    total = paid + float(found.fun) * scale
+    return Solution(
+        found.x * rows.asked, instances, total, total, worth, passed,
+        multipliers[len(pools) :] / rows.unit, multipliers[: len(pools)],
+    )  # fmt: skip
+
+
+def _scale(cost: np.ndarray, bucket: np.ndarray) -> float:
+    """About what everything costs, so that solvers see a total near 1."""
+    least = np.full(int(bucket.max()) + 1, np.inf)
+    np.minimum.at(least, bucket, cost)
+    return float(least[np.isfinite(least)].sum()) or 1.0
+
+
+def _worth(of: Case, rows: Programme, marginals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers per request, from those of scaled rows."""
+    rates = of.of.rates
+    asked = np.where(rates > 0.0, rates, 1.0)
+    passed = np.zeros((len(rates), of.of.kinds))
+    bucket, partners = rows.keys.T
+    passed[bucket, partners] = marginals[len(rates) :] / asked[bucket]
+    return marginals[: len(rates)] / asked, passed
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep off the standard output what HiGHS prints there, whatever it is told."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _milp(*arguments: Any, **named: Any) -> OptimizeResult:
+    with _silent():
+        return milp(*arguments, **named)
+
+
+def _nearly_within(solve: Callable[[float], OptimizeResult]) -> OptimizeResult:
+    """What a programme finds with its limits as they are or, where they just clash, nearly so."""
+    found = solve(0.0)
+    return found if found.x is not None else _solved(solve(3.0 * KEPT))
+
+
+def _solved(found: OptimizeResult) -> OptimizeResult:
+    if found.x is None:
+        raise ArithmeticError(f"the linear programme was not solved: {found.message}")
+    return found

@@ -1,0 +1,5 @@
+"""Money and carbon: renting, owning, APIs, emissions, manufacture, and all of it per request."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

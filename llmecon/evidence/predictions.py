@@ -1,0 +1,422 @@
+"""Predictions for measurement files, and how far they are from what was measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array
+
+from llmecon.errors import InputError
+from llmecon.evidence.bayesian_fit import NINETY
+from llmecon.evidence.error_measures import Pairs, of_groups
+from llmecon.evidence.serving_fit import by_row, fit, labels, load_tests, measured
+from llmecon.evidence.serving_rows import (
+    OFFLINE_COLUMNS,
+    SERVING_COLUMNS,
+    Systems,
+    refusals,
+    systems,
+)
+from llmecon.evidence.training_fit import (
+    leave_runs_out,
+    leave_steps_out,
+    predict_runs,
+    predict_steps,
+)
+from llmecon.execution.interpreter import interpreted
+from llmecon.serving.load_test import saturated
+from llmecon.specs import Efficiency
+from llmecon.tables import catalog
+from llmecon.tables.efficiencies import Attainment, System
+
+# Measured column of each target, by kind of file.
+TARGETS: Mapping[str, Mapping[str, str]] = {
+    "serving": {
+        "ttft": "ttft_s",
+        "tpot": "tpot_s",
+        "throughput": "output_tokens_per_s",
+        "energy": "energy_j_per_output_token",
+    },
+    "offline": {"throughput": "output_tokens_per_s"},
+    "training-runs": {"device_hours": "device_hours"},
+    "training-steps": {"mfu": "mfu_pct", "tokens_per_s": "tokens_per_s_per_device"},
+}
+
+# What else is uncertain about a target besides the parameters, as multiples of pooling.MULTIPLES.
+REMAINDERS: Mapping[str, tuple[str, ...]] = {
+    "ttft": ("first_token",),
+    "tpot": ("pace",),
+    "throughput": ("pace",),
+    "energy": ("pace", "power"),
+}
+Model = Callable[[Systems, Efficiency], dict[str, Array]]
+
+# What is measured in any of these units is less: more is a slip of the pen.
+MOST_MEASURED = 1e12
+
+# A submission's layout, batch and settings are its own: what choosing for it adds, in logs.
+OFFLINE_SPREAD = 0.25
+
+
+# Models that differ in their weights alone: leaving one out leaves out the other.
+SAME_ARCHITECTURE: Mapping[str, str] = {"llama-3.3-70b": "llama-3.1-70b"}
+
+
+@dataclass(frozen=True)
+class ModelErrors:
+    """Errors over the rows of one model.
+
+    Attributes:
+        rows: how many.
+        median_ape: median absolute percentage error, a fraction.
+        mean_ape: mean absolute percentage error, a fraction.
+        bias: median of predicted over measured, less 1.
+        coverage_90: share of rows inside their 90% interval.
+    """
+
+    rows: int
+    median_ape: float
+    mean_ape: float
+    bias: float
+    coverage_90: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one target.
+
+    Attributes:
+        rows: how many.
+        median_ape: median absolute percentage error over rows, a fraction.
+        mean_ape: mean absolute percentage error over rows, a fraction.
+        within_2x: share of rows predicted within a factor of 2.
+        bias: median of predicted over measured, less 1.
+        coverage_90: share of rows inside their 90% interval.
+        by_model: the same for each model.
+    """
+
+    rows: int
+    median_ape: float
+    mean_ape: float
+    within_2x: float
+    bias: float
+    coverage_90: float
+    by_model: Mapping[str, ModelErrors]
+
+    @property
+    def over_models(self) -> float:
+        """Mean over models of their median errors: one model can be half of the rows."""
+        return float(np.mean([of.median_ape for of in self.by_model.values()]))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What validating a file found.
+
+    Attributes:
+        targets: errors by target; a target that no row measures is left out.
+        skipped: rows that could not be used, as (row, reason); the first row of the file is 0.
+    """
+
+    targets: Mapping[str, Errors]
+    skipped: Sequence[tuple[int, str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "targets": {name: asdict(errors) for name, errors in self.targets.items()},
+            "skipped": [{"row": row, "reason": reason} for row, reason in self.skipped],
+        }
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A measurement file.
+
+    Args:
+        path: a CSV file with a header.
+
+    Raises:
+        InputError: no such file, or not a table.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        frame = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table: {str(error).splitlines()[0]}") from error
+    if frame.empty:
+        raise InputError(f"{path} has no rows")
+    return frame
+
+
+def predict(kind: str, frame: pd.DataFrame, attainment: Attainment | None = None) -> pd.DataFrame:
+    """Predictions with 90% intervals for the rows of a measurement file.
+
+    Args:
+        kind: "serving", "offline", "training-runs" or "training-steps".
+        frame: rows in the schema of the tables measured_*.
+        attainment: calibrated efficiencies of serving; the stored ones by default.
+
+    Returns:
+        For each target of the kind the columns TARGET, TARGET_low and TARGET_high, in the unit of
+        the measured column, and `reason`, empty where the row could be used; index as in `frame`.
+
+    Raises:
+        InputError: an unknown kind, or a column is missing.
+    """
+    predictors: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+        "serving": lambda rows: _serving(rows, attainment or catalog.attainment()),
+        "offline": lambda rows: _offline(rows, attainment or catalog.attainment()),
+        "training-runs": predict_runs,
+        "training-steps": lambda rows: predict_steps(rows).rename(columns=_target_name),
+    }
+    if kind not in predictors:
+        raise InputError(f"unknown kind {kind!r}; use one of {', '.join(predictors)}")
+    return predictors[kind](frame)
+
+
+def _target_name(column: str) -> str:
+    """A predicted column named after its target rather than after the measured column."""
+    for target, speed in TARGETS["training-steps"].items():
+        column = column.replace(speed, target)
+    return column
+
+
+def _usable(frame: pd.DataFrame, required: Sequence[str]) -> tuple[pd.Series, pd.DataFrame]:
+    reasons = refusals(frame, required)
+    rows = frame[reasons == ""].copy()
+    for column in [c for c in required if c not in ("model", "xpu", "precision")]:
+        rows[column] = pd.to_numeric(rows[column])
+    return reasons, rows
+
+
+def _serving(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
+    reasons, rows = _usable(frame, SERVING_COLUMNS)
+    found = _with_intervals(rows, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
+    return found.reindex(frame.index).assign(reason=reasons)
+
+
+def _offline(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
+    reasons, rows = _usable(frame, OFFLINE_COLUMNS)
+    found = _with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
+    nothing = found["throughput"] == 0.0
+    reasons[nothing[nothing].index] = "the weights fit in no layout of these devices"
+    return found.mask(nothing).reindex(frame.index).assign(reason=reasons)
+
+
+def _saturated(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
+    rate = jax.vmap(lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus))(
+        of, efficiency
+    )
+    return {"throughput": rate}
+
+
+def _with_intervals(
+    rows: pd.DataFrame,
+    attainment: Attainment,
+    model: Model,
+    targets: Sequence[str],
+    spread: float,
+) -> pd.DataFrame:
+    if rows.empty:
+        return pd.DataFrame({f"{t}{end}": [] for t in targets for end in ("", "_low", "_high")})
+    known = labels(rows)
+    of = systems(rows)
+    once, often = _alone_and_drawn(model)
+    centre = once(of, by_row(attainment, known))
+    drawn = often(of, _draws(attainment, known))
+    columns = {}
+    for target in targets:
+        value = np.asarray(centre[target])
+        logs = np.log(np.maximum(np.asarray(drawn[target]), 1e-300))
+        left = sum(
+            np.array([attainment.sd(system, quantity) for system in known]) ** 2
+            for quantity in REMAINDERS[target]
+        )
+        sd = np.sqrt(np.minimum(logs.std(axis=0), 3.0) ** 2 + left + spread**2)
+        columns[target] = value
+        columns[f"{target}_low"] = value * np.exp(-NINETY * sd)
+        columns[f"{target}_high"] = value * np.exp(NINETY * sd)
+    return pd.DataFrame(columns, index=rows.index)
+
+
+@cache
+def _alone_and_drawn(model: Model) -> tuple[Model, Model]:
+    """A model of many rows, for one record of efficiencies a row and for many draws of it."""
+    return interpreted(model), interpreted(jax.vmap(model, in_axes=(None, 0)))
+
+
+def _draws(attainment: Attainment, known: Sequence[System]) -> Efficiency:
+    """Draws of the parameters: leading dimensions draws and rows."""
+    unique = list(dict.fromkeys(known))
+    index = np.array([unique.index(of) for of in known])
+    records = [attainment.parameter_draws(of) for of in unique]
+    stacked: Efficiency = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves, axis=1)[:, index], *records
+    )
+    return stacked
+
+
+def held_out(by: str) -> pd.DataFrame:
+    """Predictions of the measured serving rows by fits that saw no row of their group.
+
+    Args:
+        by: what is left out together: "model" (with what shares its architecture), "xpu" or
+            "engine".
+
+    Returns:
+        One row a measured row and target: id, left_out, target, predicted and measured (in the
+        measured column's unit), sd (of the prediction's logarithm).
+    """
+    frame = measured()
+    whole = fit(frame)
+    group = frame[by].replace(SAME_ARCHITECTURE) if by == "model" else frame[by]
+    parts = []
+    for name in group.unique():
+        left = (group == name).to_numpy()
+        attainment = fit(frame, weight=1.0 - left, start=whole).attainment
+        # All rows, though few are wanted: another number of rows would be compiled afresh.
+        found = _with_intervals(frame, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)[left]
+        for target, column in TARGETS["serving"].items():
+            there = frame.loc[left, column].notna()
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "id": frame.loc[left, "id"],
+                        "left_out": by,
+                        "target": target,
+                        "predicted": found[target],
+                        "measured": frame.loc[left, column],
+                        "sd": np.log(found[f"{target}_high"] / found[target]) / NINETY,
+                    }
+                )[there]
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def every_held_out() -> pd.DataFrame:
+    """All leave-out predictions, as the table held_out stores them.
+
+    Returns:
+        Rows of `held_out` for serving and of training's leave-outs: kind, id, left_out, target,
+        predicted, sd.
+    """
+    serving = [held_out(by).assign(kind="serving") for by in ("model", "xpu", "engine")]
+    training = []
+    for kind, target, leave_out, groups in (
+        ("training-steps", "tokens_per_s", leave_steps_out, ("label", "xpu", "software")),
+        ("training-runs", "device_hours", leave_runs_out, ("family",)),
+    ):
+        # Steps are compared in logs of seconds per token, runs in logs of hours.
+        sign = -1.0 if kind == "training-steps" else 1.0
+        for by in groups:
+            found = leave_out(by)
+            training.append(
+                pd.DataFrame(
+                    {
+                        "kind": kind,
+                        "id": found["id"],
+                        "left_out": "model" if by == "label" else by,
+                        "target": target,
+                        "predicted": np.exp(sign * found["predicted"]),
+                        "measured": np.exp(sign * found["measured"]),
+                        "sd": found["sd"],
+                    }
+                )
+            )
+    columns = ["kind", "id", "left_out", "target", "predicted", "measured", "sd"]
+    return pd.concat([*serving, *training], ignore_index=True)[columns]
+
+
+def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None) -> Report:
+    """Compare predictions with a measurement file.
+
+    Args:
+        kind: as for `predict`.
+        frame: rows with the measured columns.
+        predicted: from `predict`; made here by default.
+
+    Returns:
+        Errors by target, and the rows that were not used with the reason.
+
+    Raises:
+        InputError: as `predict`; or no target of the kind has a column in the file.
+    """
+    found = predict(kind, frame) if predicted is None else predicted
+    if kind == "training-runs":
+        frame = _with_device_hours(frame)
+    present = {name: column for name, column in TARGETS[kind].items() if column in frame}
+    if not present:
+        wanted = ", ".join(TARGETS[kind].values())
+        raise InputError(f"the file has no measured column; there should be one of {wanted}")
+    figures = pd.DataFrame(
+        {name: pd.to_numeric(frame[column], errors="coerce") for name, column in present.items()}
+    )
+    figures = figures.where((figures > 0) & (figures < MOST_MEASURED))
+    usable = found["reason"] == ""
+    targets = {}
+    for name in present:
+        rows = usable & figures[name].notna() & found[name].notna()
+        if rows.any():
+            targets[name] = _errors(
+                figures.loc[rows, name],
+                found.loc[rows, [name, f"{name}_low", f"{name}_high"]],
+                frame.loc[rows, "model"].astype(str),
+            )
+    reasons = found["reason"].where(
+        ~usable | figures.notna().any(axis=1), "none of " + ", ".join(present.values()) + " given"
+    )
+    skipped = [(i, reason) for i, reason in enumerate(reasons) if reason]
+    return Report(targets=targets, skipped=skipped)
+
+
+def _with_device_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    """Device-hours of runs that publish days on a number of devices instead."""
+    if not {"wallclock_days", "n_devices"} <= set(frame.columns):
+        return frame
+    days, devices = (
+        pd.to_numeric(frame[column], errors="coerce") for column in ("wallclock_days", "n_devices")
+    )
+    published = frame.get("device_hours", pd.Series(np.nan, index=frame.index))
+    return frame.assign(device_hours=published.fillna(24.0 * days * devices))
+
+
+def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Errors:
+    """The errors of a target, over all rows and by model."""
+    predicted, _, high = (jnp.asarray(found.iloc[:, i].to_numpy(float)) for i in range(3))
+    numbers, names = pd.factorize(model, sort=True)
+    pairs = Pairs(
+        predicted=predicted,
+        measured=jnp.asarray(measured.to_numpy(float)),
+        sd=jnp.log(high / predicted) / NINETY,
+        model=jnp.asarray(numbers),
+    )
+    rows_of = [np.ones(len(model), bool), *(numbers == number for number in range(len(names)))]
+    groups = of_groups(pairs, jnp.asarray(rows_of))
+    every, *each = (
+        jax.tree.map(lambda leaf, i=i: float(leaf[i]), groups) for i in range(len(rows_of))
+    )
+    return Errors(
+        rows=int(every.rows),
+        median_ape=every.median,
+        mean_ape=every.mean,
+        within_2x=every.within_2x,
+        bias=every.bias,
+        coverage_90=every.covered,
+        by_model={
+            str(name): ModelErrors(
+                rows=int(of.rows),
+                median_ape=of.median,
+                mean_ape=of.mean,
+                bias=of.bias,
+                coverage_90=of.covered,
+            )
+            for name, of in zip(names, each, strict=True)
+        },
+    )

@@ -1,0 +1,164 @@
+"""What a load generator measures: a fixed number of clients, or a backlog that never ends.
+
+Benchmarks keep a fixed number of requests in flight (a closed loop) rather than a rate of arrivals.
+All clients start at once, so the first prompts queue behind each other; later ones arrive as
+requests end, and are spread out. A backlog (an "offline" test) fills the memory with requests and
+measures throughput alone.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from llmecon.physics.roofline import attention_groups
+from llmecon.serving import (
+    CHUNK,
+    PIPELINE_DEPTHS,
+    TENSOR_WIDTHS,
+    OperatingPoint,
+    full_rate,
+    largest_batch,
+    operating_point,
+)
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+
+Scalar = Float[Array, "..."]
+
+# Requests that each client sends in a test, as the common load generators do.
+WAVES = 10
+
+
+class LoadTest(eqx.Module):
+    """An instance with a fixed number of clients.
+
+    Attributes:
+        ttft: mean time to first token, s.
+        tpot: mean time per output token of a request, s.
+        median_gap: median time between two tokens of a stream, s: most steps compute no prompt.
+        output_rate: output tokens per second of the instance.
+        energy: of the instance's devices per output token, J; hosts and cooling are not in it.
+        point: what the instance does.
+    """
+
+    ttft: Scalar
+    tpot: Scalar
+    median_gap: Scalar
+    output_rate: Scalar
+    energy: Scalar
+    point: OperatingPoint
+
+
+def closed_loop(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    clients: Scalar,
+) -> LoadTest:
+    """Latency, throughput and energy at a fixed number of clients.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout of the instance.
+        workload: prompt and output lengths.
+        efficiency: attained shares and overheads.
+        clients: requests sent to the instance and not yet answered, >= 1.
+
+    Returns:
+        The measurements. TTFT is the time of a request outside the model, the wait for a step to
+        end, the wait for other prompts with one's own computation, averaged over the burst with
+        which the test starts and the waves that follow it, and, for more clients than the memory
+        holds, the wait for a place [Little1961]; `simulation.closed_loop` checks it.
+    """
+    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    batch = jnp.minimum(clients, room)
+    point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+    at_once = deployment.pipeline * attention_groups(deployment)
+    # A prompt's own pass, and what it adds to a pass over many and to one in which others decode.
+    alone = point.prefill / at_once
+    turn = point.chunked_prefill / at_once
+    among = point.mixed_prefill / (efficiency.prefill_interference * at_once)
+    outside = efficiency.request_time + efficiency.request_time_per_client * clients
+    place = jnp.maximum(clients - room, 0.0) / point.rate
+
+    # The first wave: everyone in the same chunk gets a first token together.
+    chunks = batch * workload.computed_prompt_tokens / CHUNK
+    together = jnp.minimum(batch, batch / chunks)
+    rest = jnp.maximum(chunks - 1.0, 0.0)
+    first = alone - turn + 0.5 * (turn * (batch + together) + point.step * rest)
+    # Later waves ask again at the end of a step, and share the next one with those whose outputs
+    # happen to have ended at the same step: a normal's density, ever wider.
+    others = jnp.maximum(batch - 1.0, 0.0)
+    spread = jnp.maximum(workload.output_cv * workload.output_tokens, 1.0)
+    waves = jnp.arange(1.0, WAVES)
+    meetings = others / (spread * jnp.sqrt(4.0 * jnp.pi * waves))
+    accompanied = jnp.minimum(others, 1.0)
+    steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * accompanied
+    own = alone + accompanied * (among - alone)
+    later = own + turn * meetings + point.step * steps
+    queued = (first + jnp.sum(later)) / WAVES
+    ttft = efficiency.first_token_multiple * (
+        outside
+        + efficiency.first_token_steps * point.step
+        + efficiency.first_token_prefills * queued
+        + place
+    )
+    # Prompts that a step computes, on average and in its median (a smooth Poisson's).
+    prompts = batch / workload.output_tokens
+    median = prompts**3 / (prompts**2 + 0.5)
+    mixed = 1.0 - deployment.disaggregated
+    output_rate = point.rate * workload.output_tokens
+    return LoadTest(
+        ttft=ttft,
+        tpot=point.tpot,
+        median_gap=point.step + mixed * median * point.mixed_prefill / at_once,
+        output_rate=output_rate,
+        energy=deployment.xpus * point.power / output_rate,
+        point=point,
+    )
+
+
+def saturated(
+    llm: LLM,
+    xpu: XPU,
+    deployment: Deployment,
+    workload: Workload,
+    efficiency: Efficiency,
+    xpus: Scalar,
+) -> Scalar:
+    """Output tokens per second of some devices that work off a backlog, in their best layout.
+
+    Args:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: its precision; its layout is not used.
+        workload: prompt and output lengths.
+        efficiency: attained shares and overheads.
+        xpus: devices in all, >= 1.
+
+    Returns:
+        Tokens per second over all devices, copies of the layout relaxed; 0 where the weights fit
+        in no layout. Nothing is streamed to anyone, so the host's work per sequence is left out.
+    """
+    efficiency = eqx.tree_at(lambda of: of.host_time_per_sequence, efficiency, jnp.zeros(()))
+    tensor, pipeline = (
+        axis.ravel() for axis in np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, indexing="ij")
+    )
+
+    def rate(tensor: Scalar, pipeline: Scalar) -> Scalar:
+        layout = eqx.tree_at(
+            lambda of: (of.tensor, of.expert, of.pipeline),
+            deployment,
+            (tensor, jnp.ones(()), pipeline),
+        )
+        instances = xpus / (tensor * pipeline)
+        allowed = (tensor <= jnp.maximum(xpu.link_domain, 1.0)) & (instances >= 1.0)
+        fits = largest_batch(llm, xpu, layout, workload, efficiency) >= 1.0
+        each = full_rate(llm, xpu, layout, workload, efficiency) * workload.output_tokens
+        return jnp.where(allowed & fits, instances * each, 0.0)
+
+    return jnp.max(jax.vmap(rate)(jnp.asarray(tensor), jnp.asarray(pipeline)))

@@ -1,0 +1,48 @@
+from . import planning, run
+from .planning import (
+    LayoutsByPace,
+    TrainingPlan,
+    layouts_by_pace,
+    plan_for_deadline,
+    plan_for_devices,
+    plan_with_layout,
+)
+from .run import (
+    USUAL_INTERLEAVING,
+    Reliability,
+    TrainingLayout,
+    TrainingRun,
+    TrainingStep,
+    activation_bytes_per_token,
+    checkpoint_interval,
+    fewest_devices_in_memory,
+    flops_per_token,
+    training_goodput,
+    training_memory,
+    training_step,
+    wall_clock,
+)
+
+__all__ = [
+    "USUAL_INTERLEAVING",
+    "LayoutsByPace",
+    "Reliability",
+    "TrainingLayout",
+    "TrainingPlan",
+    "TrainingRun",
+    "TrainingStep",
+    "activation_bytes_per_token",
+    "checkpoint_interval",
+    "fewest_devices_in_memory",
+    "flops_per_token",
+    "layouts_by_pace",
+    "plan_for_deadline",
+    "plan_for_devices",
+    "plan_with_layout",
+    "planning",
+    "run",
+    "training_goodput",
+    "training_memory",
+    "training_step",
+    "wall_clock",
+]

@@ -1,0 +1,200 @@
+"""What limits are worth and how the best fleet moves: against solving again."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmecon import choice
+from llmecon.choice import Plan, Relaxed, candidates, objective, sensitivity
+from llmecon.choice.description import problem
+from llmecon.choice.objective import Case
+from llmecon.choice.sensitivity import INPUTS
+from llmecon.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+CHAT = {"per_second": 10, "prompt_tokens": 1000, "output_tokens": 300, "ttft": 2.0, "tpot": 0.05}
+LONG = {"per_second": 3, "prompt_tokens": 6000, "output_tokens": 300, "ttft": 1.5, "tpot": 0.04}
+# Rents of the market move; what is tested here must not.
+RENTS = {"h100-sxm": 2.95, "mi300x": 2.34, "a100-sxm-80gb": 1.5}
+PLAIN: dict[str, Any] = {
+    "model": "llama-3.1-70b",
+    "buckets": [CHAT, LONG],
+    "choices": {
+        "xpus": ["h100-sxm", "mi300x", "a100-sxm-80gb"],
+        "usd_per_hour": RENTS,
+        "precisions": ["fp8"],
+        "tensor": [2, 4, 8],
+        "pipeline": [1],
+        "disaggregated": False,
+    },
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "limits on latency bind": {},
+    "waiting and carbon cost": {"weights": {"usd": 1.0, "second": 1e-4, "kg_co2e": 0.1}},
+    "too few of the best": {"caps": {"devices": {"mi300x": 3}}},
+    "a mean time is promised": {"caps": {"seconds": 12.0}},
+}
+STEP = 1e-3
+
+
+def solved(of: Case) -> Plan:
+    found = choice.relaxed(of)
+    assert isinstance(found, Relaxed)
+    return found.plan
+
+
+def moved(of: Case, name: str, step: float) -> Case:
+    """The case with one input multiplied, everything looked at anew."""
+    if name == "rate":
+        rates = of.of.rates * np.exp(step)
+        factor = [np.exp(step) if n in ("second", "quality") else 1.0 for n in of.limits.names]
+        limits = dataclasses.replace(of.limits, most=of.limits.most * np.array(factor))
+        return dataclasses.replace(of, of=dataclasses.replace(of.of, rates=rates), limits=limits)
+    if name == "price":
+        capital = of.of.capital.copy()
+        capital[..., 0] *= np.exp(step)
+        return dataclasses.replace(of, of=dataclasses.replace(of.of, capital=capital))
+    if name in of.limits.names:
+        most = of.limits.most.copy()
+        most[of.limits.names.index(name)] *= np.exp(step)
+        return dataclasses.replace(of, limits=dataclasses.replace(of.limits, most=most))
+    by = np.zeros(len(INPUTS))
+    by[INPUTS.index(name)] = step
+    one_engine = jax.tree.map(lambda leaf: leaf[0], of.of.engines)
+    one_demand = jax.tree.map(lambda leaf: np.asarray(leaf)[0], of.of.demand)
+    engines = jax.vmap(lambda at: sensitivity.scaled(at, one_demand, by)[0])(of.of.engines)
+    demand = jax.vmap(lambda at: sensitivity.scaled(one_engine, at, by)[1])(of.of.demand)
+    changed = candidates.changed(of.of, *jax.tree.map(np.asarray, (engines, demand)))
+    return dataclasses.replace(of, of=changed)
+
+
+def numbers(plan: Plan) -> pd.Series:
+    """The cost, instances and fillings, named as `elasticities` names them."""
+    found = {"cost": plan.cost}
+    for at, pool in enumerate(plan.pools):
+        found[f"instances {at}"] = pool.instances
+        for of in pool.serves:
+            found[f"filling {at} for {of.bucket}"] = of.filling
+    return pd.Series(found)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_elasticities_are_those_of_solving_again(setting: str):
+    of = objective.case(problem(PLAIN | SETTINGS[setting]))
+    plan = solved(of)
+    found = sensitivity.elasticities(of, plan)
+    assert list(found.index[: len(INPUTS) + 2]) == [*INPUTS, "rate", "price"]
+    for name in found.index:
+        up, down = (numbers(solved(moved(of, name, step))) for step in (STEP, -STEP))
+        again = (np.log(up) - np.log(down)) / (2.0 * STEP)
+        np.testing.assert_allclose(
+            found.loc[name, again.index], again, rtol=5e-3, atol=2e-3, err_msg=name
+        )
+
+
+def test_shadow_prices_are_slopes_of_the_cost():
+    of = objective.case(problem(PLAIN))
+    plan = solved(of)
+    found = sensitivity.shadow_prices(of, plan)
+    assert max(found.ttft) > 0.0
+    assert max(found.tpot) > 0.0
+    for bucket in range(2):
+        for name in ("ttft", "tpot"):
+            costs = []
+            for step in (STEP, -STEP):
+                buckets = [dict(CHAT), dict(LONG)]
+                buckets[bucket][name] *= 1.0 + step
+                costs.append(solved(objective.case(problem(PLAIN | {"buckets": buckets}))).cost)
+            slope = (costs[1] - costs[0]) / (2.0 * STEP * (CHAT, LONG)[bucket][name])
+            assert getattr(found, name)[bucket] == pytest.approx(slope, rel=2e-3, abs=1e-9)
+
+
+def test_a_limit_on_ttft_binds_where_it_is_steep():
+    """Even arrivals of mostly cached prompts wait for nothing until an instance is nearly full."""
+    even = {"cached_fraction": 0.9, "interarrival_cv": 0.0, "output_cv": 0.5, "ttft": 0.6}
+    bucket = CHAT | even | {"per_second": 1.6, "output_tokens": 250, "tpot": 0.1}
+    alone = {"xpus": ["h200-sxm"], "precisions": ["bf16"], "tensor": [4], "pipeline": [1]}
+    choices = alone | {"disaggregated": False}
+
+    def least(ttft: float) -> tuple[Case, Plan]:
+        buckets = [bucket | {"ttft": ttft}]
+        of = objective.case(
+            problem(PLAIN | {"model": "qwen2.5-32b", "buckets": buckets, "choices": choices})
+        )
+        return of, solved(of)
+
+    of, plan = least(0.6)
+    costs = [least(0.6 * (1.0 + step))[1].cost for step in (STEP, -STEP)]
+    slope = (costs[1] - costs[0]) / (2.0 * STEP * 0.6)
+    assert slope > 0.0
+    assert sensitivity.shadow_prices(of, plan).ttft[0] == pytest.approx(slope, rel=2e-3)
+
+
+def test_a_device_that_is_short_of_memory_would_pay_for_more():
+    """An 80 GB device that holds a 70 GB model has room for few requests."""
+    alone = {"xpus": ["h100-sxm"], "precisions": ["fp8"], "tensor": [1], "pipeline": [1]}
+    short = problem(
+        PLAIN
+        | {"buckets": [CHAT | {"ttft": 20.0, "tpot": 0.2}]}
+        | {"choices": alone | {"disaggregated": False}}
+    )
+    of = objective.case(short)
+    plan = solved(of)
+    price = sensitivity.shadow_prices(of, plan).memory["h100-sxm"]
+    costs = [solved(moved(of, "memory", step)).cost for step in (STEP, -STEP)]
+    memory = float(np.asarray(of.of.engines.xpu.memory)[0])
+    assert price > 0.0
+    assert price == pytest.approx((costs[1] - costs[0]) / (2.0 * STEP * memory), rel=5e-3)
+
+
+def test_a_price_per_million_tokens():
+    of = objective.case(problem(PLAIN))
+    # 10 requests a second of 1,300 tokens and 3 of 6,300.
+    assert sensitivity.per_million_tokens(of, 0.0319) == pytest.approx(1.0)
+
+
+def test_at_a_switch_two_configurations_cost_the_same():
+    described = problem(PLAIN)
+    # Until so much is paid for it, the accelerator in use stays.
+    path = ("choices", "usd_per_hour", "mi300x")
+    found = sensitivity.switch(described, path, "more")
+    assert found.factor is not None
+    assert found.value == pytest.approx(2.34 * found.factor)
+    assert {name.xpu for name in found.before} == {"mi300x"}
+    assert found.before != found.after
+
+    def cost(value: float, xpus: list[str]) -> float:
+        choices = PLAIN["choices"] | {"usd_per_hour": RENTS | {"mi300x": value}, "xpus": xpus}
+        return solved(objective.case(problem(PLAIN | {"choices": choices}))).cost
+
+    everything = list(described.choices.xpus)
+    below, above = (cost(found.value * by, everything) for by in (0.999, 1.001))
+    # The old configuration costs in proportion to its price; beyond the switch there is a cheaper.
+    assert cost(found.value * 0.999, ["mi300x"]) == pytest.approx(below, rel=1e-6)
+    assert cost(found.value * 1.001, ["mi300x"]) > above
+    assert above == pytest.approx(below, rel=3e-3)
+
+
+def test_a_limit_that_cannot_be_kept_any_more_ends_everything():
+    found = sensitivity.switch(problem(PLAIN | {"caps": {"kw": 25.0}}), ("caps", "kw"), "less")
+    assert found.factor is not None
+    assert found.factor < 1.0
+    never = sensitivity.switch(problem(PLAIN), ("hardware_years",), "more")
+    assert never.factor is None
+    assert never.before == never.after
+
+
+@pytest.mark.parametrize("path", [("caps", "kw"), ("model",), ("buckets", 7, "ttft"), ("nothing",)])
+def test_what_is_no_number_has_no_switch(path: tuple[str | int, ...]):
+    with pytest.raises(InputError, match="is no number of the description"):
+        sensitivity.switch(problem(PLAIN), path, "more")
+
+
+def test_without_a_fleet_there_is_no_switch():
+    with pytest.raises(InputError, match="nothing serves all requests"):
+        sensitivity.switch(problem(PLAIN | {"caps": {"kw": 0.1}}), ("caps", "kw"), "more")

@@ -1,0 +1,199 @@
+"""Predictions and errors for measurement files, and the commands that print them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmecon import cli
+from llmecon.errors import InputError
+from llmecon.evidence import predictions
+from llmecon.tables import catalog
+
+
+def serving_rows() -> pd.DataFrame:
+    frame = catalog.table("measured_serving")
+    return frame[(frame["model"] == "gpt-oss-20b") | frame["suspect"].notna()].head(25)
+
+
+@pytest.fixture(scope="module")
+def predicted() -> pd.DataFrame:
+    return predictions.predict("serving", serving_rows())
+
+
+def test_intervals_bracket_predictions(predicted: pd.DataFrame) -> None:
+    used = predicted[predicted["reason"] == ""]
+    assert len(used) > 0
+    for target in predictions.TARGETS["serving"]:
+        assert np.all(used[f"{target}_low"] < used[target])
+        assert np.all(used[target] < used[f"{target}_high"])
+
+
+def test_skipped_rows_are_listed_with_reasons(predicted: pd.DataFrame) -> None:
+    frame = serving_rows()
+    found = predictions.report("serving", frame, predicted)
+    suspects = frame["suspect"].notna().to_numpy()
+    assert [row for row, _ in found.skipped] == list(np.flatnonzero(suspects))
+    assert all(reason.startswith("suspect: ") for _, reason in found.skipped)
+    assert found.targets["tpot"].rows == (~suspects).sum()
+
+
+def test_errors_by_hand() -> None:
+    frame = pd.DataFrame({"model": ["a", "a", "b"], "tpot_s": [1.0, 2.0, 4.0]})
+    predicted = pd.DataFrame(
+        {
+            "tpot": [1.1, 1.0, 13.0],
+            "tpot_low": [0.9, 0.5, 10.0],
+            "tpot_high": [1.3, 1.5, 15.0],
+            "reason": "",
+        }
+    )
+    errors = predictions.report("serving", frame, predicted).targets["tpot"]
+    assert errors.median_ape == pytest.approx(0.5)
+    assert errors.mean_ape == pytest.approx((0.1 + 0.5 + 2.25) / 3)
+    assert errors.within_2x == pytest.approx(2 / 3)
+    assert errors.bias == pytest.approx(0.1)
+    assert errors.coverage_90 == pytest.approx(1 / 3)
+    assert errors.by_model["a"].median_ape == pytest.approx(0.3)
+    assert errors.over_models == pytest.approx((0.3 + 2.25) / 2)
+
+
+def test_rows_without_a_measurement_are_named() -> None:
+    frame = pd.DataFrame({"model": ["a", "b"], "tpot_s": [1.0, None]})
+    columns = {"tpot": 1.0, "tpot_low": 0.9, "tpot_high": 1.1, "reason": ""}
+    found = predictions.report("serving", frame, pd.DataFrame([columns] * 2))
+    assert found.skipped == [(1, "none of tpot_s given")]
+
+
+def test_a_slip_of_the_pen_is_no_measurement() -> None:
+    frame = pd.DataFrame({"model": ["a", "b", "c"], "tpot_s": [1.0, 1e300, np.inf]})
+    columns = {"tpot": 1.0, "tpot_low": 0.9, "tpot_high": 1.1, "reason": ""}
+    found = predictions.report("serving", frame, pd.DataFrame([columns] * 3))
+    assert found.targets["tpot"].rows == 1
+    assert [row for row, _ in found.skipped] == [1, 2]
+
+
+def test_days_on_devices_are_device_hours() -> None:
+    frame = pd.DataFrame(
+        {
+            "model": ["a", "b"],
+            "device_hours": [1000.0, None],
+            "wallclock_days": [None, 10.0],
+            "n_devices": [None, 8.0],
+        }
+    )
+    columns = ["device_hours", "device_hours_low", "device_hours_high", "reason"]
+    predicted = pd.DataFrame([[1000.0, 500.0, 2000.0, ""], [3840.0, 1000.0, 5000.0, ""]])
+    errors = predictions.report("training-runs", frame, predicted.set_axis(columns, axis=1))
+    # 10 days x 24 hours x 8 devices = 1920.
+    assert errors.targets["device_hours"].by_model["b"].median_ape == pytest.approx(1.0)
+
+
+def test_offline_takes_the_best_layout() -> None:
+    frame = pd.DataFrame(
+        {
+            "model": ["llama-3.1-70b", "deepseek-v3", "llama-9"],
+            "xpu": ["b200", "h100-sxm", "b200"],
+            "n_xpus": [8, 1, 8],
+            "precision": ["fp8", "fp8", "fp8"],
+            "prompt_tokens": 300,
+            "output_tokens": 300,
+            "regime": "offline",
+        }
+    )
+    found = predictions.predict("offline", frame)
+    assert list(found["reason"]) == [
+        "",
+        "the weights fit in no layout of these devices",
+        "model llama-9 is not in the catalogue",
+    ]
+    assert found["throughput"].notna().tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["training-runs", "training-steps"])
+def test_training_targets_are_named_as_promised(kind: str) -> None:
+    table = "measured_" + kind.replace("-", "_")
+    found = predictions.predict(kind, catalog.table(table).head(6))
+    for target in predictions.TARGETS[kind]:
+        assert {target, f"{target}_low", f"{target}_high"} <= set(found.columns)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    printed = capsys.readouterr()
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code, printed.out, printed.err
+
+
+def test_validate_prints_the_agreed_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.csv"
+    serving_rows().to_csv(file, index=False)
+    status, out, _ = run(capsys, "validate", "serving", str(file), "--json")
+    assert status == 0
+    found: dict[str, Any] = json.loads(out)
+    assert set(found) == {"targets", "skipped"}
+    assert {
+        "rows",
+        "median_ape",
+        "mean_ape",
+        "within_2x",
+        "bias",
+        "coverage_90",
+        "by_model",
+    } <= set(found["targets"]["tpot"])
+    assert {"rows", "median_ape"} <= set(found["targets"]["tpot"]["by_model"]["gpt-oss-20b"])
+    assert set(found["skipped"][0]) == {"row", "reason"}
+
+
+def test_predict_writes_every_row_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, output = tmp_path / "rows.csv", tmp_path / "out.csv"
+    serving_rows().to_csv(file, index=False)
+    status, _, _ = run(capsys, "predict", "serving", str(file), "-o", str(output))
+    assert status == 0
+    written = pd.read_csv(output)
+    assert list(written["id"]) == list(serving_rows()["id"])
+    assert written["predicted_tpot"].notna().sum() == written["not_predicted"].isna().sum()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "can't be read (No such file"),
+        ("", "is not a CSV table"),
+        ("model,xpu\n", "has no rows"),
+        ("model,xpu\nllama-3.1-8b,h100-sxm\n", "has no column n_xpus"),
+    ],
+)
+def test_bad_files_get_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, complaint: str
+) -> None:
+    file = tmp_path / "rows.csv"
+    if content is not None:
+        file.write_text(content)
+    status, out, error = run(capsys, "validate", "serving", str(file))
+    assert (status, out) == (2, "")
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_nothing_is_written_where_there_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.csv"
+    serving_rows().to_csv(file, index=False)
+    status, _, error = run(
+        capsys, "predict", "serving", str(file), "-o", str(tmp_path / "no/x.csv")
+    )
+    assert status == 2
+    assert "there is no folder" in error
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(InputError, match="unknown kind 'serve'; use one of serving"):
+        predictions.predict("serve", serving_rows())

@@ -1,0 +1,125 @@
+"""Load tests: the closed form against a simulation, and what must hold at the edges."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmecon import serving
+from llmecon.evidence.serving_rows import EVEN_CV, EVEN_MEAN
+from llmecon.serving import load_test, simulation
+from llmecon.specs import Deployment, Workload, precision
+from llmecon.tables import catalog
+from tests.problems import EFFICIENCY, changed, evaluate, floats
+
+LLAMA = catalog.llm("llama-3.1-8b")
+H100 = catalog.xpu("h100-sxm")
+ALONE = Deployment(precision=precision("fp8"))
+# What the scheduler does, without the work outside the model that only measurements tell.
+BARE = changed(
+    EFFICIENCY,
+    request_time=0.0,
+    request_time_per_client=0.0,
+    first_token_steps=0.0,
+    first_token_prefills=1.0,
+    first_token_multiple=1.0,
+    prefill_interference=1.0,
+)
+
+
+def lengths(prompt: float, output: float) -> Workload:
+    return Workload(prompt, output, prompt_cv=EVEN_CV, output_cv=EVEN_CV)
+
+
+def loaded(clients: float, workload: Workload, efficiency: object = BARE) -> load_test.LoadTest:
+    arguments = (LLAMA, H100, ALONE, workload, efficiency, *floats(clients))
+    found: load_test.LoadTest = evaluate(load_test.closed_loop, *arguments)
+    return found
+
+
+@pytest.mark.parametrize("clients", [1, 4, 16, 64, 256])
+def test_first_token_agrees_with_the_simulated_scheduler(clients: int) -> None:
+    nominal = Workload(1024.0, 1024.0)
+    record = simulation.closed_loop(
+        LLAMA,
+        H100,
+        ALONE,
+        nominal,
+        BARE,
+        clients=clients,
+        requests=10 * clients,
+        warmup=0.0,
+        shortest=0.8,
+    )
+    found = loaded(clients, lengths(1024.0 * EVEN_MEAN, 1024.0 * EVEN_MEAN))
+    assert float(found.ttft) == pytest.approx(record.mean_ttft, rel=0.12)
+    assert float(found.tpot) == pytest.approx(record.mean_tpot, rel=0.06)
+
+
+def test_one_client_waits_for_its_own_prompt_alone() -> None:
+    found = loaded(1, lengths(1000.0, 200.0))
+    assert float(found.ttft) == pytest.approx(float(found.point.prefill), rel=1e-9)
+
+
+def test_clients_beyond_memory_wait_for_a_place() -> None:
+    workload = lengths(8000.0, 8000.0)
+    room = float(serving.largest_batch(LLAMA, H100, ALONE, workload, BARE))
+    below, above = loaded(room, workload), loaded(room + 10.0, workload)
+    assert float(above.tpot) == pytest.approx(float(below.tpot))
+    # Little's law: ten more in the queue wait ten completions longer.
+    waited = float(above.ttft - below.ttft)
+    assert waited == pytest.approx(10.0 / float(below.point.rate), rel=1e-6)
+
+
+def test_energy_is_power_over_rate() -> None:
+    found = loaded(32, lengths(1000.0, 500.0))
+    assert float(found.energy) == pytest.approx(float(found.point.power / found.output_rate))
+    assert float(found.output_rate) == pytest.approx(500.0 * float(found.point.rate))
+
+
+def test_the_median_gap_sees_no_prompt_where_most_steps_have_none() -> None:
+    rare, common = loaded(8, lengths(1000.0, 2000.0)), loaded(200, lengths(1000.0, 50.0))
+    assert float(rare.median_gap) == pytest.approx(float(rare.point.step), rel=1e-3)
+    assert float(common.median_gap) == pytest.approx(float(common.tpot), rel=0.2)
+    assert float(common.point.step) < float(common.median_gap)
+
+
+def saturated(xpu: str, xpus: float, model: str = "llama-3.1-70b", name: str = "fp8") -> float:
+    arguments = (
+        catalog.llm(model),
+        catalog.xpu(xpu),
+        Deployment(precision=precision(name)),
+        lengths(294.0, 294.0),
+        EFFICIENCY,
+        *floats(xpus),
+    )
+    return float(eqx.filter_jit(load_test.saturated)(*arguments))
+
+
+def test_a_backlog_is_spread_in_the_best_layout() -> None:
+    one, eight = saturated("h200-sxm", 1.0), saturated("h200-sxm", 8.0)
+    assert eight >= 8.0 * one * (1 - 1e-9)
+    silent = changed(EFFICIENCY, host_time_per_sequence=0.0)
+    workload = lengths(294.0, 294.0)
+    for tensor in (1.0, 2.0, 4.0, 8.0):
+        layout = Deployment(tensor=tensor, precision=precision("fp8"))
+        each = serving.full_rate(
+            catalog.llm("llama-3.1-70b"), catalog.xpu("h200-sxm"), layout, workload, silent
+        )
+        assert eight >= float(8.0 / tensor * each * 294.0) * (1 - 1e-9)
+
+
+def test_weights_that_fit_nowhere_give_nothing() -> None:
+    assert saturated("h100-sxm", 1.0, "deepseek-v3") == 0.0
+    assert saturated("h100-sxm", 16.0, "deepseek-v3") > 0.0
+
+
+def test_every_number_of_clients_at_once() -> None:
+    workload = lengths(1000.0, 500.0)
+    clients = jnp.geomspace(1.0, 4096.0, 25)
+    found = eqx.filter_vmap(
+        lambda c: load_test.closed_loop(LLAMA, H100, ALONE, workload, EFFICIENCY, c)
+    )(clients)
+    for values in (found.ttft, found.tpot, found.output_rate):
+        assert np.all(np.isfinite(values))
+        assert np.all(np.diff(values) >= -1e-9 * np.abs(values[1:]))

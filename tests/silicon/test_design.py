@@ -1,0 +1,235 @@
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmecon import silicon
+from llmecon.physics.roofline import forward_pass, sequences_that_fit
+from llmecon.silicon import Chip, Silicon, design
+from llmecon.specs import Deployment, precision
+from llmecon.tables import catalog
+from llmecon.training import TrainingLayout, TrainingRun
+from tests.problems import EFFICIENCY, changed, close
+
+pytestmark = pytest.mark.slow
+
+PRICES = silicon.silicon()
+LLAMA = catalog.llm("llama-3.1-70b")
+FP8 = precision("fp8")
+FOUR = Deployment(tensor=4.0, precision=FP8)
+DECODE = design.decode(LLAMA, FOUR, context=8192.0, tpot=0.05)
+PREFILL = design.prefill(LLAMA, FOUR, prompt=4096.0, ttft=2.0)
+RUN = TrainingRun(tokens=15e12, sequence=8192.0, global_batch=16e6)
+TRAIN = design.Training(
+    LLAMA, RUN, TrainingLayout(tensor=8.0, pipeline=1.0, data=128.0, shard_weights=1.0)
+)
+JOBS = {"decode": DECODE, "prefill": PREFILL, "train": TRAIN}
+# Compiling takes seconds and running takes milliseconds: optimise the former.
+QUICK: Any = {"xla_backend_optimization_level": 0}
+
+search = jax.jit(design.best_chip, compiler_options=QUICK)
+objective = jax.jit(design._objective, compiler_options=QUICK)
+
+
+@cache
+def best(name: str) -> design.Best:
+    return search(JOBS[name], PRICES, EFFICIENCY)
+
+
+def logs(name: str) -> np.ndarray:
+    found = best(name)
+    values = [found.chip.flops, found.chip.bandwidth, found.chip.link, found.batch]
+    return np.log(np.array(values[:3] if name == "train" else values))
+
+
+def test_a_job_is_a_forward_pass() -> None:
+    chip = Chip(flops=8e14, bandwidth=5e12, memory=1.0, link=4e11)
+    need = design.demand(DECODE, chip, PRICES, EFFICIENCY, 100.0)
+    xpu = silicon.as_xpu(chip, PRICES)
+    of = forward_pass(LLAMA, xpu, FOUR, EFFICIENCY, *map(jnp.asarray, (100.0, 1.0, 8192.0)))
+    close(need.seconds, of.seconds)
+    close(need.flops * 4.0, of.flops)
+    assert float(need.tokens) == 100.0
+    # With that capacity, the serving model finds room for as many.
+    roomy = silicon.as_xpu(changed(chip, memory=float(need.memory)), PRICES)
+    close(sequences_that_fit(LLAMA, roomy, FOUR, EFFICIENCY, jnp.asarray(8193.0)), 100.0)
+
+
+def test_tokens_cost_the_devices_time() -> None:
+    found = best("decode")
+    need = found.demand
+    rate = silicon.running_cost(
+        found.chip, PRICES, need.flops / need.seconds, need.traffic / need.seconds
+    )
+    close(found.usd_per_token, 4.0 * rate.total * need.seconds / found.batch)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_no_neighbour_is_cheaper(name: str) -> None:
+    """A fine grid through each pair of variables has its minimum at the optimum."""
+    at = logs(name)
+    steps = np.linspace(-0.3, 0.3, 31)
+    lowest = float(objective(JOBS[name], PRICES, EFFICIENCY, jnp.asarray(at)))
+    every = jax.jit(
+        jax.vmap(lambda x: design._objective(JOBS[name], PRICES, EFFICIENCY, x)),
+        compiler_options=QUICK,
+    )
+    for i in range(len(at)):
+        for j in range(i):
+            grid = np.tile(at, (31 * 31, 1))
+            grid[:, i] += np.repeat(steps, 31)
+            grid[:, j] += np.tile(steps, 31)
+            found = np.asarray(every(jnp.asarray(grid)))
+            assert found.min() >= lowest - 1e-9
+            assert np.argmin(found) == 15 * 31 + 15
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_slope_is_zero_at_the_best(name: str) -> None:
+    slope = jax.jit(
+        jax.grad(lambda x: design._objective(JOBS[name], PRICES, EFFICIENCY, x)),
+        compiler_options=QUICK,
+    )
+    np.testing.assert_allclose(slope(jnp.asarray(logs(name))), 0.0, atol=2e-5)
+
+
+def test_random_chips_are_no_better() -> None:
+    draws = np.random.default_rng(5).uniform(-2.0, 2.0, (4000, 4)) + logs("decode")
+    every = jax.jit(
+        jax.vmap(lambda x: design._objective(DECODE, PRICES, EFFICIENCY, x)), compiler_options=QUICK
+    )
+    lowest = objective(DECODE, PRICES, EFFICIENCY, jnp.asarray(logs("decode")))
+    assert float(jnp.nanmin(every(jnp.asarray(draws)))) >= float(lowest)
+
+
+def test_limits_are_kept_to_within_some_hundredths() -> None:
+    hurried = search(changed(DECODE, limit=0.02), PRICES, EFFICIENCY)
+    assert float(hurried.demand.seconds) == pytest.approx(0.02, rel=0.02)
+    lonely = search(changed(DECODE, most=16.0), PRICES, EFFICIENCY)
+    assert float(lonely.batch) == pytest.approx(16.0, rel=0.03)
+    # Few requests leave arithmetic idle: bandwidth is bought instead.
+    assert float(lonely.bytes_per_flop) > 2.0 * float(best("decode").bytes_per_flop)
+
+
+def test_what_binds_is_named() -> None:
+    hurried = changed(DECODE, limit=0.02)
+    assert design.binding(hurried, search(hurried, PRICES, EFFICIENCY), PRICES) == ("time",)
+    assert design.binding(TRAIN, best("train"), PRICES) == ()
+    # On a package for which the best chip is too large, it is as large as the package allows.
+    small = changed(PRICES, largest_interposer=1500.0)
+    held = search(TRAIN, small, EFFICIENCY)
+    assert design.binding(TRAIN, held, small) == ("package",)
+    size = float(silicon.floorplan(held.chip, small).interposer)
+    assert size == pytest.approx(1500.0, rel=0.03)
+
+
+def test_jobs_differ_as_expected() -> None:
+    ratios = [float(best(name).bytes_per_flop) for name in ("decode", "prefill", "train")]
+    assert ratios[0] > 2.0 * max(ratios[1:])
+
+
+def test_a_chip_on_its_own_needs_no_links() -> None:
+    job = design.decode(LLAMA, Deployment(precision=FP8), 8192.0, 0.05)
+    alone = search(job, PRICES, EFFICIENCY)
+    assert float(alone.chip.link) < 1e9
+    assert "link" in design.binding(job, alone, PRICES)
+
+
+def test_along_contexts_memory_grows() -> None:
+    contexts = jnp.asarray([2048.0, 8192.0, 32768.0])
+    jobs = design.along(DECODE, lambda of: of.past_tokens, contexts)
+    found = jax.jit(design.across, compiler_options=QUICK)(jobs, PRICES, EFFICIENCY)
+    close(found.usd_per_token[1], best("decode").usd_per_token, rtol=1e-6)
+    assert np.all(np.diff(found.chip.memory) > 0)
+    assert np.all(np.diff(found.bytes_per_flop) > 0)
+    job, least = jax.jit(design.cheapest, compiler_options=QUICK)(jobs, PRICES, EFFICIENCY)
+    close(least.usd_per_token, found.usd_per_token.min())
+    assert float(job.past_tokens) == 2048.0
+
+
+@cache
+def effects(name: str) -> dict[str, Silicon]:
+    """By how many percent the best chip follows each constant, by outcome."""
+
+    def outcomes(logs: Silicon) -> dict[str, jax.Array]:
+        prices = jax.tree.map(jnp.exp, logs)
+        moved = design.at_optimum(JOBS[name], prices, EFFICIENCY, best(name))
+        return jax.tree.map(jnp.log, design._outcomes(moved))
+
+    compute = jax.jit(jax.jacfwd(outcomes), compiler_options=QUICK)
+    found: dict[str, Silicon] = compute(jax.tree.map(jnp.log, PRICES))
+    return found
+
+
+CONSTANTS = (
+    "wafer_price",
+    "memory_price",
+    "compute_density",
+    "stack_bandwidth",
+    "flop_energy",
+    "markup",
+    "host_price",
+    "electricity_price",
+)
+
+
+@pytest.mark.parametrize("constant", CONSTANTS)
+def test_elasticities_are_those_of_solving_again(constant: str) -> None:
+    moved = []
+    for step in (1e-3, -1e-3):
+        value = float(getattr(PRICES, constant)) * np.exp(step)
+        moved.append(
+            design._outcomes(search(DECODE, changed(PRICES, **{constant: value}), EFFICIENCY))
+        )
+    for outcome, of in effects("decode").items():
+        again = np.log(float(moved[0][outcome] / moved[1][outcome])) / 2e-3
+        assert float(getattr(of, constant)) == pytest.approx(again, abs=2e-3), outcome
+
+
+def test_prices_scale_out_of_the_best_chip() -> None:
+    """If all that is paid for grows alike, tokens cost as much more and the chip stays."""
+    paid = (
+        "wafer_price",
+        "memory_price",
+        "stack_price",
+        "package_price",
+        "module_price",
+        "stage_price",
+        "host_price",
+        "link_price",
+        "supply_price",
+        "hosting",
+        "electricity_price",
+    )
+    for outcome, of in effects("decode").items():
+        total = sum(float(getattr(of, name)) for name in paid)
+        assert total == pytest.approx(1.0 if outcome == "usd_per_token" else 0.0, abs=1e-6)
+
+
+def test_draws_lie_evenly_between_low_and_high() -> None:
+    drawn, of = design.draws(64), silicon.constants()
+    for name in Silicon.__dataclass_fields__:
+        values = np.log(np.asarray(getattr(drawn, name)))
+        low, high = np.log(of.loc[name, "low"]), np.log(of.loc[name, "high"])
+        assert low <= values.min()
+        assert values.max() <= high
+        assert values.mean() == pytest.approx(0.5 * (low + high), abs=0.02 * (high - low))
+
+
+def test_intervals_hold_the_best_and_prices_decide() -> None:
+    drawn = design.draws(64)
+    one = jax.tree.map(lambda leaf: leaf[None], DECODE)
+    found = design.searched(one, PRICES, drawn, EFFICIENCY)
+    close(found.best.usd_per_token, best("decode").usd_per_token, rtol=1e-6)
+    close(found.job.past_tokens, DECODE.past_tokens)
+    spans = design.intervals(found)
+    ratio = spans["bytes_per_flop"]
+    assert ratio.low < float(best("decode").bytes_per_flop) < ratio.high
+    assert ratio.missing == 0.0
+    ranks = design.deciding(drawn, found)
+    assert set(ranks.index) == set(Silicon.__dataclass_fields__)
+    assert ranks.loc["markup", "usd_per_token"] > 0.5
+    assert ranks.loc["compute_density", "bytes_per_flop"] < -0.3
