@@ -1,8 +1,10 @@
 """What must hold for every file under version control."""
 
 import ast
+import importlib
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -90,87 +92,27 @@ def test_every_chapter_is_in_the_table_of_contents():
         assert re.search(rf"chapters/{of.slug}\s", contents)
 
 
-# Each module may import only from those before it.
+# Each package may import only from those before it.
 FLOORS = (
     "errors",
     "paths",
     "words",
-    "compiling",
     "inputs",
-    "kept",
     "specs",
-    "schemas",
-    "pooling",
-    "catalog",
-    "evidence",
-    "mixtures",
-    "traced",
-    "operations",
-    "programs",
-    "interpreter",
     "numerics",
-    "drafting",
-    "routing",
-    "knowledge",
-    "published_studies",
-    "scenarios",
-    "fitting",
-    "deviations",
-    "roofline",
-    "energy",
-    "queueing",
-    "training",
-    "planning",
-    "training_measurements",
-    "training_calibration",
-    "uncertainty",
-    "whole_runs",
+    "execution",
+    "physics",
     "serving",
-    "simulation",
-    "loadtest",
-    "measurements",
-    "calibration",
-    "validation",
-    "accuracy",
-    "scatter",
-    "crosscheck",
-    "experience",
-    "economics",
-    "embodied",
-    "carbon",
-    "inventory",
-    "footprints",
-    "fleet",
-    "adaptation",
-    "decision",
+    "training",
+    "costs",
+    "tables",
+    "evidence",
+    "tiers",
     "laboratory",
-    "constants",
-    "local",
-    "hybrid",
-    "placement",
-    "regions",
-    "feasibility",
-    "disaggregation",
-    "filling",
-    "problem",
-    "resources",
-    "options",
-    "terms",
-    "columns",
-    "plans",
-    "pricing",
-    "rounding",
+    "adaptation",
     "choice",
-    "answers",
-    "sensitivity",
-    "landscape",
-    "confidence",
-    "exact",
     "silicon",
-    "design",
-    "regret",
-    "engine_eras",
-    "published_choices",
+    "checks",
     "studies",
     "publishing",
     "questions",
@@ -179,9 +121,9 @@ FLOORS = (
 )
 
 
-@pytest.mark.parametrize("module", FLOORS)
-def test_imports_run_downward(module: str) -> None:
-    place = REPOSITORY / "llmecon" / module
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_run_downward(floor: str) -> None:
+    place = REPOSITORY / "llmecon" / floor
     files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
     for file in files:
         used = set()
@@ -189,14 +131,35 @@ def test_imports_run_downward(module: str) -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llmecon"):
                 parts = node.module.split(".")
                 used |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-        above = used - set(FLOORS[: FLOORS.index(module) + 1])
+        above = used - set(FLOORS[: FLOORS.index(floor) + 1])
         assert not above, f"{file.name} imports {', '.join(sorted(above))} from above itself"
 
 
-def test_every_module_has_a_floor() -> None:
-    found = {path.stem for path in (REPOSITORY / "llmecon").glob("*.py")} | {
-        "laboratory",
-        "publishing",
-        "studies",
-    }
-    assert found - {"__init__"} == set(FLOORS)
+def test_everything_has_a_floor() -> None:
+    found = {path.stem for path in (REPOSITORY / "llmecon").glob("[!_]*") if path.suffix != ".js"}
+    assert found | {"__main__"} == set(FLOORS)
+
+
+PACKAGES = sorted(
+    f"llmecon.{stub.parent.name}" for stub in (REPOSITORY / "llmecon").glob("*/__init__.pyi")
+)
+TRIED = """
+import doctest, importlib, sys
+for name in sys.argv[1:]:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted >= 3 and not found.failed, name
+"""
+
+
+@pytest.mark.slow
+def test_what_packages_show_at_first_is_what_they_do() -> None:
+    """In a process of its own: here shapes are checked, and a plain number is no array."""
+    subprocess.run([sys.executable, "-c", TRIED, *PACKAGES], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.parametrize("stub", sorted((REPOSITORY / "llmecon").rglob("__init__.pyi")), ids=str)
+def test_what_a_package_names_is_there(stub: Path) -> None:
+    package = importlib.import_module(".".join(stub.relative_to(REPOSITORY).parts[:-1]))
+    assert dir(package) == sorted(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name) is not None

@@ -1,4 +1,10 @@
-"""Checks of one model by another: enumeration, simulation, and what others published."""
+"""Checks of one model by another: enumeration, simulation, and what others published.
+
+>>> from llmecon.checks import footprints
+>>> found = footprints.table(footprints.bloom())
+>>> print(list(found.columns)[:4])
+['case', 'part', 'published', 'computed']
+"""
 
 import lazy_loader
 

@@ -119,6 +119,9 @@ def code(module: str) -> str:
         if name not in found and file:
             found[name] = file.read_bytes()
             waiting += _imported(found[name])
+            # A package loads its modules when they are used, whichever these are.
+            if file.stem == "__init__":
+                waiting += [f"{name}.{inside.stem}" for inside in file.parent.glob("*.py")]
     return digest(*(part for name in sorted(found) for part in (name, found[name])))
 
 

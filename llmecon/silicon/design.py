@@ -457,8 +457,8 @@ def cheapest(
     """The layout of a job on which tokens are cheapest, with the best chip for it.
 
     Args:
-        jobs: the same job on several layouts, with a leading dimension, as `real_chips.widths` returns
-            them.
+        jobs: the same job on several layouts, with a leading dimension, as `real_chips.widths`
+            returns them.
         silicon: what chips cost.
         efficiency: attained shares and overheads.
         begun: as in `best_chip`.

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ import pandas as pd
 
 from llmecon.errors import InputError
 from llmecon.execution import disk_cache
-from llmecon.paths import DATA, LIBRARY
+from llmecon.paths import DATA
 from llmecon.specs import (
     JOULES_PER_KWH,
     LLM,
@@ -174,7 +175,7 @@ def table(name: str) -> pd.DataFrame:
     """
     path = DATA / f"{name}.csv"
     content = path.read_bytes() if path.is_file() else b""
-    rules = (LIBRARY / "schemas.py").read_bytes()
+    rules = Path(__file__).with_name("schemas.py").read_bytes()
 
     def checked() -> pd.DataFrame:
         from llmecon.tables import schemas  # with pandera, which is slow to import

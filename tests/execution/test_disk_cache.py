@@ -82,13 +82,13 @@ def test_code_is_a_module_with_all_that_it_imports(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "read_bytes", noted)
     found = {}
-    for changed in ("", "specs", "silicon"):
+    for changed in ("", "specs", "chips"):
         disk_cache.code.cache_clear()
         found[changed] = disk_cache.code("llmecon.evidence.whole_runs")
     disk_cache.code.cache_clear()
     assert found["specs"] != found[""]
-    assert found["silicon"] == found[""]
-    assert {"planning", "training", "catalog", "schemas"} <= {file.stem for file in read}
+    assert found["chips"] == found[""]
+    assert {"planning", "run", "catalog", "schemas"} <= {file.stem for file in read}
 
 
 def test_tables_are_told_by_name_and_content() -> None:

@@ -106,12 +106,15 @@ def test_modules_are_those_that_can_be_imported():
 
 def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "LIBRARY", tmp_path)
-    (tmp_path / "roofline.py").write_text('"""Known."""\n')
-    (tmp_path / "brand_new.py").write_text('"""Unheard of.\n\nMore."""\n')
-    (tmp_path / "_hidden.py").write_text("")
+    for package in ("physics", "brand_new"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / "physics" / "roofline.py").write_text('"""Known."""\n')
+    (tmp_path / "brand_new" / "module.py").write_text('"""Unheard of.\n\nMore."""\n')
+    (tmp_path / "physics" / "_hidden.py").write_text("")
     assert appendices.modules() == {
-        "Time and energy": {"llmecon.physics.roofline": "Known."},
-        "Others": {"llmecon.brand_new": "Unheard of."},
+        "Time and energy of a pass": {"llmecon.physics.roofline": "Known."},
+        "Others": {"llmecon.brand_new.module": "Unheard of."},
     }
 
 

@@ -20,9 +20,11 @@ def names_of(code: str) -> list[str]:
 
 
 def test_modules_and_tables_are_recorded() -> None:
-    found = names_of("from llmecon import queueing, inputs\ninputs.rows('workloads')")
-    assert {"llmecon/queueing.py", "llmecon/inputs.py", "data/workloads.csv"} <= set(found)
-    assert "llmecon/silicon.py" not in found
+    found = names_of(
+        "from llmecon import inputs\nfrom llmecon.physics import queueing\ninputs.rows('workloads')"
+    )
+    assert {"llmecon/physics/queueing.py", "llmecon/inputs.py", "data/workloads.csv"} <= set(found)
+    assert "llmecon/silicon/chips.py" not in found
     assert "data/models.csv" not in found
     assert found == sorted(set(found))
 
@@ -52,7 +54,7 @@ def test_a_chapter_is_stale_by_what_it_read_alone(
     assert execute.is_current(one)
     met = json.loads(one.output.read_text())["metadata"]["llmecon"]["rests_on"]
     assert "llmecon/publishing/scenario.py" in met
-    assert "llmecon/silicon.py" not in met
+    assert "llmecon/silicon/chips.py" not in met
 
     changed = ""
 
@@ -60,7 +62,7 @@ def test_a_chapter_is_stale_by_what_it_read_alone(
         return read(file) + (b"# changed" if file.name == changed else b"")  # type: ignore[operator]
 
     monkeypatch.setattr(Path, "read_bytes", content)
-    changed = "silicon.py"
+    changed = "chips.py"
     assert execute.is_current(one)
     changed = "scenario.py"
     assert not execute.is_current(one)

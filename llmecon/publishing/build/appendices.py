@@ -12,104 +12,28 @@ from llmecon import paths
 # A line of data/README.md that describes columns: - `low`, `high`: range thought plausible
 _COLUMNS = re.compile(r"^- (`\w+`(?:, `\w+`)*)(?:: (.*))?$", re.MULTILINE)
 
-# What a reader finds where. A module that is not named here comes last, under OTHERS.
-_LAYERS = {
-    "Records, tables and numerics": (
-        "errors",
-        "paths",
-        "specs",
-        "schemas",
-        "catalog",
-        "evidence",
-        "numerics",
-        "interpreter",
-        "programs",
-        "operations",
-        "traced",
-        "kept",
-        "words",
-    ),
-    "Time and energy": ("roofline", "energy", "training", "planning"),
-    "A service under load": (
-        "queueing",
-        "serving",
-        "experience",
-        "feasibility",
-        "simulation",
-        "loadtest",
-        "crosscheck",
-    ),
-    "Money and carbon": (
-        "economics",
-        "embodied",
-        "carbon",
-        "inventory",
-        "fleet",
-        "footprints",
-    ),
-    "Designing accelerators": ("silicon", "design", "regret"),
-    "Several models, tiers and futures": (
-        "routing",
-        "drafting",
-        "local",
-        "hybrid",
-        "placement",
-        "regions",
-        "scenarios",
-    ),
-    "Choosing": (
-        "problem",
-        "disaggregation",
-        "filling",
-        "resources",
-        "options",
-        "terms",
-        "columns",
-        "plans",
-        "pricing",
-        "rounding",
-        "choice",
-        "answers",
-        "sensitivity",
-        "landscape",
-        "confidence",
-        "exact",
-        "mixtures",
-        "engine_eras",
-        "published_choices",
-    ),
-    "Retrieval, fine-tuning, long context": (
-        "knowledge",
-        "published_studies",
-        "adaptation",
-        "decision",
-        "laboratory.facts",
-        "laboratory.transformer",
-        "laboratory.retrieval",
-        "laboratory.study",
-        "laboratory.smollm2",
-        "constants",
-    ),
-    "Measurements, calibration, validation": (
-        "measurements",
-        "training_measurements",
-        "fitting",
-        "pooling",
-        "calibration",
-        "training_calibration",
-        "uncertainty",
-        "whole_runs",
-        "validation",
-        "deviations",
-        "accuracy",
-        "scatter",
-    ),
+# What a reader finds in each package, each after those that it uses; modules of none come first.
+_PACKAGES = {
+    "": "Records and numerics",
+    "execution": "Tracing, compiling, keeping",
+    "physics": "Time and energy of a pass",
+    "serving": "A service under load",
+    "training": "Training runs",
+    "costs": "Money and carbon",
+    "tables": "Tables as records",
+    "evidence": "Measurements, fits and intervals",
+    "tiers": "Several models, tiers and futures",
+    "laboratory": "Experiments that run while the book is built",
+    "adaptation": "Retrieval, fine-tuning, long context",
+    "choice": "Choosing hardware",
+    "silicon": "Designing accelerators",
+    "checks": "One model checked by another",
+    "studies": "What chapters ask, and answer",
+    "publishing": "From models to a book",
 }
 # A table takes the room of the list of a page's sections.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 
-_STUDIES = "What chapters ask, and answer"
-_PUBLISHING = "From models to a book"
 _OTHERS = "Others"
 
 
@@ -180,24 +104,19 @@ def tables() -> list[Table]:
 
 
 def modules() -> dict[str, dict[str, str]]:
-    """The library's modules by layer.
+    """The library's modules by package.
 
     Returns:
-        For each layer the dotted names of its modules, each with its docstring's first sentence.
+        For the title of each package the dotted names of its modules, each with its docstring's
+        first sentence.
     """
-    layer_of = {name: layer for layer, names in _LAYERS.items() for name in names}
-    order = [name for names in _LAYERS.values() for name in names]
-    insides = {"studies": _STUDIES, "publishing": _PUBLISHING}
-    found: dict[str, dict[str, str]] = {
-        layer: {} for layer in (*_LAYERS, *insides.values(), _OTHERS)
-    }
-    names = sorted(_module_names(), key=lambda n: (order.index(n) if n in order else 99, n))
-    for name in names:
+    found: dict[str, dict[str, str]] = {title: {} for title in (*_PACKAGES.values(), _OTHERS)}
+    for name in sorted(_module_names()):
         source = (paths.LIBRARY / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
         about = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-        inside = insides.get(name.partition(".")[0], _OTHERS)
-        found[layer_of.get(name, inside)][f"llmecon.{name}"] = about
-    return {layer: of for layer, of in found.items() if of}
+        package = name.partition(".")[0] if "." in name else ""
+        found[_PACKAGES.get(package, _OTHERS)][f"llmecon.{name}"] = about
+    return {title: of for title, of in found.items() if of}
 
 
 def write(folder: Path) -> None:
@@ -232,14 +151,29 @@ def _write_tables(folder: Path) -> None:
 def _write_modules(folder: Path) -> None:
     listed = []
     (folder / "api").mkdir()
-    for layer, of in modules().items():
-        listed.append(f"\n## {layer}\n\n| module | what it is about |\n|---|---|")
+    package_of = {title: package for package, title in _PACKAGES.items()}
+    for title, of in modules().items():
+        package = package_of.get(title, "")
+        heading = f"[{title}](api/{package}.md)" if package else title
+        listed.append(f"\n## {heading}\n\n| module | what it is about |\n|---|---|")
+        if package:
+            # Its names are documented where they are defined.
+            text = (
+                f"# llmecon.{package}\n\n```{{eval-rst}}\n.. automodule:: llmecon.{package}\n```\n"
+            )
+            rows = "\n".join(f"- [`{name}`]({_page(name)}): {about}" for name, about in of.items())
+            (folder / "api" / f"{package}.md").write_text(f"{text}\n{rows}\n", encoding="utf-8")
         for name, about in of.items():
-            page = name.removeprefix("llmecon.").replace(".", "-")
-            listed.append(f"| [`{name}`](api/{page}.md) | {about} |")
+            page = _page(name)
+            listed.append(f"| [`{name}`](api/{page}) | {about} |")
             text = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
-            (folder / "api" / f"{page}.md").write_text(text, encoding="utf-8")
+            (folder / "api" / page).write_text(text, encoding="utf-8")
     _fill(folder / "api.md", "<!-- modules -->", "\n".join(listed))
+
+
+def _page(module: str) -> str:
+    """The name of a module's page."""
+    return f"{module.removeprefix('llmecon.').replace('.', '-')}.md"
 
 
 def _fill(page: Path, mark: str, text: str) -> None:

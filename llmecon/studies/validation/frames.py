@@ -279,8 +279,8 @@ def effects() -> pd.DataFrame:
     """What groups add to fitted parameters, strongest first.
 
     Returns:
-        As `errors_by_group.effects`, with reading (the parameter in words, of whose odds it is where the
-        scale is logit) and sure (the interval leaves out no effect at all).
+        As `errors_by_group.effects`, with reading (the parameter in words, of whose odds it is
+        where the scale is logit) and sure (the interval leaves out no effect at all).
     """
     readings = errors_by_group.readings()
     names = dict.fromkeys(catalog.table("efficiency_effects")["parameter"])

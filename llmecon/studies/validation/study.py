@@ -70,7 +70,7 @@ class Study:
 
     @cached_property
     def errors(self) -> pd.DataFrame:
-        """Errors by quantity: an index of QUANTITIES, the columns of `error_measures.Deviations`."""
+        """Errors by quantity: an index of QUANTITIES, columns as in `error_measures.Deviations`."""
         found = {name: np.asarray(values) for name, values in vars(self.answer.errors).items()}
         return pd.DataFrame(found, index=list(QUANTITIES))
 
