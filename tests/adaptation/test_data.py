@@ -9,7 +9,7 @@ import pytest
 from llmecon.errors import InputError
 from llmecon.tables import schemas
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 @cache
