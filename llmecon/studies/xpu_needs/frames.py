@@ -172,12 +172,13 @@ def cheapest(study: Study, every: pd.DataFrame, job: Use) -> Cheapest:
     if costs.empty:
         return Cheapest()
     best, own = str(costs.index[0]), study.scenario.xpu
+    given = (own,) if study.scenario.usd_per_xpu_hour else ()
     return Cheapest(
         name=str(every.loc[best, "name"]),
         own=best == own,
         usd=float(costs.iloc[0]),
         below=float(1.0 - costs.iloc[0] / costs[own]) if own in costs.index else math.nan,
-        caveat=sourcing.beside({str(xpu): float(usd) for xpu, usd in costs.items()}, job),
+        caveat=sourcing.beside({str(xpu): float(usd) for xpu, usd in costs.items()}, job, given),
     )
 
 
