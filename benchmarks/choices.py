@@ -183,8 +183,8 @@ def check(seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "kind": likeness if possible else "infeasible",
-        "engines": len(of.of.names),
-        "buckets": len(of.of.rates),
+        "engines": len(of.options.names),
+        "buckets": len(of.options.rates),
         "limits": len(of.limits.names),
         "parts_cost": math.inf if isinstance(parts, choice.Clash) else parts.plan.cost,
         "exact_parts_cost": enumerated_parts.cost,
@@ -200,9 +200,9 @@ def check(seed: int) -> dict[str, Any]:
     }
 
 
-def _enumerated(of: objective.Case) -> tuple[enumeration.Enumerated, enumeration.Enumerated]:
-    grid = enumeration.grid(of, LEVELS)
-    return enumeration.in_parts(of, grid), enumeration.in_wholes(of, grid)
+def _enumerated(case: objective.Case) -> tuple[enumeration.Enumerated, enumeration.Enumerated]:
+    grid = enumeration.grid(case, LEVELS)
+    return enumeration.in_parts(case, grid), enumeration.in_wholes(case, grid)
 
 
 def _timed(function: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:

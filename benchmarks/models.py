@@ -42,19 +42,19 @@ def seconds(function: Callable[..., Any], *arguments: Any) -> float:
     return statistics.median(times)
 
 
-def choices(of: Problem) -> list[tuple[str, float]]:
+def choices(problem: Problem) -> list[tuple[str, float]]:
     """What the steps of a choice of hardware take, over looking at every engine once.
 
     Args:
-        of: the description.
+        problem: the description.
 
     Returns:
         Rows of the table, with the seconds of the first step.
     """
-    case = objective.case(of)
+    case = objective.case(problem)
     relaxed = choice.relaxed(case)
     assert isinstance(relaxed, choice.Relaxed)
-    laid_out = seconds(objective.case, of)
+    laid_out = seconds(objective.case, problem)
     grid = enumeration.grid(case, LEVELS)
     steps = {
         "shares and fillings by gradients": seconds(choice.relaxed, case),
@@ -62,7 +62,7 @@ def choices(of: Problem) -> list[tuple[str, float]]:
         f"enumeration of {LEVELS} fillings": seconds(enumeration.grid, case, LEVELS),
         "its programme, in parts": seconds(enumeration.in_parts, case, grid),
     }
-    name = f"choice among {len(case.of.names)} engines"
+    name = f"choice among {len(case.options.names)} engines"
     looked = f"{name}: all looked at, seconds"
     return [
         (looked, laid_out),

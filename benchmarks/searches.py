@@ -123,7 +123,7 @@ class Space:
     @property
     def buckets(self) -> int:
         """How many, each with a pool of its own."""
-        return len(self.of.of.rates)
+        return len(self.of.options.rates)
 
     def values(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
         """What fleets cost, and what searches are told.
@@ -155,7 +155,7 @@ class Space:
 
     def flows(self, engine: np.ndarray, bucket: np.ndarray, share: np.ndarray) -> Flow:
         """What requests take of instances that are kept so full."""
-        of = self.of.of
+        of = self.of.options
         most = np.maximum(self.held[engine, bucket], 1.0)
         filling = MINIMUM_BATCH * (most / MINIMUM_BATCH) ** share
         size = 16 if len(engine) <= 64 else 1024
@@ -167,7 +167,7 @@ class Space:
 
     def beyond(self, bucket: np.ndarray, taken: Flow) -> np.ndarray:
         """Logarithm of how far beyond the nearer limit on latency; 0 or less within."""
-        target = self.of.of.demand.target
+        target = self.of.options.demand.target
         late = np.maximum(np.asarray(taken.ttft), 1e-12) / np.asarray(target.ttft)[bucket]
         slow = np.maximum(np.asarray(taken.tpot), 1e-12) / np.asarray(target.tpot)[bucket]
         over: np.ndarray = np.log(np.maximum(late, slow))
@@ -177,12 +177,15 @@ class Space:
         """What it costs to serve a bucket with whole instances, in each region."""
         three = (taken.time, taken.energy, taken.latency)
         return pool_cost(
-            self.of, engine, self.of.of.rates[bucket], np.stack(list(map(np.asarray, three)), -1)
+            self.of,
+            engine,
+            self.of.options.rates[bucket],
+            np.stack(list(map(np.asarray, three)), -1),
         )
 
 
 def pool_cost(
-    of: objective.Case,
+    case: objective.Case,
     engine: np.ndarray,
     rate: np.ndarray,
     taken: np.ndarray,
@@ -190,7 +193,7 @@ def pool_cost(
     """What a pool of whole instances costs that serves requests at some rate, in each region.
 
     Args:
-        of: the choice.
+        case: the choice.
         engine: places among the options.
         rate: requests per second.
         taken: time, energy and latency of a request.
@@ -198,10 +201,10 @@ def pool_cost(
     Returns:
         A row an engine, a column a region.
     """
-    free = of.free
+    free = case.free
     time, energy, latency = np.moveaxis(taken, -1, 0)
     instances = np.maximum(np.ceil(rate * time * (1.0 - 1e-12)), 1.0)
-    each = latency * free.second + of.of.quality[engine] * free.quality
+    each = latency * free.second + case.options.quality[engine] * free.quality
     cost: np.ndarray = (
         instances[:, None] * free.standing[engine]
         + rate[:, None] * (energy[:, None] * free.joule + each[:, None])
@@ -257,16 +260,16 @@ def asked(seed: int, size: str) -> description.Problem:
     )
 
 
-def space(of: objective.Case) -> Space:
+def space(case: objective.Case) -> Space:
     """A choice as searches see it.
 
     Args:
-        of: the choice as arrays; its engines serve whole requests.
+        case: the choice as arrays; its engines serve whole requests.
 
     Returns:
         The space.
     """
-    names = of.of.names
+    names = case.options.names
     known = [list(dict.fromkeys(getattr(name, factor) for name in names)) for factor in FACTORS[:2]]
     known += [sorted({getattr(name, factor) for name in names}) for factor in FACTORS[2:5]]
     counts = [len(values) for values in known]
@@ -280,25 +283,25 @@ def space(of: objective.Case) -> Space:
     # Another accelerator or precision is farther than any layout.
     steps = np.abs(every[:, None] - at[None]) * np.array([1000, 1000, 1, 1, 1])
     nearest = steps.sum(axis=2).argmin(axis=1).reshape(counts)
-    buckets = len(of.of.rates)
+    buckets = len(case.options.rates)
     engine, bucket = (k.ravel() for k in np.indices((len(names), buckets)))
     held = in_chunks(
-        partial(_room, of.of.llm),
+        partial(_room, case.options.llm),
         256,
-        rows_of(of.of.engines, engine),
-        rows_of(of.of.demand, bucket),
+        rows_of(case.options.engines, engine),
+        rows_of(case.options.demand, bucket),
     )
-    regions = len(of.of.per_joule)
-    return Space(of, (*counts, regions), nearest, held.reshape(len(names), buckets))
+    regions = len(case.options.per_joule)
+    return Space(case, (*counts, regions), nearest, held.reshape(len(names), buckets))
 
 
 def only(
-    of: objective.Case, engines: np.ndarray, regions: np.ndarray, bucket: int
+    case: objective.Case, engines: np.ndarray, regions: np.ndarray, bucket: int
 ) -> objective.Case:
     """The same choice among some engines and regions, for one bucket.
 
     Args:
-        of: the choice.
+        case: the choice.
         engines: places among the options.
         regions: places in the description.
         bucket: its place.
@@ -306,7 +309,7 @@ def only(
     Returns:
         The smaller choice; nothing is looked at again.
     """
-    own, limits, one = of.of, of.limits, np.array([bucket])
+    own, limits, one = case.options, case.limits, np.array([bucket])
     both = np.ix_(engines, regions)
     flows: Flow = jax.tree.map(lambda leaf: np.asarray(leaf)[np.ix_(engines, one)], own.flows)
     smaller = replace(
@@ -324,7 +327,7 @@ def only(
         flows=flows,
     )
     fewer = replace(limits, capital=limits.capital[both], per_joule=limits.per_joule[regions])
-    return objective.Case(smaller, of.weights, fewer)
+    return objective.Case(smaller, case.weights, fewer)
 
 
 def optimum(at: Space) -> float:
@@ -342,10 +345,12 @@ def optimum(at: Space) -> float:
 
 def _best_pool(at: Space, bucket: int) -> float:
     regions = np.arange(at.counts[5])
-    grid = enumeration.grid(only(at.of, np.arange(len(at.of.of.names)), regions, bucket), COARSE)
+    grid = enumeration.grid(
+        only(at.of, np.arange(len(at.of.options.names)), regions, bucket), COARSE
+    )
     here = grid.region == 0
     engine = grid.engine[here]
-    rate = np.full(len(engine), at.of.of.rates[bucket])
+    rate = np.full(len(engine), at.of.options.rates[bucket])
     cost = pool_cost(at.of, engine, rate, grid.taken[here]).reshape(-1, COARSE * len(regions))
     engine, cost = engine[::COARSE], cost.min(axis=1)
     near = np.argsort(cost)[:POOLS]
@@ -570,30 +575,30 @@ def counted() -> Iterator[list[int]]:
         yield count
 
 
-def one_pool_each(of: objective.Case) -> tuple[float, float]:
+def one_pool_each(case: objective.Case) -> tuple[float, float]:
     """What the solver finds where every bucket has one pool.
 
     The pools that may be best, by the coarse fillings, are each handed to the solver alone.
 
     Args:
-        of: the choice.
+        case: the choice.
 
     Returns:
         The cost by coarse fillings, and the cost found.
     """
     coarse_total, total = 0.0, 0.0
-    for bucket, rate in enumerate(of.of.rates):
-        names = len(of.of.names)
-        flows = of.of.flows
+    for bucket, rate in enumerate(case.options.rates):
+        names = len(case.options.names)
+        flows = case.options.flows
         taken = np.stack(
             [np.asarray(leaf)[:, bucket] for leaf in (flows.time, flows.energy, flows.latency)], -1
         )
         levels = taken.shape[1]
         engine = np.repeat(np.arange(names), levels)
-        allowed = np.isfinite(of.of.fillings[:, bucket]).ravel()
-        cost = np.full((names * levels, len(of.of.per_joule)), np.inf)
+        allowed = np.isfinite(case.options.fillings[:, bucket]).ravel()
+        cost = np.full((names * levels, len(case.options.per_joule)), np.inf)
         each = np.full(int(allowed.sum()), rate)
-        cost[allowed] = pool_cost(of, engine[allowed], each, taken.reshape(-1, 3)[allowed])
+        cost[allowed] = pool_cost(case, engine[allowed], each, taken.reshape(-1, 3)[allowed])
         lowest = cost.reshape(names, levels, -1).min(axis=1)
         order = np.argsort(lowest, axis=None)[: cheapest_filling.REFINED]
         best = coarse = float(lowest.min())
@@ -601,7 +606,7 @@ def one_pool_each(of: objective.Case) -> tuple[float, float]:
             e, r = np.unravel_index(at, lowest.shape)
             if lowest[e, r] > (1.0 + cheapest_filling.COARSE) * coarse:
                 break
-            found = choice.whole(only(of, np.array([e]), np.array([r]), bucket))
+            found = choice.whole(only(case, np.array([e]), np.array([r]), bucket))
             if isinstance(found, choice.Plan):
                 best = min(best, found.cost)
         coarse_total += coarse
@@ -609,11 +614,11 @@ def one_pool_each(of: objective.Case) -> tuple[float, float]:
     return coarse_total, total
 
 
-def solved(of: description.Problem) -> list[tuple[str, int, float, float]]:
+def solved(problem: description.Problem) -> list[tuple[str, int, float, float]]:
     """What the solver finds, with one pool a bucket and with any fleet.
 
     Args:
-        of: the problem.
+        problem: the problem.
 
     Returns:
         Method, how often a request was worked out, cost and seconds, of a second run so that
@@ -624,7 +629,7 @@ def solved(of: description.Problem) -> list[tuple[str, int, float, float]]:
         started = time.perf_counter()
         candidates.forget()  # what is kept from the first run would be worked out for nothing
         with counted() as looked:
-            case = objective.case(of)
+            case = objective.case(problem)
         levels, prepared = sum(looked), time.perf_counter() - started
         with counted() as refined:
             coarse, one = one_pool_each(case)

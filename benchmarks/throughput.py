@@ -59,16 +59,18 @@ class System(eqx.Module):
     site: Site
 
 
-def evaluated(of: System) -> dict[str, Scalar]:
+def evaluated(system: System) -> dict[str, Scalar]:
     """TTFT and TPOT [s], cost [USD] and carbon [g CO2e] of a million tokens."""
-    found = serving.service_at(of.llm, of.xpu, of.deployment, of.requests, of.efficiency, of.batch)
-    tokens = found.point.rate * (of.requests.prompt_tokens + of.requests.output_tokens)
-    emitted = found.point.power * of.deployment.xpus * of.site.pue
+    found = serving.service_at(
+        system.llm, system.xpu, system.deployment, system.requests, system.efficiency, system.batch
+    )
+    tokens = found.point.rate * (system.requests.prompt_tokens + system.requests.output_tokens)
+    emitted = found.point.power * system.deployment.xpus * system.site.pue
     return {
         "ttft": found.ttft,
         "tpot": found.point.tpot,
-        "usd": 1e6 * of.rent * of.deployment.xpus / tokens,
-        "grams": 1e9 * emitted * carbon.intensity(of.site, "location") / tokens,
+        "usd": 1e6 * system.rent * system.deployment.xpus / tokens,
+        "grams": 1e9 * emitted * carbon.intensity(system.site, "location") / tokens,
     }
 
 
@@ -116,8 +118,8 @@ def systems(count: int, seed: int = 0) -> System:
 def compiled(function: Callable[[System], Any]) -> Callable[[System], Any]:
     """The function for `TOGETHER` systems at once, with all optimisation."""
 
-    def block_by_block(of: System) -> Any:
-        blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, BLOCK), of)
+    def block_by_block(system: System) -> Any:
+        blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, BLOCK), system)
         found = jax.lax.map(jax.vmap(function), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(-1), found)
 

@@ -78,8 +78,8 @@ def ask(chapter: str, **parameters: Any) -> Asked:
     return Asked(chapter, values, prose.render(chapter, "sentence", **facts), found.quantities)
 
 
-def _moved(of: Quantity) -> str:
+def _moved(quantity: Quantity) -> str:
     """What moves a number most; nothing that would be told as 0."""
-    ranked = sorted(of.elasticities.items(), key=lambda item: -abs(item[1]))
+    ranked = sorted(quantity.elasticities.items(), key=lambda item: -abs(item[1]))
     told = [(name, f"{effect:+.2f}%") for name, effect in ranked[:FEW]]
     return ", ".join(f"{name} {effect}" for name, effect in told if effect[1:] != "0.00%")

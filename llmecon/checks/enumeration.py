@@ -76,17 +76,17 @@ class Grid:
         return Grid(*(getattr(self, name)[which] for name in vars(self)))
 
 
-def grid(of: Case, levels: int) -> Grid:
+def grid(case: Case, levels: int) -> Grid:
     """Every pool at every filling of a grid, for every bucket that is asked for.
 
     Args:
-        of: the problem.
+        case: the problem.
         levels: fillings, from an instance that hardly works to the fullest that limits allow.
 
     Returns:
         What requests take.
     """
-    options = of.of
+    options = case.options
     roles = np.array([name.role for name in options.names])
     parts = []
     for role in ROLES:
@@ -150,52 +150,52 @@ def _taken(
     return every
 
 
-def in_parts(of: Case, at: Grid) -> Enumerated:
+def in_parts(case: Case, at: Grid) -> Enumerated:
     """The best fleet in which instances may be parts, over the whole grid.
 
     Args:
-        of: the problem.
+        case: the problem.
         at: the grid.
 
     Returns:
         Its cost and bound.
     """
     return Enumerated(
-        _programme(of, at, at.taken, whole=False).cost,
-        _programme(of, at, at.hopeful, whole=False).cost,
+        _programme(case, at, at.taken, whole=False).cost,
+        _programme(case, at, at.hopeful, whole=False).cost,
     )
 
 
-def in_wholes(of: Case, at: Grid) -> Enumerated:
+def in_wholes(case: Case, at: Grid) -> Enumerated:
     """The best fleet of whole instances, over the whole grid.
 
     Branch and bound looks at the pools that the multipliers of the relaxed fleet leave in question:
     the others are in no fleet as cheap as one already found.
 
     Args:
-        of: the problem.
+        case: the problem.
         at: the grid.
 
     Returns:
         Its cost and bound.
     """
-    start = _programme(of, at, at.hopeful, whole=False)
+    start = _programme(case, at, at.hopeful, whole=False)
     if not np.isfinite(start.cost):
         return Enumerated(np.inf, np.inf)
     pools, place = _pools(at)
-    least = _least_with(of, at, start)
+    least = _least_with(case, at, start)
     order = np.argsort(least)
     cost, count = np.inf, 24
     while True:
         inside = np.zeros(len(pools), bool)
         inside[order[:count]] = True
         kept = inside[place]
-        cost = _programme(of, at.kept(kept), at.taken[kept], whole=True).cost
+        cost = _programme(case, at.kept(kept), at.taken[kept], whole=True).cost
         in_question = int((least < cost).sum())
         if in_question <= count or count >= len(pools):
             break
         count = min(len(pools), in_question if np.isfinite(cost) else 4 * count)
-    bound = _programme(of, at.kept(kept), at.hopeful[kept], whole=True).bound
+    bound = _programme(case, at.kept(kept), at.hopeful[kept], whole=True).bound
     return Enumerated(cost, max(bound, start.cost))
 
 
@@ -205,14 +205,14 @@ def _pools(at: Grid) -> tuple[np.ndarray, np.ndarray]:
     return pools, place.ravel()
 
 
-def _least_with(of: Case, at: Grid, start: "_Found") -> np.ndarray:
+def _least_with(case: Case, at: Grid, start: "_Found") -> np.ndarray:
     """What a fleet with an instance of each pool costs at least, by the relaxed multipliers.
 
     An instance is charged for standing, and earns what it serves requests for less than they are
     worth: in the time it has, and no more than there are.
     """
-    options = of.of
-    charged = charges(of, of.weights, start.prices)
+    options = case.options
+    charged = charges(case, case.weights, start.prices)
     pools, place = _pools(at)
     prompt = np.array([name.role == "prefill" for name in options.names])[at.engine]
     partners = options.partners[at.engine, at.region]
@@ -244,9 +244,9 @@ class _Found:
     prices: np.ndarray
 
 
-def _programme(of: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
+def _programme(case: Case, at: Grid, taken: np.ndarray, whole: bool) -> _Found:
     """The best fleet over some points, each with what it takes."""
-    options, limits, free = of.of, of.limits, of.free
+    options, limits, free = case.options, case.limits, case.free
     nothing = np.zeros((len(options.rates), options.kinds))
     none = _Found(np.inf, np.inf, nothing[:, 0], nothing, np.zeros(len(limits.most)))
     if not len(at.engine):

@@ -77,24 +77,24 @@ def _rests_on() -> str:
     return disk_cache.rests_on(__name__, *TABLES, "measured_offline", "measured_serving")
 
 
-def _described(of: pd.DataFrame) -> pd.DataFrame:
-    every = of.merge(_rows(), on=["kind", "id"], how="left", validate="many_to_one")
+def _described(frame: pd.DataFrame) -> pd.DataFrame:
+    every = frame.merge(_rows(), on=["kind", "id"], how="left", validate="many_to_one")
     ratio = every["predicted"] / every["measured"]
     return every.assign(ratio=ratio, error=(ratio - 1.0).abs())
 
 
-def left_out(of: pd.DataFrame, group: str) -> pd.DataFrame:
+def left_out(frame: pd.DataFrame, group: str) -> pd.DataFrame:
     """The cases whose fits saw nothing of a kind of group.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         group: model, xpu, engine or NOTHING; for a target of which this was not tried, model.
 
     Returns:
         The rows, one a measured row and target.
     """
-    tried = (of["left_out"] == group).groupby(of["target"]).transform("any")
-    return of[of["left_out"] == np.where(tried, group, "model")].reset_index(drop=True)
+    tried = (frame["left_out"] == group).groupby(frame["target"]).transform("any")
+    return frame[frame["left_out"] == np.where(tried, group, "model")].reset_index(drop=True)
 
 
 def _fitted() -> pd.DataFrame:
@@ -229,65 +229,65 @@ def _backlogs() -> pd.DataFrame:
     )
 
 
-def summary(of: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def summary(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Errors of groups of cases.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         by: columns that make a group.
 
     Returns:
         One row a group, with the columns `by`: rows, models, median and mean (absolute errors over
         rows, fractions) and the other figures of `error_measures.Deviations`.
     """
-    groups = of.groupby(list(by), sort=False)
+    groups = frame.groupby(list(by), sort=False)
     code = groups.ngroup().to_numpy()
     keys = groups.head(1)[list(by)].reset_index(drop=True)
-    return keys.join(summaries(of, code == np.arange(groups.ngroups)[:, None]))
+    return keys.join(summaries(frame, code == np.arange(groups.ngroups)[:, None]))
 
 
-def summaries(of: pd.DataFrame, counted: npt.ArrayLike) -> pd.DataFrame:
+def summaries(frame: pd.DataFrame, counted: npt.ArrayLike) -> pd.DataFrame:
     """Errors of several choices of cases, which may overlap.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         counted: for each choice, which of the rows are in it.
 
     Returns:
         One row a choice, the columns of `error_measures.Deviations`; NaN where no row is in it.
     """
-    found = error_measures.of_groups(pairs(of), jnp.asarray(counted, bool))
+    found = error_measures.of_groups(pairs(frame), jnp.asarray(counted, bool))
     figures = {name: np.asarray(values) for name, values in vars(found).items()}
     return pd.DataFrame(figures)
 
 
-def pairs(of: pd.DataFrame) -> Pairs:
+def pairs(frame: pd.DataFrame) -> Pairs:
     """Rows of `cases` as the records that errors are computed from.
 
     Args:
-        of: columns predicted, measured, sd and model.
+        frame: columns predicted, measured, sd and model.
     """
     predicted, known, sd = (
-        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
+        jnp.asarray(frame[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
     )
-    return Pairs(predicted, known, sd, jnp.asarray(pd.factorize(of["model"])[0]))
+    return Pairs(predicted, known, sd, jnp.asarray(pd.factorize(frame["model"])[0]))
 
 
-def statistic(of: pd.DataFrame, name: str) -> float:
+def statistic(frame: pd.DataFrame, name: str) -> float:
     """One figure of the errors of some cases, as the table peers names them.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         name: median, mean, worst or within_2x.
     """
-    return float(summary(of.assign(all="all"), ["all"])[name].iloc[0])
+    return float(summary(frame.assign(all="all"), ["all"])[name].iloc[0])
 
 
-def worst(of: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
+def worst(frame: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
     """The measured curves that predictions are furthest from.
 
     Args:
-        of: rows of `cases` of one target.
+        frame: rows of `cases` of one target.
         count: how many curves.
         points: rows that a curve has at least.
 
@@ -295,8 +295,8 @@ def worst(of: pd.DataFrame, count: int, points: int = 3) -> pd.DataFrame:
         One row a curve, worst first: model, xpu, engine, precision, rows, error (median), ratio
         (median of predicted over measured) and reason, as far as one is known.
     """
-    kept = of[of.groupby("curve")["id"].transform("size") >= min(points, len(of))]
-    kept = of if kept.empty else kept
+    kept = frame[frame.groupby("curve")["id"].transform("size") >= min(points, len(frame))]
+    kept = frame if kept.empty else kept
     parts = ["model", "xpu", "engine", "precision", "mixture", "speculative", "kind", "target"]
     found = kept.groupby(["curve", *parts], sort=False).agg(
         rows=("id", "size"), error=("error", "median"), ratio=("ratio", "median")
@@ -322,11 +322,11 @@ def _reason(of: Mapping[Any, Any]) -> str:
     return ""
 
 
-def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame:
+def coverage(frame: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame:
     """How many measurements lie inside intervals of several levels.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         by: a column that makes groups.
         levels: shares that the intervals claim to hold, between 0 and 1.
 
@@ -334,13 +334,13 @@ def coverage(of: pd.DataFrame, by: str, levels: Sequence[float]) -> pd.DataFrame
         One row a group and level: `by`, nominal, actual.
     """
     predicted, known, sd = (
-        jnp.asarray(of[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
+        jnp.asarray(frame[name].to_numpy(float)) for name in ("predicted", "measured", "sd")
     )
-    z = pd.Series(np.abs(error_measures.scores(predicted, known, sd)), index=of.index)
+    z = pd.Series(np.abs(error_measures.scores(predicted, known, sd)), index=frame.index)
     parts = []
     for level in levels:
         inside = z <= NormalDist().inv_cdf(0.5 + level / 2.0)
-        actual = inside.groupby(of[by], sort=False).mean()
+        actual = inside.groupby(frame[by], sort=False).mean()
         parts.append(pd.DataFrame({by: actual.index, "nominal": level, "actual": actual.values}))
     return pd.concat(parts, ignore_index=True)
 

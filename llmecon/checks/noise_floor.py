@@ -86,20 +86,22 @@ def _off_parabola(clients: pd.Series, logs: pd.Series) -> np.ndarray:
     return np.abs(left) * np.sqrt(len(x) / (len(x) - 3.0))
 
 
-def within_groups(of: pd.DataFrame, group: str) -> float:
+def within_groups(frame: pd.DataFrame, group: str) -> float:
     """What is left of the error where each group's own bias is known.
 
     Args:
-        of: rows of `cases`.
+        frame: rows of `cases`.
         group: a column whose groups share a bias.
 
     Returns:
         Median distance from the group's mean logarithm, corrected for it, over groups of at least
         two rows; a fraction, NaN without such groups.
     """
-    logs = np.log(of["ratio"])
-    size = logs.groupby(of[group]).transform("size")
-    left = (logs - logs.groupby(of[group]).transform("mean")).abs() * np.sqrt(size / (size - 1.0))
+    logs = np.log(frame["ratio"])
+    size = logs.groupby(frame[group]).transform("size")
+    left = (logs - logs.groupby(frame[group]).transform("mean")).abs() * np.sqrt(
+        size / (size - 1.0)
+    )
     return float(np.median(np.expm1(left[size > 1]))) if (size > 1).any() else float("nan")
 
 

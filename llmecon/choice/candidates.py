@@ -305,21 +305,21 @@ def forget() -> None:
     _resting.cache_clear()
 
 
-def changed(of: Options, engines: Engine, demand: Demand) -> Options:
+def changed(options: Options, engines: Engine, demand: Demand) -> Options:
     """The same choice from engines that are better or worse, for requests of other sizes.
 
     Args:
-        of: the options.
+        options: the options.
         engines: as many, in the same order.
         demand: of as many buckets.
 
     Returns:
         Options with flows and resting power anew; what instances cost to own stays.
     """
-    fillings, flows = _everywhere(of.llm, of.names, engines, demand)
+    fillings, flows = _everywhere(options.llm, options.names, engines, demand)
     resting = np.asarray(resting_power(engines))
     return replace(
-        of, engines=engines, demand=demand, resting=resting, fillings=fillings, flows=flows
+        options, engines=engines, demand=demand, resting=resting, fillings=fillings, flows=flows
     )
 
 

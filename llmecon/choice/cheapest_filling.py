@@ -37,25 +37,25 @@ HALVED = 24
 TOGETHER = 64
 
 
-def cheapest(of: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, " buckets"]]:
+def cheapest(case: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, " buckets"]]:
     """The cheapest fillings of the pools that may serve each bucket most cheaply.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
 
     Returns:
         Fillings of some pools for each bucket and role, and the least cost of a request.
     """
-    kinds = np.unique(of.of.partners)
-    roles = np.array([name.role for name in of.of.names])
+    kinds = np.unique(case.options.partners)
+    roles = np.array([name.role for name in case.options.names])
     picked: dict[Role, list[np.ndarray]] = {"whole": [], "prefill": [], "decode": []}
-    for bucket in range(len(of.of.rates)):
-        cost = coarse_cost(of, charged, bucket)
+    for bucket in range(len(case.options.rates)):
+        cost = coarse_cost(case, charged, bucket)
         lowest = np.where(np.isnan(cost), np.inf, cost).min(axis=2)
         for kind in kinds:
             for role, found in picked.items():
-                here = (of.of.partners == kind) & (roles == role)[:, None]
+                here = (case.options.partners == kind) & (roles == role)[:, None]
                 if not here.any():
                     continue
                 chosen = _nearest(np.where(here, lowest, np.inf))
@@ -64,19 +64,19 @@ def cheapest(of: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, " b
                     level = np.nanargmin(cost[engine, region], axis=1)
                     found.append(np.stack([engine, region, np.full_like(engine, bucket), level]))
     parts = [
-        refined(of, role, np.concatenate(found, axis=1), charged)
+        refined(case, role, np.concatenate(found, axis=1), charged)
         for role, found in picked.items()
         if found
     ]
     columns = parts[0].joined(*parts[1:])
-    return columns, least_cost(of, columns, charged)
+    return columns, least_cost(case, columns, charged)
 
 
-def worth_adding(of: Case, columns: Columns, charged: Charges, solution: Solution) -> np.ndarray:
+def worth_adding(case: Case, columns: Columns, charged: Charges, solution: Solution) -> np.ndarray:
     """Which fillings serve a bucket for less than it is worth, alone or with a partner.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the fillings.
         charged: for what.
         solution: which says what requests, and prompts passed on, are worth.
@@ -84,9 +84,9 @@ def worth_adding(of: Case, columns: Columns, charged: Charges, solution: Solutio
     Returns:
         A truth value a filling.
     """
-    cost = cost_of(of, columns, charged)
-    roles = np.array([name.role for name in of.of.names])[columns.engine]
-    partners = of.of.partners[columns.engine, columns.region]
+    cost = cost_of(case, columns, charged)
+    roles = np.array([name.role for name in case.options.names])[columns.engine]
+    partners = case.options.partners[columns.engine, columns.region]
     with_partner = cost.copy()
     for bucket, kind in {(int(c), int(p)) for c, p in zip(columns.bucket, partners, strict=True)}:
         if kind < 0:
@@ -104,21 +104,21 @@ def worth_adding(of: Case, columns: Columns, charged: Charges, solution: Solutio
     return hopeful & np.isfinite(with_partner)
 
 
-def least_cost(of: Case, columns: Columns, charged: Charges) -> Float[np.ndarray, " buckets"]:
+def least_cost(case: Case, columns: Columns, charged: Charges) -> Float[np.ndarray, " buckets"]:
     """What a request of each bucket costs at least, whole or in two phases.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the fillings.
         charged: for what.
 
     Returns:
         The least over the fillings; 0 for a bucket that nobody asks for.
     """
-    cost = cost_of(of, columns, charged)
-    roles = np.array([name.role for name in of.of.names])[columns.engine]
-    partners = of.of.partners[columns.engine, columns.region]
-    least = np.full(len(of.of.rates), np.inf)
+    cost = cost_of(case, columns, charged)
+    roles = np.array([name.role for name in case.options.names])[columns.engine]
+    partners = case.options.partners[columns.engine, columns.region]
+    least = np.full(len(case.options.rates), np.inf)
     for bucket in range(len(least)):
         here = columns.bucket == bucket
         ways = [cost[here & (roles == "whole")].min(initial=np.inf)]
@@ -129,23 +129,23 @@ def least_cost(of: Case, columns: Columns, charged: Charges) -> Float[np.ndarray
                 + cost[among & (roles == "decode")].min(initial=np.inf)
             )
         least[bucket] = min(ways)
-    return np.where(of.of.rates > 0.0, least, 0.0)
+    return np.where(case.options.rates > 0.0, least, 0.0)
 
 
 def coarse_cost(
-    of: Case, charged: Charges, bucket: int
+    case: Case, charged: Charges, bucket: int
 ) -> Float[np.ndarray, "engines regions levels"]:
     """What a request of a bucket is charged at each coarse filling.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
         bucket: its place.
 
     Returns:
         Charges; NaN or infinite where limits forbid the filling.
     """
-    flows, allowed = of.of.flows, np.isfinite(of.of.fillings[:, bucket])
+    flows, allowed = case.options.flows, np.isfinite(case.options.fillings[:, bucket])
     time, energy, latency = (
         np.where(allowed, leaf[:, bucket], 0.0)[:, None, :]
         for leaf in (flows.time, flows.energy, flows.latency)
@@ -154,18 +154,18 @@ def coarse_cost(
         charged.standing[:, :, None] * time
         + charged.joule[None, :, None] * energy
         + charged.second * latency
-        + (charged.quality * of.of.quality)[:, None, None]
+        + (charged.quality * case.options.quality)[:, None, None]
     )
     return np.where(allowed[:, None, :], cost, np.inf)
 
 
 def refined(
-    of: Case, role: Role, picked: Int[np.ndarray, "4 fillings"], charged: Charges
+    case: Case, role: Role, picked: Int[np.ndarray, "4 fillings"], charged: Charges
 ) -> Columns:
     """Fillings where the gradient of the charge vanishes, beside the best coarse ones.
 
     Args:
-        of: the problem.
+        case: the problem.
         role: of all the engines.
         picked: engine, region, bucket and level of each.
         charged: for what.
@@ -174,7 +174,7 @@ def refined(
         As many fillings.
     """
     engine, region, bucket, level = picked
-    fillings = of.of.fillings[engine, bucket]
+    fillings = case.options.fillings[engine, bucket]
     rows, last = np.arange(len(engine)), fillings.shape[1] - 1
     # Levels that limits forbid lie between the last one allowed and the fullest.
     below = np.maximum(level - 1, 0)
@@ -182,10 +182,10 @@ def refined(
     above = np.minimum(level + 1, last)
     high = np.where(np.isnan(fillings[rows, above]), fillings[:, last], fillings[rows, above])
     filling, taken = in_chunks(
-        partial(_refined, of.of.llm, role),
+        partial(_refined, case.options.llm, role),
         TOGETHER,
-        rows_of(of.of.engines, engine),
-        rows_of(of.of.demand, bucket),
+        rows_of(case.options.engines, engine),
+        rows_of(case.options.demand, bucket),
         (fillings[rows, below], high, fillings[rows, level]),
         (
             charged.standing[engine, region],

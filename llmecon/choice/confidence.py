@@ -196,30 +196,30 @@ def drawn(
     """
     sets = [
         catalog.efficiency_draws(catalog.system(problem.model, name.xpu, precision=name.precision))
-        for name in (of.of.names[at] for at in engines)
+        for name in (of.options.names[at] for at in engines)
     ]
     count = len(jax.tree.leaves(sets[0])[0])
     repeated = kept(of, np.repeat(engines, count))
     attained = jax.tree.map(
         lambda *leaves: np.concatenate([np.asarray(leaf, float) for leaf in leaves]), *sets
     )
-    fast_or_slow = eqx.tree_at(lambda record: record.efficiency, repeated.of.engines, attained)
-    case = replace(repeated, of=changed(repeated.of, fast_or_slow, of.of.demand))
+    fast_or_slow = eqx.tree_at(lambda record: record.efficiency, repeated.options.engines, attained)
+    case = replace(repeated, options=changed(repeated.options, fast_or_slow, of.options.demand))
     given = {} if prices is None else prices
     limits = np.array([given.get(name, 0.0) for name in of.limits.names])
     charged = charges(case, of.weights, limits)
     usd = RESOURCES.index("usd")
     rows = np.arange(len(charged.standing))[:, None]
-    flows = jax.tree.map(np.asarray, case.of.flows)
+    flows = jax.tree.map(np.asarray, case.options.flows)
     time, rest = [], []
-    for bucket in range(len(of.of.rates)):
+    for bucket in range(len(of.options.rates)):
         cost = coarse_cost(case, charged, bucket)
         level, least = cost.argmin(axis=2), cost.min(axis=2)
         able = np.isfinite(least)
         took = np.where(able, flows.time[rows, bucket, level], np.inf)
         time.append(took)
         rest.append(np.where(able, least, np.inf) - np.where(able, took, 0.0) * charged.standing)
-    shape = (len(engines), count, len(of.of.per_joule), len(time))
+    shape = (len(engines), count, len(of.options.per_joule), len(time))
 
     def by_draw(parts: list[np.ndarray]) -> Float[np.ndarray, "draws engines regions buckets"]:
         return np.moveaxis(np.stack(parts, axis=-1).reshape(shape), 1, 0)
@@ -230,17 +230,17 @@ def drawn(
         by_draw(time),
         by_draw(rest),
         charged.standing[::count],
-        case.of.capital[::count, :, usd] * weight,
+        case.options.capital[::count, :, usd] * weight,
     )
 
 
 def fleet_costs(
-    of: Case, problem: Problem, plan: Plan, whole: bool = True, priced: bool = False
+    case: Case, problem: Problem, plan: Plan, whole: bool = True, priced: bool = False
 ) -> Float[np.ndarray, " draws"]:
     """What a fleet's pools cost for every set of efficiencies.
 
     Args:
-        of: the problem.
+        case: the problem.
         problem: its description.
         plan: the fleet: which engine serves how much of each bucket.
         whole: whether instances must be whole.
@@ -253,13 +253,13 @@ def fleet_costs(
     columns = plan.columns
     pools, place = pools_of(columns)
     engines, engine = np.unique(pools[:, 0], return_inverse=True)
-    region, found = pools[:, 1], drawn(of, problem, engines)
+    region, found = pools[:, 1], drawn(case, problem, engines)
     work = found.time[:, engine[place], columns.region, columns.bucket] * plan.served
     need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(pools))], axis=1)
     instances = np.ceil(need - ROUNDED) if whole else need
     besides = found.rest[:, engine[place], columns.region, columns.bucket] @ plan.served
     standing, money = found.standing[engine, region], found.money[engine, region]
-    ids = [of.of.names[at].xpu for at in engines]
+    ids = [case.options.names[at].xpu for at in engines]
     xpus = list(dict.fromkeys(ids))
     owner = np.array([xpus.index(xpu) for xpu in ids])[engine]
     factors = price_factors(problem, xpus, len(need))[:, owner] if priced else np.ones(1)
@@ -270,7 +270,7 @@ def fleet_costs(
 
 
 def contest(
-    of: Case,
+    case: Case,
     problem: Problem,
     prices: Mapping[str, float] | None = None,
     always: Sequence[str] = (),
@@ -278,7 +278,7 @@ def contest(
     """Each accelerator serving everything alone, for all that is uncertain.
 
     Args:
-        of: the problem.
+        case: the problem.
         problem: its description.
         prices: of the fleet's limits, as a plan has them.
         always: ids of accelerators to compare however dear they are, if they can serve all.
@@ -290,22 +290,24 @@ def contest(
         InputError: no accelerator serves everything alone.
     """
     given = {} if prices is None else prices
-    charged = charges(of, of.weights, np.array([given.get(name, 0.0) for name in of.limits.names]))
-    costs = request_costs(of, charged)
-    single = by_xpu(of, costs)
-    total = single.serving(of.of.rates)
+    charged = charges(
+        case, case.weights, np.array([given.get(name, 0.0) for name in case.limits.names])
+    )
+    costs = request_costs(case, charged)
+    single = by_xpu(case, costs)
+    total = single.serving(case.options.rates)
     if not np.isfinite(total).any():
         raise InputError("no accelerator serves all requests alone within these limits")
     order = [at for at in np.argsort(total) if np.isfinite(total[at])]
     near = [at for at in order if total[at] <= CONTENDERS * total[order[0]]][:MOST]
     chosen = near + [at for at in order if single.xpus[at] in always and at not in near]
     xpus = [single.xpus[at] for at in chosen]
-    first = leading(of, costs)
-    first = first[[of.of.names[at].xpu in xpus for at in first]]
-    found = drawn(of, problem, first, given)
-    some = kept(of, first)
+    first = leading(case, costs)
+    first = first[[case.options.names[at].xpu in xpus for at in first]]
+    found = drawn(case, problem, first, given)
+    some = kept(case, first)
     factors = price_factors(problem, xpus, PRICES)
-    at = np.array([xpus.index(name.xpu) for name in some.of.names])
+    at = np.array([xpus.index(name.xpu) for name in some.options.names])
 
     def totals(
         by_price: Float[np.ndarray, "prices xpus"],
@@ -313,7 +315,7 @@ def contest(
         standing = found.standing + found.money * (by_price[:, at, None] - 1.0)
         priced = found.time[:, None] * standing[None, ..., None] + found.rest[:, None]
         each: Alone = by_xpu(some, priced)
-        total = each.serving(of.of.rates)
+        total = each.serving(case.options.rates)
         return total[..., [each.xpus.index(xpu) for xpu in xpus]]
 
     usual = totals(np.ones((1, len(xpus))))[:, 0]

@@ -124,11 +124,11 @@ class Relaxed:
     charged: Charges
 
 
-def raised(of: Case, excess: np.ndarray) -> dict[str, float]:
+def raised(case: Case, excess: np.ndarray) -> dict[str, float]:
     """The factors by which limits would have to be raised.
 
     Args:
-        of: the problem.
+        case: the problem.
         excess: by what share each limit is exceeded.
 
     Returns:
@@ -136,13 +136,13 @@ def raised(of: Case, excess: np.ndarray) -> dict[str, float]:
     """
     return {
         name: float(1.0 + over) if most > 0.0 else np.inf
-        for name, most, over in zip(of.limits.names, of.limits.most, excess, strict=True)
+        for name, most, over in zip(case.limits.names, case.limits.most, excess, strict=True)
         if over > NOTHING
     }
 
 
 def plan_of(
-    of: Case,
+    case: Case,
     columns: Columns,
     served: np.ndarray,
     instances: Mapping[tuple[int, int], float] | None,
@@ -152,7 +152,7 @@ def plan_of(
     """A fleet from the columns in use.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the fillings.
         served: requests per second that each gets.
         instances: of a pool, by its engine and region; by default as many as its work takes.
@@ -168,14 +168,16 @@ def plan_of(
     counts = np.array(
         [given.get((int(e), int(r)), w) for (e, r), w in zip(pools, work, strict=True)]
     )
-    energy = counts @ (of.of.resting[pools[:, 0], None] * of.of.per_joule[pools[:, 1]])
-    takes = counts @ of.of.capital[pools[:, 0], pools[:, 1]] + energy
-    takes = takes + (served * columns.energy) @ of.of.per_joule[columns.region]
+    energy = counts @ (
+        case.options.resting[pools[:, 0], None] * case.options.per_joule[pools[:, 1]]
+    )
+    takes = counts @ case.options.capital[pools[:, 0], pools[:, 1]] + energy
+    takes = takes + (served * columns.energy) @ case.options.per_joule[columns.region]
     takes[RESOURCES.index("second")] += served @ columns.latency
-    takes[RESOURCES.index("quality")] += served @ of.of.quality[columns.engine]
+    takes[RESOURCES.index("quality")] += served @ case.options.quality[columns.engine]
     fleet = tuple(
         Pool(
-            of.of.names[engine],
+            case.options.names[engine],
             int(region),
             float(count),
             tuple(_serving(columns, int(k), float(served[k])) for k in np.flatnonzero(place == at)),
@@ -190,7 +192,7 @@ def plan_of(
         cost=solution.cost,
         bound=min(bound, solution.cost),
         takes={**dict(zip(RESOURCES, map(float, takes), strict=True)), **devices},
-        prices=dict(zip(of.limits.names, map(float, solution.prices), strict=True)),
+        prices=dict(zip(case.limits.names, map(float, solution.prices), strict=True)),
         requests=tuple(map(float, solution.worth)),
         columns=columns,
         served=served,

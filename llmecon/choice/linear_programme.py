@@ -133,11 +133,11 @@ class Solution:
     hours: Float[np.ndarray, " pools"] | None
 
 
-def cost_of(of: Case, columns: Columns, charged: Charges, standing: bool = True) -> np.ndarray:
+def cost_of(case: Case, columns: Columns, charged: Charges, standing: bool = True) -> np.ndarray:
     """What a request of each column is charged.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the columns.
         charged: for what.
         standing: whether the time of instances is charged with it.
@@ -148,42 +148,42 @@ def cost_of(of: Case, columns: Columns, charged: Charges, standing: bool = True)
     cost: np.ndarray = (
         columns.energy * charged.joule[columns.region]
         + columns.latency * charged.second
-        + of.of.quality[columns.engine] * charged.quality
+        + case.options.quality[columns.engine] * charged.quality
     )
     if standing:
         cost = cost + columns.time * charged.standing[columns.engine, columns.region]
     return cost
 
 
-def taken_of(of: Case, columns: Columns, standing: bool = True) -> np.ndarray:
+def taken_of(case: Case, columns: Columns, standing: bool = True) -> np.ndarray:
     """What a request of each column takes of every limit.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the columns.
         standing: whether what instances take is counted with it.
 
     Returns:
         A row a column, a column a limit.
     """
-    limits, energy = of.limits, columns.energy
+    limits, energy = case.limits, columns.energy
     if standing:
-        energy = energy + columns.time * of.of.resting[columns.engine]
+        energy = energy + columns.time * case.options.resting[columns.engine]
     taken: np.ndarray = (
         energy[:, None] * limits.per_joule[columns.region]
         + columns.latency[:, None] * limits.rest[0]
-        + of.of.quality[columns.engine][:, None] * limits.rest[1]
+        + case.options.quality[columns.engine][:, None] * limits.rest[1]
     )
     if standing:
         taken = taken + columns.time[:, None] * limits.capital[columns.engine, columns.region]
     return taken
 
 
-def standing_takes(of: Case, pools: Int[np.ndarray, "pools 2"]) -> np.ndarray:
+def standing_takes(case: Case, pools: Int[np.ndarray, "pools 2"]) -> np.ndarray:
     """What an instance of each pool takes of every limit as long as it stands.
 
     Args:
-        of: the problem.
+        case: the problem.
         pools: engine and region of each.
 
     Returns:
@@ -191,8 +191,8 @@ def standing_takes(of: Case, pools: Int[np.ndarray, "pools 2"]) -> np.ndarray:
     """
     engine, region = pools.T
     taken: np.ndarray = (
-        of.limits.capital[engine, region]
-        + of.of.resting[engine][:, None] * of.limits.per_joule[region]
+        case.limits.capital[engine, region]
+        + case.options.resting[engine][:, None] * case.limits.per_joule[region]
     )
     return taken
 
@@ -225,21 +225,21 @@ class Programme:
     keys: np.ndarray
 
 
-def programme(of: Case, columns: Columns) -> Programme:
+def programme(case: Case, columns: Columns) -> Programme:
     """The rows that every programme over some columns shares.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: the columns.
 
     Returns:
         Rows and units.
     """
-    rates, most = of.of.rates, of.limits.most
+    rates, most = case.options.rates, case.limits.most
     # Solvers tell numbers from nothing at fixed thresholds, so everything is put near 1.
     asked = np.where(rates > 0.0, rates, 1.0)
-    partners = of.of.partners[columns.engine, columns.region]
-    prompts = np.array([name.role == "prefill" for name in of.of.names])[columns.engine]
+    partners = case.options.partners[columns.engine, columns.region]
+    prompts = np.array([name.role == "prefill" for name in case.options.names])[columns.engine]
     count = len(columns)
     everything = csr_array(
         (np.where(prompts, 0.0, 1.0), (columns.bucket, np.arange(count))), (len(rates), count)
@@ -260,60 +260,60 @@ def programme(of: Case, columns: Columns) -> Programme:
     )
 
 
-def in_parts(of: Case, columns: Columns) -> Solution:
+def in_parts(case: Case, columns: Columns) -> Solution:
     """The cheapest shares where instances may be parts.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: with which all limits can be kept.
 
     Returns:
         The solution with its multipliers.
     """
-    rows = programme(of, columns)
-    cost = cost_of(of, columns, of.free) * rows.asked
+    rows = programme(case, columns)
+    cost = cost_of(case, columns, case.free) * rows.asked
     scale = _scale(cost, columns.bucket)
-    taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
+    taken = (taken_of(case, columns) * rows.asked[:, None] / rows.unit).T
     limited = len(rows.unit) > 0
     found = _nearly_within(lambda slack: linprog(
         cost / scale,
         A_ub=taken if limited else None,
-        b_ub=of.limits.most / rows.unit + slack if limited else None,
+        b_ub=case.limits.most / rows.unit + slack if limited else None,
         A_eq=rows.equal,
         b_eq=rows.wanted,
         method="highs",
     ))  # fmt: skip
     prices = np.maximum(-found.ineqlin.marginals, 0.0) if limited else np.zeros(0)
-    worth, passed = _worth(of, rows, found.eqlin.marginals * scale)
+    worth, passed = _worth(case, rows, found.eqlin.marginals * scale)
     total = float(found.fun) * scale
     return Solution(
         found.x * rows.asked, None, total, total, worth, passed, prices * scale / rows.unit, None
     )
 
 
-def least_excess(of: Case, columns: Columns) -> tuple[np.ndarray, Solution]:
+def least_excess(case: Case, columns: Columns) -> tuple[np.ndarray, Solution]:
     """The least by which limits together would have to be raised, where instances may be parts.
 
     Args:
-        of: the problem, with limits.
+        case: the problem, with limits.
         columns: those that may be used.
 
     Returns:
         Excess of each limit in its own unit, and what things are worth in avoiding it.
     """
-    rows = programme(of, columns)
-    taken = (taken_of(of, columns) * rows.asked[:, None] / rows.unit).T
+    rows = programme(case, columns)
+    taken = (taken_of(case, columns) * rows.asked[:, None] / rows.unit).T
     limits = len(rows.unit)
     still = csr_array((len(rows.wanted), limits))
     found = _solved(linprog(
         np.concatenate([np.zeros(len(columns)), np.ones(limits)]),
         A_ub=np.concatenate([taken, -np.eye(limits)], axis=1),
-        b_ub=of.limits.most / rows.unit,
+        b_ub=case.limits.most / rows.unit,
         A_eq=block_array([[rows.equal, still]]),
         b_eq=rows.wanted,
         method="highs",
     ))  # fmt: skip
-    worth, passed = _worth(of, rows, found.eqlin.marginals)
+    worth, passed = _worth(case, rows, found.eqlin.marginals)
     prices = np.maximum(-found.ineqlin.marginals, 0.0) / rows.unit
     served = found.x[: len(columns)] * rows.asked
     total = float(found.fun)
@@ -323,12 +323,12 @@ def least_excess(of: Case, columns: Columns) -> tuple[np.ndarray, Solution]:
 
 
 def in_wholes(
-    of: Case, columns: Columns, gap: float, seconds: float
+    case: Case, columns: Columns, gap: float, seconds: float
 ) -> tuple[Int[np.ndarray, "pools 2"], Solution] | None:
     """The cheapest whole instances, by branch and bound [HiGHS].
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: those that may be used.
         gap: share by which the cost may exceed the bound.
         seconds: after which the best found so far is taken, if there is any.
@@ -339,11 +339,11 @@ def in_wholes(
     Raises:
         ArithmeticError: time is up and no fleet was found.
     """
-    pools, constraints, integral = _of_wholes(of, columns, 0)
-    rows, free = programme(of, columns), of.free
-    each = cost_of(of, columns, free, standing=False) * rows.asked
+    pools, constraints, integral = _of_wholes(case, columns, 0)
+    rows, free = programme(case, columns), case.free
+    each = cost_of(case, columns, free, standing=False) * rows.asked
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
-    in_parts_costs = _scale(cost_of(of, columns, free) * rows.asked, columns.bucket)
+    in_parts_costs = _scale(cost_of(case, columns, free) * rows.asked, columns.bucket)
     scale = max(in_parts_costs, float(cost[: len(pools)].min()))
     for patience in (seconds, LAST_RESORT * seconds):
         found = _milp(
@@ -359,32 +359,32 @@ def in_wholes(
             return None
     else:
         raise ArithmeticError(f"no fleet of whole instances was found in {patience:.3g} s")
-    nothing = np.zeros((len(of.of.rates), of.of.kinds))
+    nothing = np.zeros((len(case.options.rates), case.options.kinds))
     return pools, Solution(
         found.x[len(pools) :] * rows.asked,
         np.round(found.x[: len(pools)]),
         float(found.fun) * scale,
         float(found.mip_dual_bound) * scale,
-        np.zeros(len(of.of.rates)),
+        np.zeros(len(case.options.rates)),
         nothing,
-        np.zeros(len(of.limits.most)),
+        np.zeros(len(case.limits.most)),
         None,
     )
 
 
-def least_excess_in_wholes(of: Case, columns: Columns, seconds: float) -> np.ndarray:
+def least_excess_in_wholes(case: Case, columns: Columns, seconds: float) -> np.ndarray:
     """As `least_excess`, for whole instances.
 
     Args:
-        of: the problem, with limits.
+        case: the problem, with limits.
         columns: those that may be used.
         seconds: after which the best found so far is taken.
 
     Returns:
         Excess of each limit in its own unit.
     """
-    limits = len(of.limits.most)
-    _, constraints, integral = _of_wholes(of, columns, limits)
+    limits = len(case.limits.most)
+    _, constraints, integral = _of_wholes(case, columns, limits)
     found = _milp(
         np.concatenate([np.zeros(len(integral) - limits), np.ones(limits)]),
         constraints=constraints,
@@ -399,10 +399,10 @@ def least_excess_in_wholes(of: Case, columns: Columns, seconds: float) -> np.nda
 
 
 def _of_wholes(
-    of: Case, columns: Columns, slack: int
+    case: Case, columns: Columns, slack: int
 ) -> tuple[np.ndarray, list[LinearConstraint], np.ndarray]:
     """Rows over instances, columns and, if asked for, the excess of each limit."""
-    rows = programme(of, columns)
+    rows = programme(case, columns)
     pools, place = pools_of(columns)
     count, size = len(pools), len(columns)
     busy = np.maximum(columns.time * rows.asked, LEAST_WORK)
@@ -415,24 +415,24 @@ def _of_wholes(
         LinearConstraint(block_array([equal]), rows.wanted, rows.wanted),
     ]
     if len(rows.unit):
-        each = taken_of(of, columns, standing=False) * rows.asked[:, None]
+        each = taken_of(case, columns, standing=False) * rows.asked[:, None]
         scale = diags_array(1.0 / rows.unit)
         over = [-eye_array(slack)] if slack else []
         taken = block_array(
-            [[scale @ csr_array(standing_takes(of, pools).T), scale @ csr_array(each.T), *over]]
+            [[scale @ csr_array(standing_takes(case, pools).T), scale @ csr_array(each.T), *over]]
         )
-        constraints.append(LinearConstraint(taken, -np.inf, of.limits.most / rows.unit))
+        constraints.append(LinearConstraint(taken, -np.inf, case.limits.most / rows.unit))
     integral = np.concatenate([np.ones(count), np.zeros(size + slack)])
     return pools, constraints, integral
 
 
 def with_instances(
-    of: Case, columns: Columns, pools: Int[np.ndarray, "pools 2"], instances: np.ndarray
+    case: Case, columns: Columns, pools: Int[np.ndarray, "pools 2"], instances: np.ndarray
 ) -> Solution:
     """The cheapest shares for given instances.
 
     Args:
-        of: the problem.
+        case: the problem.
         columns: of these pools.
         pools: engine and region of each.
         instances: of each, with which all limits can be kept.
@@ -440,18 +440,18 @@ def with_instances(
     Returns:
         The solution with its multipliers.
     """
-    rows, free = programme(of, columns), of.free
+    rows, free = programme(case, columns), case.free
     at = {(int(e), int(r)): k for k, (e, r) in enumerate(pools)}
     place = np.array(
         [at[int(e), int(r)] for e, r in zip(columns.engine, columns.region, strict=True)]
     )
     size = len(columns)
-    cost = cost_of(of, columns, free, standing=False) * rows.asked
+    cost = cost_of(case, columns, free, standing=False) * rows.asked
     paid = float(instances @ free.standing[pools[:, 0], pools[:, 1]])
     scale = max(paid, _scale(cost, columns.bucket))
     work = csr_array((columns.time * rows.asked, (place, np.arange(size))), (len(pools), size))
-    taken = taken_of(of, columns, standing=False) * rows.asked[:, None] / rows.unit
-    left = (of.limits.most - instances @ standing_takes(of, pools)) / rows.unit
+    taken = taken_of(case, columns, standing=False) * rows.asked[:, None] / rows.unit
+    left = (case.limits.most - instances @ standing_takes(case, pools)) / rows.unit
     # A limit that binds was met to the last digits.
     found = _nearly_within(lambda slack: linprog(
         cost / scale,
@@ -462,7 +462,7 @@ def with_instances(
         method="highs",
     ))  # fmt: skip
     multipliers = np.maximum(-found.ineqlin.marginals, 0.0) * scale
-    worth, passed = _worth(of, rows, found.eqlin.marginals * scale)
+    worth, passed = _worth(case, rows, found.eqlin.marginals * scale)
     total = paid + float(found.fun) * scale
     return Solution(
         found.x * rows.asked, instances, total, total, worth, passed,
@@ -477,11 +477,11 @@ def _scale(cost: np.ndarray, bucket: np.ndarray) -> float:
     return float(least[np.isfinite(least)].sum()) or 1.0
 
 
-def _worth(of: Case, rows: Programme, marginals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _worth(case: Case, rows: Programme, marginals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers per request, from those of scaled rows."""
-    rates = of.of.rates
+    rates = case.options.rates
     asked = np.where(rates > 0.0, rates, 1.0)
-    passed = np.zeros((len(rates), of.of.kinds))
+    passed = np.zeros((len(rates), case.options.kinds))
     bucket, partners = rows.keys.T
     passed[bucket, partners] = marginals[len(rates) :] / asked[bucket]
     return marginals[: len(rates)] / asked, passed

@@ -74,17 +74,17 @@ class Alone:
         return total
 
 
-def kept(of: Case, engines: Int[np.ndarray, " engines"]) -> Case:
+def kept(case: Case, engines: Int[np.ndarray, " engines"]) -> Case:
     """The same problem with some of its engines only.
 
     Args:
-        of: the problem.
+        case: the problem.
         engines: their places; one that is named twice is there twice.
 
     Returns:
         A problem that shares nothing with the first.
     """
-    options = of.of
+    options = case.options
     chosen = replace(
         options,
         names=tuple(options.names[at] for at in engines),
@@ -96,71 +96,73 @@ def kept(of: Case, engines: Int[np.ndarray, " engines"]) -> Case:
         fillings=options.fillings[engines],
         flows=rows_of(options.flows, engines),
     )
-    return Case(chosen, of.weights, replace(of.limits, capital=of.limits.capital[engines]))
+    return Case(chosen, case.weights, replace(case.limits, capital=case.limits.capital[engines]))
 
 
-def asked(of: Case, demand: Demand) -> Case:
+def asked(case: Case, demand: Demand) -> Case:
     """The same choice for other requests, one a second of each.
 
     Args:
-        of: the problem.
+        case: the problem.
         demand: buckets, stacked.
 
     Returns:
         A problem without limits on the fleet: those were for the requests that it had.
     """
-    options = replace(of.of, rates=np.ones(len(np.asarray(demand.target.tpot))))
+    options = replace(case.options, rates=np.ones(len(np.asarray(demand.target.tpot))))
     limits = replace(
-        of.limits,
+        case.limits,
         names=(),
         most=np.zeros(0),
-        capital=of.limits.capital[:, :, :0],
-        per_joule=of.limits.per_joule[:, :0],
-        rest=of.limits.rest[:, :0],
+        capital=case.limits.capital[:, :, :0],
+        per_joule=case.limits.per_joule[:, :0],
+        rest=case.limits.rest[:, :0],
     )
-    return Case(changed(options, options.engines, demand), of.weights, limits)
+    return Case(changed(options, options.engines, demand), case.weights, limits)
 
 
-def request_costs(of: Case, charged: Charges) -> Float[np.ndarray, "engines regions buckets"]:
+def request_costs(case: Case, charged: Charges) -> Float[np.ndarray, "engines regions buckets"]:
     """What a request costs on each engine in each region, at its best filling.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
 
     Returns:
         Charges; infinite where the engine can't serve the bucket.
     """
-    each = [coarse_cost(of, charged, bucket).min(axis=2) for bucket in range(len(of.of.rates))]
+    each = [
+        coarse_cost(case, charged, bucket).min(axis=2) for bucket in range(len(case.options.rates))
+    ]
     return np.stack(each, axis=2)
 
 
-def alone(of: Case, charged: Charges) -> Alone:
+def alone(case: Case, charged: Charges) -> Alone:
     """What a request costs on each accelerator.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
 
     Returns:
         The least over engines of the accelerator, in one role or in two.
     """
-    return by_xpu(of, request_costs(of, charged))
+    return by_xpu(case, request_costs(case, charged))
 
 
-def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines regions buckets"]) -> Alone:
+def by_xpu(case: Case, costs: Float[np.ndarray, "*more engines regions buckets"]) -> Alone:
     """The least cost of a request on each accelerator.
 
     Args:
-        of: the problem.
+        case: the problem.
         costs: of a request, or its phase, on each engine in each region; more dimensions may come
             before.
 
     Returns:
         The least over engines of the accelerator, in one role or in two.
     """
-    ids = np.array([name.xpu for name in of.of.names])
-    roles = np.array([name.role for name in of.of.names])
+    ids = np.array([name.xpu for name in case.options.names])
+    roles = np.array([name.role for name in case.options.names])
     xpus = tuple(dict.fromkeys(ids.tolist()))
     nothing = np.full((*costs.shape[:-3], costs.shape[-1]), np.inf)
 
@@ -173,19 +175,19 @@ def by_xpu(of: Case, costs: Float[np.ndarray, "*more engines regions buckets"]) 
         here = np.repeat((ids == xpu)[:, None], costs.shape[-2], axis=1)
         whole.append(cheapest(here & (roles == "whole")[:, None]))
         both = nothing
-        for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
-            among = here & (of.of.partners == kind)
+        for kind in np.unique(case.options.partners[here & (case.options.partners >= 0)]):
+            among = here & (case.options.partners == kind)
             phases = [cheapest(among & (roles == role)[:, None]) for role in ("prefill", "decode")]
             both = np.minimum(both, phases[0] + phases[1])
         apart.append(both)
     return Alone(xpus, np.stack(whole, axis=-2), np.stack(apart, axis=-2))
 
 
-def columns_alone(of: Case, charged: Charges, xpu: str) -> Columns:
+def columns_alone(case: Case, charged: Charges, xpu: str) -> Columns:
     """The fillings with which an accelerator serves everything most cheaply, instances in parts.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
         xpu: id of an accelerator that can serve every bucket that is asked for.
 
@@ -193,12 +195,12 @@ def columns_alone(of: Case, charged: Charges, xpu: str) -> Columns:
         For each such bucket a filling that serves whole requests, or one for prompts and one for
         outputs, among those that were looked at.
     """
-    ids = np.array([name.xpu for name in of.of.names])
-    roles = np.array([name.role for name in of.of.names])
-    here = np.repeat((ids == xpu)[:, None], len(of.of.per_joule), axis=1)
+    ids = np.array([name.xpu for name in case.options.names])
+    roles = np.array([name.role for name in case.options.names])
+    here = np.repeat((ids == xpu)[:, None], len(case.options.per_joule), axis=1)
     found: list[tuple[int, int, int, int]] = []
-    for bucket in np.flatnonzero(of.of.rates > 0.0):
-        every = coarse_cost(of, charged, int(bucket))
+    for bucket in np.flatnonzero(case.options.rates > 0.0):
+        every = coarse_cost(case, charged, int(bucket))
         least = every.min(axis=2)
 
         def first(
@@ -209,34 +211,36 @@ def columns_alone(of: Case, charged: Charges, xpu: str) -> Columns:
             return float(cost[engine, region]), (int(engine), int(region))
 
         ways = [[first(here & (roles == "whole")[:, None])]]
-        for kind in np.unique(of.of.partners[here & (of.of.partners >= 0)]):
-            among = here & (of.of.partners == kind)
+        for kind in np.unique(case.options.partners[here & (case.options.partners >= 0)]):
+            among = here & (case.options.partners == kind)
             ways.append([first(among & (roles == role)[:, None]) for role in ("prefill", "decode")])
         for _, (engine, region) in min(ways, key=lambda way: sum(cost for cost, _ in way)):
             level = int(every[engine, region].argmin())
             found.append((engine, region, int(bucket), level))
     engine, region, bucket, level = np.array(found).T
-    flows = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket, level], of.of.flows)
+    flows = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket, level], case.options.flows)
     return Columns(
-        engine, region, bucket, of.of.fillings[engine, bucket, level],
+        engine, region, bucket, case.options.fillings[engine, bucket, level],
         flows.time, flows.energy, flows.latency, flows.ttft, flows.tpot,
     )  # fmt: skip
 
 
 def leading(
-    of: Case, costs: Float[np.ndarray, "engines regions buckets"], few: int = FEW
+    case: Case, costs: Float[np.ndarray, "engines regions buckets"], few: int = FEW
 ) -> Int[np.ndarray, " engines"]:
     """The engines of each accelerator and role that serve some bucket most cheaply.
 
     Args:
-        of: the problem.
+        case: the problem.
         costs: of a request on each engine in each region.
         few: for each bucket.
 
     Returns:
         Their places, ascending.
     """
-    kinds = pd.DataFrame([(name.xpu, name.role) for name in of.of.names], columns=["xpu", "role"])
+    kinds = pd.DataFrame(
+        [(name.xpu, name.role) for name in case.options.names], columns=["xpu", "role"]
+    )
     first: set[int] = set()
     costs = costs.min(axis=1)
     for _, rows in kinds.groupby(["xpu", "role"]):
@@ -247,11 +251,11 @@ def leading(
     return np.array(sorted(first), dtype=int)
 
 
-def along(of: Case, charged: Charges, demand: Demand) -> tuple[Case, Alone]:
+def along(case: Case, charged: Charges, demand: Demand) -> tuple[Case, Alone]:
     """Every accelerator at many sizes of requests and limits.
 
     Args:
-        of: the problem that engines are taken from.
+        case: the problem that engines are taken from.
         charged: for what.
         demand: buckets, stacked, in an order in which neighbours are alike.
 
@@ -260,11 +264,11 @@ def along(of: Case, charged: Charges, demand: Demand) -> tuple[Case, Alone]:
     """
     count = len(np.asarray(demand.target.tpot))
     anchors = np.unique(np.linspace(0, count - 1, min(count, ANCHORS**2)).round().astype(int))
-    return _filled_in(of, charged, demand, anchors)
+    return _filled_in(case, charged, demand, anchors)
 
 
 def across(
-    of: Case,
+    case: Case,
     charged: Charges,
     demand: Demand,
     prompts: Sequence[float] | np.ndarray,
@@ -273,7 +277,7 @@ def across(
     """Every accelerator over a map of prompt lengths and limits on the time per output token.
 
     Args:
-        of: the problem that engines are taken from.
+        case: the problem that engines are taken from.
         charged: for what.
         demand: one bucket, whose prompt and limit are replaced.
         prompts: lengths, tokens.
@@ -294,27 +298,27 @@ def across(
     )
     anchors = (rows[:, None] * len(prompts) + columns[None]).ravel()
     frame = pd.DataFrame({"prompt_tokens": right, "tpot_s": up})
-    return frame, *_filled_in(of, charged, everywhere, anchors)
+    return frame, *_filled_in(case, charged, everywhere, anchors)
 
 
 def _filled_in(
-    of: Case, charged: Charges, demand: Demand, anchors: Int[np.ndarray, " anchors"]
+    case: Case, charged: Charges, demand: Demand, anchors: Int[np.ndarray, " anchors"]
 ) -> tuple[Case, Alone]:
-    sparse = asked(of, rows_of(demand, anchors))
+    sparse = asked(case, rows_of(demand, anchors))
     first = leading(sparse, request_costs(sparse, charged))
     if not len(first):
         # Nothing serves anything at the places looked at.
-        first = np.arange(len(of.of.names))
-    there = asked(kept(of, first), demand)
+        first = np.arange(len(case.options.names))
+    there = asked(kept(case, first), demand)
     standing = replace(charged, standing=charged.standing[first])
     return there, alone(there, standing)
 
 
-def held_by(of: Case, plan: Plan) -> tuple[str, ...]:
+def held_by(case: Case, plan: Plan) -> tuple[str, ...]:
     """What keeps each filling in use from being fuller.
 
     Args:
-        of: the problem.
+        case: the problem.
         plan: its fleet.
 
     Returns:
@@ -323,19 +327,19 @@ def held_by(of: Case, plan: Plan) -> tuple[str, ...]:
     """
     columns, found = plan.columns, []
     for at in range(len(columns)):
-        role = of.of.names[columns.engine[at]].role
+        role = case.options.names[columns.engine[at]].role
         engine, demand = (
             jax.tree.map(lambda leaf, row=row: jnp.asarray(np.asarray(leaf)[row]), records)
             for records, row in (
-                (of.of.engines, columns.engine[at]),
-                (of.of.demand, columns.bucket[at]),
+                (case.options.engines, columns.engine[at]),
+                (case.options.demand, columns.bucket[at]),
             )
         )
         target, share = demand.target, SHARES[role]
         near = {
             "ttft": float(columns.ttft[at] / (share * target.ttft)),
             "tpot": float(columns.tpot[at] / target.tpot),
-            "memory": float(columns.filling[at] / room(of.of.llm, engine, demand, role)),
+            "memory": float(columns.filling[at] / room(case.options.llm, engine, demand, role)),
         }
         nearest = max(near, key=lambda name: near[name])
         found.append(nearest if near[nearest] >= 1.0 - HELD else "slope")
@@ -343,12 +347,12 @@ def held_by(of: Case, plan: Plan) -> tuple[str, ...]:
 
 
 def course(
-    of: Case, charged: Charges, engine: int, bucket: int, region: int = 0
+    case: Case, charged: Charges, engine: int, bucket: int, region: int = 0
 ) -> tuple[pd.DataFrame, Mapping[str, float]]:
     """One engine and one bucket from an instance that hardly works to one that is full.
 
     Args:
-        of: the problem.
+        case: the problem.
         charged: for what.
         engine: its place among the options.
         bucket: its place in the description.
@@ -360,10 +364,10 @@ def course(
         `tpot`, if the limit is reached within memory, `memory`, `flat`, where the slope vanishes if
         it does, and `best`, where the cost is least within the limits.
     """
-    role = of.of.names[engine].role
+    role = case.options.names[engine].role
     one, demand = (
         jax.tree.map(lambda leaf, at=at: jnp.asarray(np.asarray(leaf)[at]), records)
-        for records, at in ((of.of.engines, engine), (of.of.demand, bucket))
+        for records, at in ((case.options.engines, engine), (case.options.demand, bucket))
     )
     prices = tuple(
         jnp.asarray(value)
@@ -371,13 +375,13 @@ def course(
             charged.standing[engine, region],
             charged.joule[region],
             charged.second,
-            charged.quality * of.of.quality[engine],
+            charged.quality * case.options.quality[engine],
         )
     )
     found = pd.DataFrame(
         {
             name: np.asarray(values)
-            for name, values in _course(of.of.llm, role, one, demand, prices).items()
+            for name, values in _course(case.options.llm, role, one, demand, prices).items()
         }
     )
     place = np.log(found["filling"].to_numpy())

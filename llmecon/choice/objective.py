@@ -39,12 +39,12 @@ class Case:
     """A problem as arrays.
 
     Attributes:
-        of: everything that can be chosen.
+        options: everything that can be chosen.
         weights: of the resources, per unit.
         limits: of the fleet.
     """
 
-    of: Options
+    options: Options
     weights: Float[np.ndarray, " resources"]
     limits: Limits
 
@@ -87,8 +87,8 @@ def case(problem: Problem) -> Case:
     return Case(of, np.array(problem.weights.by_resource), _limits(problem, of))
 
 
-def _limits(problem: Problem, of: Options) -> Limits:
-    caps, asked = problem.caps, float(of.rates.sum())
+def _limits(problem: Problem, options: Options) -> Limits:
+    caps, asked = problem.caps, float(options.rates.sum())
     hourly = 1.0 / SECONDS_PER_HOUR
     given = {
         "usd": (caps.usd_per_hour, hourly),
@@ -100,11 +100,11 @@ def _limits(problem: Problem, of: Options) -> Limits:
     }
     named = {name: most * unit for name, (most, unit) in given.items() if most is not None}
     places = [RESOURCES.index(name) for name in named]
-    supplies = [xpu for xpu in caps.devices if any(name.xpu == xpu for name in of.names)]
+    supplies = [xpu for xpu in caps.devices if any(name.xpu == xpu for name in options.names)]
     devices = np.array(
-        [[name.devices * (name.xpu == xpu) for xpu in supplies] for name in of.names], float
-    ).reshape(len(of.names), 1, len(supplies))
-    regions = len(of.per_joule)
+        [[name.devices * (name.xpu == xpu) for xpu in supplies] for name in options.names], float
+    ).reshape(len(options.names), 1, len(supplies))
+    regions = len(options.per_joule)
     rest = np.zeros((2, len(named) + len(supplies)))
     for row, resource in enumerate(("second", "quality")):
         if resource in named:
@@ -113,29 +113,29 @@ def _limits(problem: Problem, of: Options) -> Limits:
         names=(*named, *supplies),
         most=np.array([*named.values(), *(caps.devices[xpu] for xpu in supplies)], float),
         capital=np.concatenate(
-            [of.capital[:, :, places], np.repeat(devices, regions, axis=1)], axis=2
+            [options.capital[:, :, places], np.repeat(devices, regions, axis=1)], axis=2
         ),
         per_joule=np.concatenate(
-            [of.per_joule[:, places], np.zeros((regions, len(supplies)))], axis=1
+            [options.per_joule[:, places], np.zeros((regions, len(supplies)))], axis=1
         ),
         rest=rest,
     )
 
 
 def charges(
-    of: Case, weights: Float[np.ndarray, " resources"], prices: Float[np.ndarray, " limits"]
+    case: Case, weights: Float[np.ndarray, " resources"], prices: Float[np.ndarray, " limits"]
 ) -> Charges:
     """What pools and requests are charged for what is minimised and what is limited.
 
     Args:
-        of: the problem.
+        case: the problem.
         weights: of the resources.
         prices: of the limits.
 
     Returns:
         Charges, in the unit of the weights.
     """
-    options, limits = of.of, of.limits
+    options, limits = case.options, case.limits
     joule = options.per_joule @ weights + limits.per_joule @ prices
     capital = options.capital @ weights + limits.capital @ prices
     return Charges(

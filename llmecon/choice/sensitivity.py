@@ -97,19 +97,19 @@ class Switch:
     after: tuple[EngineName, ...]
 
 
-def per_million_tokens(of: Case, per_second: float) -> float:
+def per_million_tokens(case: Case, per_second: float) -> float:
     """A cost per second as a cost per million tokens, prompts and answers together.
 
     Args:
-        of: the problem.
+        case: the problem.
         per_second: in the unit of what is minimised.
 
     Returns:
         In that unit.
     """
-    asked = of.of.demand.workload
+    asked = case.options.demand.workload
     tokens = np.asarray(asked.prompt_tokens) + np.asarray(asked.output_tokens)
-    return 1e6 * per_second / float(of.of.rates @ tokens)
+    return 1e6 * per_second / float(case.options.rates @ tokens)
 
 
 def scaled(engine: Engine, demand: Demand, by: Float[Array, " inputs"]) -> tuple[Engine, Demand]:
@@ -224,18 +224,20 @@ class _Terms:
     by_input: np.ndarray
 
 
-def _terms(of: Case, plan: Plan) -> _Terms:
+def _terms(case: Case, plan: Plan) -> _Terms:
     columns = plan.columns
-    roles = np.array([name.role for name in of.of.names])[columns.engine]
+    roles = np.array([name.role for name in case.options.names])[columns.engine]
     size, inputs = len(columns), len(INPUTS)
     shapes = ((3, 1 + inputs), (), (inputs,))
     local: Any = _Local(*(np.zeros((size, *shape)) for shape in shapes))  # type: ignore[arg-type]
     for role in dict.fromkeys(roles.tolist()):
         here = np.flatnonzero(roles == role)
-        found = in_chunks(partial(_local, of.of.llm, role), TOGETHER, *_records(of, columns, here))
+        found = in_chunks(
+            partial(_local, case.options.llm, role), TOGETHER, *_records(case, columns, here)
+        )
         for whole, part in zip(jax.tree.leaves(local), jax.tree.leaves(found), strict=True):
             whole[here] = part
-    charged = charges(of, of.weights, np.array(list(plan.prices.values())))
+    charged = charges(case, case.weights, np.array(list(plan.prices.values())))
     weights = np.stack(
         [
             charged.standing[columns.engine, columns.region],
@@ -247,7 +249,9 @@ def _terms(of: Case, plan: Plan) -> _Terms:
     by_input = np.einsum("kf,kfi->ki", weights, np.asarray(local.slope)[:, :, 1:])
     # Power at rest is in proportion to the rated power.
     tdp = INPUTS.index("tdp")
-    by_input[:, tdp] += columns.time * of.of.resting[columns.engine] * charged.joule[columns.region]
+    by_input[:, tdp] += (
+        columns.time * case.options.resting[columns.engine] * charged.joule[columns.region]
+    )
     held = columns.filling >= np.exp(np.asarray(local.end)) * (1.0 - NEAR)
     along = np.einsum("kf,kf->k", weights, np.asarray(local.slope)[:, :, 0])
     by_input += np.where(held, along, 0.0)[:, None] * np.asarray(local.end_slope)
@@ -257,10 +261,10 @@ def _terms(of: Case, plan: Plan) -> _Terms:
     for role in dict.fromkeys(roles.tolist()):
         free = np.flatnonzero((roles == role) & ~held)
         if len(free):
-            engines, demand, fillings = _records(of, columns, free)
+            engines, demand, fillings = _records(case, columns, free)
             beside = [
                 in_chunks(
-                    partial(_local, of.of.llm, role),
+                    partial(_local, case.options.llm, role),
                     TOGETHER,
                     engines,
                     demand,
@@ -273,37 +277,37 @@ def _terms(of: Case, plan: Plan) -> _Terms:
 
 
 def _records(
-    of: Case, columns: Columns, rows: np.ndarray
+    case: Case, columns: Columns, rows: np.ndarray
 ) -> tuple[Engine, Demand, Float[np.ndarray, " rows"]]:
     return (
-        rows_of(of.of.engines, columns.engine[rows]),
-        rows_of(of.of.demand, columns.bucket[rows]),
+        rows_of(case.options.engines, columns.engine[rows]),
+        rows_of(case.options.demand, columns.bucket[rows]),
         columns.filling[rows],
     )
 
 
-def shadow_prices(of: Case, plan: Plan) -> ShadowPrices:
+def shadow_prices(case: Case, plan: Plan) -> ShadowPrices:
     """What limits and datasheets are worth to a fleet in parts.
 
     Args:
-        of: the problem.
+        case: the problem.
         plan: its best fleet in parts.
 
     Returns:
         Slopes of the least cost, by the envelope theorem.
     """
-    terms, columns = _terms(of, plan), plan.columns
+    terms, columns = _terms(case, plan), plan.columns
     gained = -plan.served[:, None] * terms.by_input
 
     def by_bucket(name: str) -> tuple[float, ...]:
-        each = np.bincount(columns.bucket, gained[:, INPUTS.index(name)], len(of.of.rates))
-        limit = np.asarray(getattr(of.of.demand.target, name))
+        each = np.bincount(columns.bucket, gained[:, INPUTS.index(name)], len(case.options.rates))
+        limit = np.asarray(getattr(case.options.demand.target, name))
         return tuple(map(float, each / limit))
 
-    ids = np.array([of.of.names[engine].xpu for engine in columns.engine])
+    ids = np.array([case.options.names[engine].xpu for engine in columns.engine])
 
     def by_xpu(name: str, field: str) -> dict[str, float]:
-        value = np.asarray(getattr(of.of.engines.xpu, field))[columns.engine]
+        value = np.asarray(getattr(case.options.engines.xpu, field))[columns.engine]
         each = gained[:, INPUTS.index(name)] / value
         return {xpu: float(each[ids == xpu].sum()) for xpu in dict.fromkeys(ids.tolist())}
 
@@ -317,11 +321,11 @@ def shadow_prices(of: Case, plan: Plan) -> ShadowPrices:
     )
 
 
-def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
+def elasticities(case: Case, plan: Plan) -> pd.DataFrame:
     """By how many percent the best fleet in parts moves when an input grows by one.
 
     Args:
-        of: the problem.
+        case: the problem.
         plan: its best fleet in parts.
 
     Returns:
@@ -330,14 +334,14 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
         named by their places. A fleet that is not the only best one has no such slopes: they are
         then those of the least movement.
     """
-    terms, columns = _terms(of, plan), plan.columns
+    terms, columns = _terms(case, plan), plan.columns
     local, size = terms.local, len(columns)
     prices = np.array(list(plan.prices.values()))
     binding = np.flatnonzero(prices > 0.0)
-    rows = [*INPUTS, "rate", "price", *(of.limits.names[k] for k in binding)]
-    asked = np.flatnonzero(of.of.rates > 0.0)
-    partners = of.of.partners[columns.engine, columns.region]
-    prompt = np.array([name.role == "prefill" for name in of.of.names])[columns.engine]
+    rows = [*INPUTS, "rate", "price", *(case.limits.names[k] for k in binding)]
+    asked = np.flatnonzero(case.options.rates > 0.0)
+    partners = case.options.partners[columns.engine, columns.region]
+    prompt = np.array([name.role == "prefill" for name in case.options.names])[columns.engine]
     passing = sorted(
         {(int(c), int(p)) for c, p in zip(columns.bucket, partners, strict=True) if p >= 0}
     )
@@ -351,18 +355,18 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
         ]
     ).reshape(len(passing), size)
     counts = np.concatenate([served.astype(float), passed])
-    taken = taken_of(of, columns)[:, binding].T
+    taken = taken_of(case, columns)[:, binding].T
     slope = np.asarray(local.slope)
 
     # How the charge, and what is taken of a limit, weigh time, energy and latency.
-    resting = of.of.resting[columns.engine]
-    per_joule = of.limits.per_joule[columns.region][:, binding]
-    capital = of.limits.capital[columns.engine, columns.region][:, binding]
+    resting = case.options.resting[columns.engine]
+    per_joule = case.limits.per_joule[columns.region][:, binding]
+    capital = case.limits.capital[columns.engine, columns.region][:, binding]
     weigh = np.stack(
         [
             capital + resting[:, None] * per_joule,
             per_joule,
-            np.broadcast_to(of.limits.rest[0][binding], per_joule.shape),
+            np.broadcast_to(case.limits.rest[0][binding], per_joule.shape),
         ],
         axis=2,
     )
@@ -378,10 +382,10 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
 
     standing_by_tdp = resting * terms.weights[:, 1]
     usd = RESOURCES.index("usd")
-    money_weight = of.weights[usd] + sum(
+    money_weight = case.weights[usd] + sum(
         price for name, price in plan.prices.items() if name == "usd"
     )
-    standing_by_money = of.of.capital[columns.engine, columns.region, usd] * money_weight
+    standing_by_money = case.options.capital[columns.engine, columns.region, usd] * money_weight
     tdp = INPUTS.index("tdp")
     for k in range(size):
         # A filling is where the charge has no slope, or where its limit is.
@@ -408,29 +412,29 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
         system[p[row], x] = taken[row]
         right[p[row], inputs] = -(plan.served @ moved[:, 1:])
         right[p[row], tdp] -= plan.served @ (columns.time * resting * per_joule[:, row])
-        if of.limits.names[binding[row]] == "usd":
+        if case.limits.names[binding[row]] == "usd":
             right[p[row], money] = -(plan.served @ (columns.time * capital[:, row]))
-        right[p[row], rows.index(of.limits.names[binding[row]])] = of.limits.most[binding[row]]
-        if of.limits.names[binding[row]] in ("second", "quality"):
+        right[p[row], rows.index(case.limits.names[binding[row]])] = case.limits.most[binding[row]]
+        if case.limits.names[binding[row]] in ("second", "quality"):
             # These are limits on a mean, so that more requests may take more of them.
-            right[p[row], rate] += of.limits.most[binding[row]]
+            right[p[row], rate] += case.limits.most[binding[row]]
     # Everything is served.
     system[w[:, None], x[None, :]] = counts
-    right[w[: len(asked)], rate] = of.of.rates[asked]
+    right[w[: len(asked)], rate] = case.options.rates[asked]
 
     scale = np.maximum(np.abs(system).max(axis=1), 1e-300)
     moves = np.linalg.lstsq(system / scale[:, None], right / scale[:, None], rcond=1e-13)[0]
     cost = np.concatenate(
         [
             plan.served @ terms.by_input,
-            [float(of.of.rates @ np.array(plan.requests))],
+            [float(case.options.rates @ np.array(plan.requests))],
             [float(plan.served @ (standing_by_money * columns.time))],
-            -prices[binding] * of.limits.most[binding],
+            -prices[binding] * case.limits.most[binding],
         ]
     )
     cost[rate] -= sum(
         plan.prices[name] * most
-        for name, most in zip(of.limits.names, of.limits.most, strict=True)
+        for name, most in zip(case.limits.names, case.limits.most, strict=True)
         if name in ("second", "quality")
     )
     found = {"cost": cost / plan.cost}
@@ -448,7 +452,7 @@ def elasticities(of: Case, plan: Plan) -> pd.DataFrame:
 
 
 def switch(
-    of: Problem,
+    problem: Problem,
     path: Sequence[str | int],
     towards: Literal["more", "less"],
     begun: Plan | None = None,
@@ -456,7 +460,7 @@ def switch(
     """How far one number of a description moves before another configuration wins.
 
     Args:
-        of: the description.
+        problem: the description.
         path: to the number, such as ("buckets", 0, "tpot") or ("caps", "kw").
         towards: larger or smaller values.
         begun: the best fleet in parts as it is, if that is known already.
@@ -468,12 +472,12 @@ def switch(
     Raises:
         InputError: there is no such number, or nothing serves all requests as it is.
     """
-    start = _engines(begun or choice.best_in_parts(of))
+    start = _engines(begun or choice.best_in_parts(problem))
     if not start:
         raise InputError("nothing serves all requests within these limits; see choice.best")
-    value = _at(of, path)
+    value = _at(problem, path)
 
-    def used(by: float, among: Problem = of) -> tuple[EngineName, ...]:
+    def used(by: float, among: Problem = problem) -> tuple[EngineName, ...]:
         return _engines(choice.best_in_parts(_with(among, path, value * float(np.exp(by)))))
 
     sign = 1.0 if towards == "more" else -1.0
@@ -489,7 +493,7 @@ def switch(
 
     # Most of the way only the engines of both sides are looked at, which is quicker. Where a third
     # configuration wins between them, all are looked at from there on.
-    few = _among(of, {*start, *after})
+    few = _among(problem, {*start, *after})
     near, far = _halved(low, high, lambda by: used(by, few) == start)
     for by in (far, near):
         if min(low, high) < by < max(low, high):
@@ -509,13 +513,13 @@ def _halved(low: float, high: float, before: Callable[[float], bool]) -> tuple[f
     return low, high
 
 
-def _among(of: Problem, engines: Set[EngineName]) -> Problem:
+def _among(problem: Problem, engines: Set[EngineName]) -> Problem:
     """The description with no other engines to choose from than some, and their combinations."""
 
     def used(name: str) -> tuple[Any, ...]:
         return tuple(sorted({getattr(engine, name) for engine in engines}))
 
-    choices = of.choices.model_copy(
+    choices = problem.choices.model_copy(
         update={
             "xpus": used("xpu"),
             "precisions": used("precision"),
@@ -525,7 +529,7 @@ def _among(of: Problem, engines: Set[EngineName]) -> Problem:
             "disaggregated": used("role") != ("whole",),
         }
     )
-    return of.model_copy(update={"choices": choices})
+    return problem.model_copy(update={"choices": choices})
 
 
 def _engines(found: Plan | Clash) -> tuple[EngineName, ...]:
@@ -534,8 +538,8 @@ def _engines(found: Plan | Clash) -> tuple[EngineName, ...]:
     return tuple(dict.fromkeys(pool.engine for pool in pools))
 
 
-def _at(of: Problem, path: Sequence[str | int]) -> float:
-    place: Any = of.model_dump()
+def _at(problem: Problem, path: Sequence[str | int]) -> float:
+    place: Any = problem.model_dump()
     try:
         for part in path:
             place = place[part]

@@ -86,63 +86,65 @@ def best_in_parts(problem: Problem) -> Plan | Clash:
     return found if isinstance(found, Clash) else found.plan
 
 
-def relaxed(of: Case) -> Relaxed | Clash:
+def relaxed(case: Case) -> Relaxed | Clash:
     """As `best_in_parts`, of a problem as arrays.
 
     Args:
-        of: the problem.
+        case: the problem.
 
     Returns:
         The fleet and what was found on the way to it.
     """
-    slower = _too_slow(of)
+    slower = _too_slow(case)
     if slower:
         return Clash(slower=slower)
-    further, _ = cheapest(of, of.free)
-    if len(of.limits.most):
-        further, excess = _within(of, further)
+    further, _ = cheapest(case, case.free)
+    if len(case.limits.most):
+        further, excess = _within(case, further)
         if excess.sum() > KEPT:
-            return Clash(raised=raised(of, excess))
-    solution, charged, bound, columns = None, of.free, -np.inf, further
+            return Clash(raised=raised(case, excess))
+    solution, charged, bound, columns = None, case.free, -np.inf, further
     for _ in range(ROUNDS):
         columns = further
-        solution = in_parts(of, columns)
-        charged = charges(of, of.weights, solution.prices)
-        more, least = cheapest(of, charged)
-        bound = max(bound, float(of.of.rates @ least - of.limits.most @ solution.prices))
-        hopeful = worth_adding(of, more, charged, solution)
+        solution = in_parts(case, columns)
+        charged = charges(case, case.weights, solution.prices)
+        more, least = cheapest(case, charged)
+        bound = max(bound, float(case.options.rates @ least - case.limits.most @ solution.prices))
+        hopeful = worth_adding(case, more, charged, solution)
         if solution.cost - bound <= GAP * abs(solution.cost) or not hopeful.any():
             break
         further = columns.joined(more.kept(hopeful))
     assert solution is not None
-    plan = plan_of(of, *merged(columns, solution.served), None, solution, bound)
+    plan = plan_of(case, *merged(columns, solution.served), None, solution, bound)
     return Relaxed(plan, columns, solution, charged)
 
 
-def _too_slow(of: Case) -> dict[int, float]:
+def _too_slow(case: Case) -> dict[int, float]:
     """Buckets that nothing serves in time, and by how much their limits would have to give."""
-    able = of.of.able
-    role = np.array([name.role for name in of.of.names])
+    able = case.options.able
+    role = np.array([name.role for name in case.options.names])
     served = able[role == "whole"].any(axis=0)
-    for kind in np.unique(of.of.partners[of.of.partners >= 0]):
-        among = (of.of.partners == kind).any(axis=1)
+    for kind in np.unique(case.options.partners[case.options.partners >= 0]):
+        among = (case.options.partners == kind).any(axis=1)
         apart = [able[among & (role == part)].any(axis=0) for part in ("prefill", "decode")]
         served = served | (apart[0] & apart[1])
-    missing = np.flatnonzero((of.of.rates > 0.0) & ~served)
-    return {int(bucket): _slowness(of, int(bucket)) for bucket in missing}
+    missing = np.flatnonzero((case.options.rates > 0.0) & ~served)
+    return {int(bucket): _slowness(case, int(bucket)) for bucket in missing}
 
 
-def _slowness(of: Case, bucket: int) -> float:
+def _slowness(case: Case, bucket: int) -> float:
     """The least factor on a bucket's limits at which it is served in time, whole or in phases."""
-    roles = np.array([name.role for name in of.of.names])
-    demand = rows_of(of.of.demand, np.array([bucket]))
+    roles = np.array([name.role for name in case.options.names])
+    demand = rows_of(case.options.demand, np.array([bucket]))
     over = np.full(len(roles), np.inf)
     for role in dict.fromkeys(roles.tolist()):
         here = np.flatnonzero(roles == role)
-        over[here] = np.asarray(_nearest(of.of.llm, role, rows_of(of.of.engines, here), demand))
+        over[here] = np.asarray(
+            _nearest(case.options.llm, role, rows_of(case.options.engines, here), demand)
+        )
     least = over[roles == "whole"].min(initial=np.inf)
-    for kind in np.unique(of.of.partners[of.of.partners >= 0]):
-        among = (of.of.partners == kind).any(axis=1)
+    for kind in np.unique(case.options.partners[case.options.partners >= 0]):
+        among = (case.options.partners == kind).any(axis=1)
         phases = [over[among & (roles == role)].min() for role in ("prefill", "decode")]
         least = min(least, max(phases))
     return float(np.exp(least)) if np.isfinite(least) else np.inf
@@ -174,39 +176,39 @@ def _nearest(llm: LLM, role: Role, engines: Engine, demand: Demand) -> Scalar:
     return every
 
 
-def _within(of: Case, columns: Columns) -> tuple[Columns, np.ndarray]:
+def _within(case: Case, columns: Columns) -> tuple[Columns, np.ndarray]:
     """Fillings with which all limits can be kept, or by how much they are exceeded at least."""
-    nothing = np.zeros(len(of.weights))
-    excess = np.zeros(len(of.limits.most))
+    nothing = np.zeros(len(case.weights))
+    excess = np.zeros(len(case.limits.most))
     for _ in range(ROUNDS):
-        excess, solution = least_excess(of, columns)
+        excess, solution = least_excess(case, columns)
         if excess.sum() <= NOTHING:
             break
-        charged = charges(of, nothing, solution.prices)
-        more, least = cheapest(of, charged)
-        bound = float(of.of.rates @ least - of.limits.most @ solution.prices)
-        hopeful = worth_adding(of, more, charged, solution)
+        charged = charges(case, nothing, solution.prices)
+        more, least = cheapest(case, charged)
+        bound = float(case.options.rates @ least - case.limits.most @ solution.prices)
+        hopeful = worth_adding(case, more, charged, solution)
         if solution.cost - bound <= NOTHING * solution.cost or not hopeful.any():
             break
         columns = columns.joined(more.kept(hopeful))
     return columns, excess
 
 
-def _kept_best(of: Case) -> Columns:
+def _kept_best(case: Case) -> Columns:
     """Fillings with which limits that clash are exceeded by as little as can be, in parts."""
-    return _within(of, cheapest(of, of.free)[0])[0]
+    return _within(case, cheapest(case, case.free)[0])[0]
 
 
-def whole(of: Case) -> Plan | Clash:
+def whole(case: Case) -> Plan | Clash:
     """As `best`, of a problem as arrays.
 
     Args:
-        of: the problem.
+        case: the problem.
 
     Returns:
         The fleet, or why there is none.
     """
-    start = relaxed(of)
+    start = relaxed(case)
     if isinstance(start, Relaxed):
-        return rounded(of, start)
-    return least_raised(of, _kept_best(of)) if start.raised else start
+        return rounded(case, start)
+    return least_raised(case, _kept_best(case)) if start.raised else start

@@ -54,30 +54,30 @@ FRUGAL = 6
 FINER = 4
 
 
-def rounded(of: Case, start: Relaxed) -> Plan | Clash:
+def rounded(case: Case, start: Relaxed) -> Plan | Clash:
     """The best fleet of whole instances, from the one in which they may be parts.
 
     Args:
-        of: the problem.
+        case: the problem.
         start: its relaxed fleet.
 
     Returns:
         The fleet, or which limits whole instances can't keep.
     """
-    found = _rounded(of, start)
+    found = _rounded(case, start)
     if isinstance(found, Clash) and sum(found.raised.values()) - len(found.raised) <= KEPT:
         # Nothing but the last digits is missing.
-        nearly = replace(of.limits, most=of.limits.most * (1.0 + 2.0 * KEPT))
-        found = _rounded(replace(of, limits=nearly), start)
+        nearly = replace(case.limits, most=case.limits.most * (1.0 + 2.0 * KEPT))
+        found = _rounded(replace(case, limits=nearly), start)
     return found
 
 
-def _rounded(of: Case, start: Relaxed) -> Plan | Clash:
-    pools, least = _promising(of, start)
-    found, columns, hasty = None, start.columns, _minds_latency(of)
+def _rounded(case: Case, start: Relaxed) -> Plan | Clash:
+    pools, least = _promising(case, start)
+    found, columns, hasty = None, start.columns, _minds_latency(case)
     for count in _more_and_more(len(pools)):
-        columns = _spread(of, pools[:count], start.columns)
-        found = in_wholes(of, columns, COARSE_GAP if hasty else WHOLE_GAP, PATIENCE)
+        columns = _spread(case, pools[:count], start.columns)
+        found = in_wholes(case, columns, COARSE_GAP if hasty else WHOLE_GAP, PATIENCE)
         if found is None:
             continue
         # No fleet with a pool whose bound exceeds the cost of this one can be better.
@@ -85,20 +85,20 @@ def _rounded(of: Case, start: Relaxed) -> Plan | Clash:
             break
     if found is None and hasty:
         # What coarse fillings can't keep, those between them may.
-        columns = _spread(of, pools[: 2 * IN_QUESTION], start.columns, finer=True)
-        found = in_wholes(of, columns, WHOLE_GAP, PATIENCE)
+        columns = _spread(case, pools[: 2 * IN_QUESTION], start.columns, finer=True)
+        found = in_wholes(case, columns, WHOLE_GAP, PATIENCE)
     elif found is not None and hasty:
         # Between two coarse fillings waiting costs less than its chord says.
         in_question = pools[least < found[1].cost][:IN_QUESTION]
         chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
-        columns = _spread(of, chosen, start.columns, finer=True)
-        found = in_wholes(of, columns, WHOLE_GAP, PATIENCE) or found
+        columns = _spread(case, chosen, start.columns, finer=True)
+        found = in_wholes(case, columns, WHOLE_GAP, PATIENCE) or found
     if found is None:
-        return least_raised(of, start.columns)
+        return least_raised(case, start.columns)
     inside, solution = found
     assert solution.instances is not None
     standing = solution.instances > 0.5
-    columns, settled = _settled(of, columns, inside[standing], solution.instances[standing])
+    columns, settled = _settled(case, columns, inside[standing], solution.instances[standing])
     instances = {
         (int(e), int(r)): float(n)
         for (e, r), n in zip(inside[standing], solution.instances[standing], strict=True)
@@ -108,32 +108,32 @@ def _rounded(of: Case, start: Relaxed) -> Plan | Clash:
         start.solution.worth, start.solution.passed, start.solution.prices, settled.hours,
     )  # fmt: skip
     bound = start.plan.bound
-    return plan_of(of, *merged(columns, settled.served), instances, prices, bound)
+    return plan_of(case, *merged(columns, settled.served), instances, prices, bound)
 
 
-def least_raised(of: Case, known: Columns) -> Clash:
+def least_raised(case: Case, known: Columns) -> Clash:
     """By how little limits would have to give for whole instances.
 
     Args:
-        of: the problem, whose limits whole instances can't keep.
+        case: the problem, whose limits whole instances can't keep.
         known: fillings that take little of what is limited.
 
     Returns:
         The least factors with the pools of these and those whose instances take least.
     """
-    pools = np.unique(np.concatenate([pools_of(known)[0], _frugal(of)]), axis=0)
-    columns = _spread(of, pools, known, finer=_minds_latency(of))
-    return Clash(raised=raised(of, least_excess_in_wholes(of, columns, PATIENCE)))
+    pools = np.unique(np.concatenate([pools_of(known)[0], _frugal(case)]), axis=0)
+    columns = _spread(case, pools, known, finer=_minds_latency(case))
+    return Clash(raised=raised(case, least_excess_in_wholes(case, columns, PATIENCE)))
 
 
-def _frugal(of: Case) -> Int[np.ndarray, "pools 2"]:
+def _frugal(case: Case) -> Int[np.ndarray, "pools 2"]:
     """The pools for each bucket and role whose instances take least of each limit by standing."""
-    limits, roles = of.limits, np.array([name.role for name in of.of.names])
-    takes = limits.capital + of.of.resting[:, None, None] * limits.per_joule
+    limits, roles = case.limits, np.array([name.role for name in case.options.names])
+    takes = limits.capital + case.options.resting[:, None, None] * limits.per_joule
     found = []
-    for bucket in np.flatnonzero(of.of.rates > 0.0):
+    for bucket in np.flatnonzero(case.options.rates > 0.0):
         for role in dict.fromkeys(roles.tolist()):
-            here = of.of.able[:, bucket] & (roles == role)
+            here = case.options.able[:, bucket] & (roles == role)
             for limit in range(takes.shape[2]):
                 value = np.where(here[:, None], takes[:, :, limit], np.inf)
                 order = np.argsort(value, axis=None, kind="stable")[:FRUGAL]
@@ -157,10 +157,10 @@ def _more_and_more(count: int) -> Iterator[int]:
     yield count
 
 
-def _credits(of: Case, solution: Solution) -> Float[np.ndarray, "engines regions buckets"]:
+def _credits(case: Case, solution: Solution) -> Float[np.ndarray, "engines regions buckets"]:
     """What serving a request, or its phase, is worth by a solution's multipliers."""
-    role = np.array([name.role for name in of.of.names])
-    partners = of.of.partners
+    role = np.array([name.role for name in case.options.names])
+    partners = case.options.partners
     passed = np.where(partners >= 0, solution.passed[:, partners], 0.0)
     credit: np.ndarray = np.where(
         (role == "prefill")[:, None], passed, solution.worth[:, None, None] - passed
@@ -169,7 +169,7 @@ def _credits(of: Case, solution: Solution) -> Float[np.ndarray, "engines regions
 
 
 def _promising(
-    of: Case, start: Relaxed
+    case: Case, start: Relaxed
 ) -> tuple[Int[np.ndarray, "pools 2"], Float[np.ndarray, " pools"]]:
     """Pools, and what a fleet with an instance of them costs at least, the least first.
 
@@ -178,14 +178,14 @@ def _promising(
     there are only so many requests. What the best of a cell between two coarse fillings could be is
     taken for it.
     """
-    flows, charged = of.of.flows, start.charged
-    credit = _credits(of, start.solution)
+    flows, charged = case.options.flows, start.charged
+    credit = _credits(case, start.solution)
     gained = np.zeros_like(charged.standing)
     rate = np.zeros_like(gained)
-    for bucket, asked in enumerate(of.of.rates):
+    for bucket, asked in enumerate(case.options.rates):
         if asked <= 0.0:
             continue
-        allowed = np.isfinite(of.of.fillings[:, bucket])
+        allowed = np.isfinite(case.options.fillings[:, bucket])
         time, energy, latency = (
             _least_of_cells(np.where(allowed, leaf[:, bucket], np.inf), allowed)
             for leaf in (flows.time, flows.energy, flows.latency)
@@ -193,13 +193,13 @@ def _promising(
         served = (
             energy[:, None, :] * charged.joule[None, :, None]
             + charged.second * latency[:, None, :]
-            + (charged.quality * of.of.quality)[:, None, None]
+            + (charged.quality * case.options.quality)[:, None, None]
         )
         gain = np.maximum(credit[:, :, bucket, None] - served, 0.0)
         gained += asked * np.max(gain, axis=2)
         rate = np.maximum(rate, np.max(gain / time[:, None, :], axis=2))
     least = start.plan.bound + charged.standing - np.minimum(rate, gained)
-    usable: np.ndarray = np.any(of.of.able, axis=1)
+    usable: np.ndarray = np.any(case.options.able, axis=1)
     engine, region = np.nonzero(np.broadcast_to(usable[:, None], least.shape))
     value = np.maximum(least[engine, region], start.plan.bound)
     inside = {
@@ -223,23 +223,23 @@ def _least_of_cells(leaf: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     return np.concatenate([least, np.where(allowed[:, -1:], leaf[:, -1:], 1e300)], axis=1)
 
 
-def _minds_latency(of: Case) -> bool:
+def _minds_latency(case: Case) -> bool:
     """Whether waiting costs anything or is limited for the fleet."""
-    return of.free.second > 0.0 or bool(np.any(of.limits.rest[0]))
+    return case.free.second > 0.0 or bool(np.any(case.limits.rest[0]))
 
 
 def _spread(
-    of: Case, pools: Int[np.ndarray, "pools 2"], known: Columns, finer: bool = False
+    case: Case, pools: Int[np.ndarray, "pools 2"], known: Columns, finer: bool = False
 ) -> Columns:
     """Fillings of pools at their levels, or between these too, and those that are known exactly."""
     engine, region = pools.T
     parts = []
-    for bucket, asked in enumerate(of.of.rates):
+    for bucket, asked in enumerate(case.options.rates):
         if asked <= 0.0:
             continue
-        fillings, flows = (_between if finer else _levels)(of, engine, bucket)
+        fillings, flows = (_between if finer else _levels)(case, engine, bucket)
         kept = np.isfinite(fillings)
-        if not _minds_latency(of):
+        if not _minds_latency(case):
             # Fuller is cheaper in all that counts, but for the last digits.
             time, energy = np.asarray(flows.time), np.asarray(flows.energy)
             kept = kept & ~_beaten(time, energy, kept)
@@ -257,15 +257,15 @@ def _spread(
     return known.kept(inside).joined(*parts)
 
 
-def _levels(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
+def _levels(case: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
     """Fillings of some engines at their levels, and flows there."""
-    flows: Flow = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket], of.of.flows)
-    return of.of.fillings[engine, bucket], flows
+    flows: Flow = jax.tree.map(lambda leaf: np.asarray(leaf)[engine, bucket], case.options.flows)
+    return case.options.fillings[engine, bucket], flows
 
 
-def _between(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
+def _between(case: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flow]:
     """Fillings of some engines at their levels and at steps between them, and flows there."""
-    levels = of.of.fillings[engine, bucket]
+    levels = case.options.fillings[engine, bucket]
     # Levels that limits forbid stand between the last one allowed and the fullest.
     ends = np.log(np.where(np.isnan(levels), levels[:, -1:], levels))
     shares = np.arange(FINER) / FINER
@@ -275,18 +275,18 @@ def _between(of: Case, engine: np.ndarray, bucket: int) -> tuple[np.ndarray, Flo
     repeated = np.repeat(~distinct[:, :-1, 0], FINER, axis=1)
     fillings = np.exp(places)
     fillings[:, :-1][repeated] = np.nan
-    roles = np.array([of.of.names[e].role for e in engine])
+    roles = np.array([case.options.names[e].role for e in engine])
     blank: list[Any] = [np.full_like(fillings, np.inf) for _ in fields(Flow)]
     flows = Flow(*blank)
     for role in dict.fromkeys(roles.tolist()):
-        here = np.flatnonzero((roles == role) & of.of.able[engine, bucket])
+        here = np.flatnonzero((roles == role) & case.options.able[engine, bucket])
         if not len(here):
             continue
         found = in_chunks(
-            partial(_flows, of.of.llm, role),
+            partial(_flows, case.options.llm, role),
             TOGETHER,
-            rows_of(of.of.engines, engine[here]),
-            rows_of(of.of.demand, np.full(len(here), bucket)),
+            rows_of(case.options.engines, engine[here]),
+            rows_of(case.options.demand, np.full(len(here), bucket)),
             np.where(np.isnan(fillings[here]), 1e-3, fillings[here]),
         )
         for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(found), strict=True):
@@ -316,7 +316,7 @@ def _beaten(time: np.ndarray, energy: np.ndarray, allowed: np.ndarray) -> np.nda
 
 
 def _settled(
-    of: Case,
+    case: Case,
     columns: Columns,
     pools: Int[np.ndarray, "pools 2"],
     instances: Float[np.ndarray, " pools"],
@@ -325,44 +325,44 @@ def _settled(
     chosen = {(int(e), int(r)) for e, r in pools}
     pairs = zip(columns.engine, columns.region, strict=True)
     further = columns.kept(np.array([(int(e), int(r)) in chosen for e, r in pairs], bool))
-    solution = with_instances(of, further, pools, instances)
+    solution = with_instances(case, further, pools, instances)
     for _ in range(ROUNDS):
         columns = further
-        solution = with_instances(of, columns, pools, instances)
+        solution = with_instances(case, columns, pools, instances)
         assert solution.hours is not None
-        prices = charges(of, of.weights, solution.prices)
+        prices = charges(case, case.weights, solution.prices)
         standing = np.zeros_like(prices.standing)
         standing[pools[:, 0], pools[:, 1]] = solution.hours
         charged = Charges(standing, prices.joule, prices.second, prices.quality)
-        more = _best_of(of, pools, charged)
-        hopeful = worth_adding(of, more, charged, solution)
-        gain = _gain(of, more, charged, solution)
+        more = _best_of(case, pools, charged)
+        hopeful = worth_adding(case, more, charged, solution)
+        gain = _gain(case, more, charged, solution)
         if not hopeful.any() or gain <= GAP * abs(solution.cost):
             break
         further = columns.joined(more.kept(hopeful))
     return columns, solution
 
 
-def _gain(of: Case, columns: Columns, charged: Charges, solution: Solution) -> float:
+def _gain(case: Case, columns: Columns, charged: Charges, solution: Solution) -> float:
     """What serving everything with the best of some columns could save at most."""
-    least = least_cost(of, columns, charged)
+    least = least_cost(case, columns, charged)
     saved = np.where(np.isfinite(least), solution.worth - least, 0.0)
-    return float(of.of.rates @ np.maximum(saved, 0.0))
+    return float(case.options.rates @ np.maximum(saved, 0.0))
 
 
-def _best_of(of: Case, pools: Int[np.ndarray, "pools 2"], charged: Charges) -> Columns:
+def _best_of(case: Case, pools: Int[np.ndarray, "pools 2"], charged: Charges) -> Columns:
     """The cheapest filling of each pool for each bucket that it can serve."""
-    roles: Sequence[Role] = [of.of.names[e].role for e, _ in pools]
+    roles: Sequence[Role] = [case.options.names[e].role for e, _ in pools]
     parts = []
     for role in dict.fromkeys(roles):
         picked = []
-        for bucket in range(len(of.of.rates)):
-            cost = coarse_cost(of, charged, bucket)
+        for bucket in range(len(case.options.rates)):
+            cost = coarse_cost(case, charged, bucket)
             picked += [
                 (int(e), int(r), bucket, int(np.argmin(cost[e, r])))
                 for (e, r), does in zip(pools, roles, strict=True)
-                if does == role and of.of.able[e, bucket]
+                if does == role and case.options.able[e, bucket]
             ]
         if picked:
-            parts.append(refined(of, role, np.array(picked).T, charged))
+            parts.append(refined(case, role, np.array(picked).T, charged))
     return parts[0].joined(*parts[1:])

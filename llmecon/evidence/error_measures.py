@@ -56,17 +56,17 @@ class Deviations(eqx.Module):
     width: Scalar
 
 
-def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
+def deviations(pairs: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
     """Errors over those rows that are counted.
 
     Args:
-        of: all rows.
+        pairs: all rows.
         counted: which of them count.
 
     Returns:
         The errors; NaN where no row counts.
     """
-    ratio = of.predicted / of.measured
+    ratio = pairs.predicted / pairs.measured
     error = jnp.abs(ratio - 1.0)
     rows = jnp.sum(counted)
 
@@ -78,7 +78,7 @@ def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
         middle = 0.5 * (ordered[(rows - 1) // 2] + ordered[rows // 2])
         return jnp.where(rows > 0, middle, jnp.nan)
 
-    medians, sizes = _by_model(error, counted, of.model)
+    medians, sizes = _by_model(error, counted, pairs.model)
     models = jnp.sum(sizes > 0)
     return Deviations(
         rows=rows,
@@ -89,8 +89,8 @@ def deviations(of: Pairs, counted: Bool[Array, " rows"]) -> Deviations:
         over_models=jnp.sum(jnp.where(sizes > 0, medians, 0.0)) / models,
         within_2x=share((ratio >= 0.5) & (ratio <= 2.0)),
         bias=median(ratio) - 1.0,
-        covered=share(jnp.abs(scores(of.predicted, of.measured, of.sd)) <= NINETY),
-        width=median(jnp.exp(NINETY * of.sd)),
+        covered=share(jnp.abs(scores(pairs.predicted, pairs.measured, pairs.sd)) <= NINETY),
+        width=median(jnp.exp(NINETY * pairs.sd)),
     )
 
 

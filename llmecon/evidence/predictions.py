@@ -210,9 +210,9 @@ def _offline(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
     return found.mask(nothing).reindex(frame.index).assign(reason=reasons)
 
 
-def _saturated(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
+def _saturated(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
     rate = jax.vmap(lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus))(
-        of, efficiency
+        systems, efficiency
     )
     return {"throughput": rate}
 

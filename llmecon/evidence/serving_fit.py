@@ -276,11 +276,11 @@ def observations(frame: pd.DataFrame, weight: np.ndarray | None = None) -> Obser
     )
 
 
-def load_tests(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
+def load_tests(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
     """What the model says was measured.
 
     Args:
-        of: the systems, one a row.
+        systems: the systems, one a row.
         efficiency: one record a row.
 
     Returns:
@@ -307,7 +307,7 @@ def load_tests(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
             "throughput": test.output_rate * system.xpus / system.deployment.xpus,
         }
 
-    found: dict[str, Array] = jax.vmap(one)(of, efficiency)
+    found: dict[str, Array] = jax.vmap(one)(systems, efficiency)
     return found
 
 
@@ -470,23 +470,23 @@ def by_row(attainment: Attainment, known: Sequence[System]) -> Efficiency:
     return stacked
 
 
-def write(of: Fit) -> None:
+def write(fit: Fit) -> None:
     """Store a fit in the tables that `catalog` reads: values, effects, draws.
 
     Args:
-        of: the fit.
+        fit: the fit.
     """
-    write_values(of.posterior, "measured_serving")
-    scales = of.attainment.scales
+    write_values(fit.posterior, "measured_serving")
+    scales = fit.attainment.scales
     effects = [
         (e.parameter, e.kind, e.group, scales.get(e.parameter, "log"), e.mean, e.sd, e.curves)
-        for e in of.attainment.effects.values()
+        for e in fit.attainment.effects.values()
     ]
     columns = ["parameter", "kind", "group", "scale", "mean", "sd", "curves"]
     write_table(pd.DataFrame(effects, columns=columns), "efficiency_effects")
     draws = [
         (name, draw, value)
-        for name, values in of.attainment.draws.items()
+        for name, values in fit.attainment.draws.items()
         for draw, value in enumerate(values)
     ]
     write_table(pd.DataFrame(draws, columns=["parameter", "draw", "value"]), "efficiency_draws")

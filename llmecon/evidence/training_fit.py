@@ -190,12 +190,12 @@ def _part(effect: Effect, rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(rows[effect.through] if effect.through else np.ones(len(rows)), float)
 
 
-def device_seconds_per_token(values: Values, of: Setups) -> Array:
+def device_seconds_per_token(values: Values, setups: Setups) -> Array:
     """Device-seconds that one token takes under the law.
 
     Args:
         values: fitted efficiencies by name; the table's values hold for all others.
-        of: the set-ups.
+        setups: the set-ups.
 
     Returns:
         Seconds times devices per token, one a row.
@@ -207,9 +207,9 @@ def device_seconds_per_token(values: Values, of: Setups) -> Array:
         [values[name] for name in names],
     )
     step = jax.vmap(training_step, (0, 0, 0, 0, None))(
-        of.llm, of.xpu, of.run, of.layout, efficiency
+        setups.llm, setups.xpu, setups.run, setups.layout, efficiency
     )
-    return step.seconds * of.layout.devices / of.run.global_batch
+    return step.seconds * setups.layout.devices / setups.run.global_batch
 
 
 def _step_residuals(values: Values, data: Any) -> Array:
@@ -218,11 +218,11 @@ def _step_residuals(values: Values, data: Any) -> Array:
 
 
 @interpreted
-def _law(centre: Array, of: Setups) -> tuple[Array, Array]:
+def _law(centre: Array, setups: Setups) -> tuple[Array, Array]:
     """Logs of device-seconds per token, and their slopes in the parameters' scales."""
 
     def logs(vector: Array) -> Array:
-        return jnp.log(device_seconds_per_token(to_natural(PARAMETERS, vector), of))
+        return jnp.log(device_seconds_per_token(to_natural(PARAMETERS, vector), setups))
 
     return logs(centre), jax.jacfwd(logs)(centre)
 
@@ -240,27 +240,27 @@ class StepCalibration:
     pool: Pool
 
     def predict(
-        self, rows: pd.DataFrame, of: Setups, some: np.ndarray | None = None
+        self, rows: pd.DataFrame, setups: Setups, some: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logs of device-seconds per token and their standard deviations.
 
         Args:
             rows: usable rows, as `in_our_names` returns them.
-            of: the set-ups of these rows.
+            setups: the set-ups of these rows.
             some: which rows to predict, a truth value each; all by default.
 
         Returns:
             Mean and standard deviation, one for each row predicted.
         """
         some = np.ones(len(rows), bool) if some is None else some
-        law, slopes = (np.asarray(x) for x in _law(jnp.asarray(self.posterior.centre), of))
-        deviation, variance = self.pool.predict(_features(rows, of, slopes)[some])
+        law, slopes = (np.asarray(x) for x in _law(jnp.asarray(self.posterior.centre), setups))
+        deviation, variance = self.pool.predict(_features(rows, setups, slopes)[some])
         covariance = self.posterior.covariance
         uncertain = np.einsum("rp,pq,rq->r", slopes[some], covariance, slopes[some])
         return law[some] + deviation, np.sqrt(uncertain + variance)
 
 
-def _features(rows: pd.DataFrame, of: Setups, slopes: np.ndarray) -> pd.DataFrame:
+def _features(rows: pd.DataFrame, setups: Setups, slopes: np.ndarray) -> pd.DataFrame:
     """The columns that effects read."""
     software = pd.Series(rows["source"].to_numpy(), index=rows.index, dtype=object)
     for name, pattern in SOFTWARE.items():
@@ -270,10 +270,10 @@ def _features(rows: pd.DataFrame, of: Setups, slopes: np.ndarray) -> pd.DataFram
         "xpu": rows["xpu"],
         "label": rows["label"],
         "arithmetic": rows["precision"].map(ARITHMETIC),
-        "recompute": np.asarray(of.layout.recompute),
+        "recompute": np.asarray(setups.layout.recompute),
         "parameters_active_b": rows["parameters_active_b"],
-        "sequence_tokens": np.asarray(of.run.sequence),
-        "devices": np.asarray(of.layout.devices),
+        "sequence_tokens": np.asarray(setups.run.sequence),
+        "devices": np.asarray(setups.layout.devices),
     }
     parts = {parameter.name: slopes[:, i] for i, parameter in enumerate(PARAMETERS)}
     return pd.DataFrame({**named, **parts}, index=rows.index)
@@ -428,31 +428,31 @@ class RunCalibration:
     pool: Pool
 
     def predict(
-        self, rows: pd.DataFrame, of: Setups, some: np.ndarray | None = None
+        self, rows: pd.DataFrame, setups: Setups, some: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logs of device-hours and their standard deviations.
 
         Args:
             rows: usable rows, as `in_our_names` returns them.
-            of: the set-ups of these rows.
+            setups: the set-ups of these rows.
             some: which rows to predict, a truth value each; all by default.
 
         Returns:
             Mean and standard deviation, one for each row predicted.
         """
         some = np.ones(len(rows), bool) if some is None else some
-        hours, sd = _log_step_hours(self.steps, rows, of)
+        hours, sd = _log_step_hours(self.steps, rows, setups)
         deviation, variance = self.pool.predict(_run_features(rows)[some])
         mean = hours[some] + self.posterior.centre[0] + deviation
         return mean, np.sqrt(sd[some] ** 2 + self.posterior.covariance[0, 0] + variance)
 
 
 def _log_step_hours(
-    steps: StepCalibration, rows: pd.DataFrame, of: Setups
+    steps: StepCalibration, rows: pd.DataFrame, setups: Setups
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logs of the device-hours that a run's steps alone take, and their standard deviations."""
-    mean, sd = steps.predict(rows, of)
-    return mean + np.log(np.asarray(of.run.tokens) / SECONDS_PER_HOUR), sd
+    mean, sd = steps.predict(rows, setups)
+    return mean + np.log(np.asarray(setups.run.tokens) / SECONDS_PER_HOUR), sd
 
 
 def _run_features(rows: pd.DataFrame) -> pd.DataFrame:

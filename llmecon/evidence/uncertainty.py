@@ -193,11 +193,11 @@ class Evidence:
     xpu: int
 
 
-def evidence(of: System) -> Evidence:
+def evidence(system: System) -> Evidence:
     """How much was measured of a system, its model and its accelerator.
 
     Args:
-        of: the system; see `catalog.system`.
+        system: the system; see `catalog.system`.
     """
     kind = "model-xpu-engine-precision"
     measured = [
@@ -214,9 +214,9 @@ def evidence(of: System) -> Evidence:
         )
 
     return Evidence(
-        both=count(of.model, of.xpu, of.engine, of.precision),
-        model=count(of.model, "", "", ""),
-        xpu=count("", of.xpu, "", ""),
+        both=count(system.model, system.xpu, system.engine, system.precision),
+        model=count(system.model, "", "", ""),
+        xpu=count("", system.xpu, "", ""),
     )
 
 
@@ -254,13 +254,13 @@ class Spread(eqx.Module):
         return jnp.sqrt(variance)
 
 
-def spread(of: System) -> Spread:
+def spread(system: System) -> Spread:
     """The covariance of a system's efficiencies, from the draws of their posterior.
 
     Args:
-        of: the system (see `catalog.system`).
+        system: the system (see `catalog.system`).
     """
-    draws = catalog.attainment().parameter_draws(of)
+    draws = catalog.attainment().parameter_draws(system)
     logs = {
         field.name: np.log(np.asarray(getattr(draws, field.name))) for field in fields(Efficiency)
     }
@@ -271,6 +271,6 @@ def spread(of: System) -> Spread:
     return Spread(rounded, tuple(varying))
 
 
-def multiples_sd(of: System) -> dict[str, float]:
+def multiples_sd(system: System) -> dict[str, float]:
     """Standard deviations of a system's unexplained multiples, as logarithms, by quantity."""
-    return {quantity: catalog.attainment().sd(of, quantity) for quantity in MULTIPLES}
+    return {quantity: catalog.attainment().sd(system, quantity) for quantity in MULTIPLES}

@@ -368,11 +368,12 @@ def most_likely(
         size = jnp.mean(x * x, axis=-1, keepdims=True) + jnp.float32(model.epsilon)
         return x * jax.lax.rsqrt(size) * scale
 
-    def layer(x: Array, of: Block) -> tuple[Array, None]:
-        seen = normal(x, of.attention_norm)
-        query = (seen @ of.query).reshape(batch, length, model.heads, -1)
+    def layer(x: Array, block: Block) -> tuple[Array, None]:
+        seen = normal(x, block.attention_norm)
+        query = (seen @ block.query).reshape(batch, length, model.heads, -1)
         key, value = (
-            (seen @ by).reshape(batch, length, model.kv_heads, -1) for by in (of.key, of.value)
+            (seen @ by).reshape(batch, length, model.kv_heads, -1)
+            for by in (block.key, block.value)
         )
         query, key = (rotated(part, model.rope_base) for part in (query, key))
         grouped = query.reshape(batch, length, model.kv_heads, group, -1)
@@ -381,9 +382,9 @@ def most_likely(
         )
         share = jax.nn.softmax(jnp.where(causal, scores, jnp.float32(-1e9)), axis=-1)
         mixed = jnp.einsum("bhgqk,bkhd->bqhgd", share, value).reshape(batch, length, -1)
-        x = x + mixed @ of.output
-        seen = normal(x, of.feed_norm)
-        return x + (jax.nn.silu(seen @ of.gate) * (seen @ of.up)) @ of.down, None
+        x = x + mixed @ block.output
+        seen = normal(x, block.feed_norm)
+        return x + (jax.nn.silu(seen @ block.gate) * (seen @ block.up)) @ block.down, None
 
     x, _ = jax.lax.scan(layer, model.embedding[tokens], model.blocks)
     asked = jnp.take_along_axis(x, places[..., None], axis=1)

@@ -99,11 +99,11 @@ def chapter(slug: str) -> Chapter:
     return _read(paths.NOTEBOOKS / f"{slug.replace('-', '_')}.ipynb")
 
 
-def validate(of: Chapter, values: Mapping[str, Any]) -> dict[str, Value]:
+def validate(chapter: Chapter, values: Mapping[str, Any]) -> dict[str, Value]:
     """Check values for a chapter's parameters and fill in its defaults.
 
     Args:
-        of: The chapter.
+        chapter: The chapter.
         values: Values by parameter name; numbers may be given as text.
 
     Returns:
@@ -113,14 +113,14 @@ def validate(of: Chapter, values: Mapping[str, Any]) -> dict[str, Value]:
         InputError: A name is unknown or a value not allowed; one line tells all that is wrong. Or
             the requests are longer than a model reads.
     """
-    record = _record(of, values).model_dump()
-    _require_context(of, record)
+    record = _record(chapter, values).model_dump()
+    _require_context(chapter, record)
     return record
 
 
-def _require_context(of: Chapter, values: Mapping[str, Value]) -> None:
+def _require_context(chapter: Chapter, values: Mapping[str, Value]) -> None:
     """Refuse requests that a chapter's models can't read, before anything is executed."""
-    models = [p.name for p in of.parameters if p.table == "models" and not p.several]
+    models = [p.name for p in chapter.parameters if p.table == "models" and not p.several]
     context = {row["id"]: float(row["context_tokens"]) for row in inputs.rows("models")}
     for kind in ("", "long_"):
         names = [f"{kind}prompt_tokens", f"{kind}output_tokens"]
@@ -189,22 +189,24 @@ def load(file: Path) -> ParameterSet:
     )
 
 
-def describe(of: Chapter) -> dict[str, Any]:
+def describe(chapter: Chapter) -> dict[str, Any]:
     """A chapter and its parameters as plain data, ready for JSON."""
-    rows = [asdict(parameter) | {"type": parameter.type.__name__} for parameter in of.parameters]
-    return {"chapter": of.slug, "title": of.title, "parameters": rows}
+    rows = [
+        asdict(parameter) | {"type": parameter.type.__name__} for parameter in chapter.parameters
+    ]
+    return {"chapter": chapter.slug, "title": chapter.title, "parameters": rows}
 
 
-def save(of: Chapter, values: Mapping[str, Value], file: Path) -> None:
+def save(chapter: Chapter, values: Mapping[str, Value], file: Path) -> None:
     """Write one chapter's values as a parameter set that `load` reads.
 
     Args:
-        of: The chapter.
+        chapter: The chapter.
         values: Its validated values.
         file: The YAML file to write.
     """
-    help_lines = f"# {of.title}\n# Rerun with: llmecon run {of.slug} --set {file.name}\n"
-    content = yaml.safe_dump({"chapters": {of.slug: dict(values)}}, sort_keys=False)
+    help_lines = f"# {chapter.title}\n# Rerun with: llmecon run {chapter.slug} --set {file.name}\n"
+    content = yaml.safe_dump({"chapters": {chapter.slug: dict(values)}}, sort_keys=False)
     file.write_text(help_lines + content, encoding="utf-8")
 
 
@@ -246,16 +248,21 @@ def cell(parameters: Sequence[Parameter]) -> str:
     return "\n".join(_line(parameter) for parameter in parameters)
 
 
-def _line(of: Parameter) -> str:
-    terms = [of.unit] if of.unit else []
-    if of.minimum is not None and of.maximum is not None:
-        terms.append(f"{_short(of.minimum)} to {_short(of.maximum)}")
-    if of.choices:
-        terms.append(f"one of {', '.join(of.choices)}")
-    if of.table:
-        terms.append(_identified(of.table, of.column, of.several, of.besides))
-    default = json.dumps(of.default) if of.type is str else _written(of.default)
-    return f"{of.name}: {of.type.__name__} = {default}  # {of.help} [{', '.join(terms)}]"
+def _line(parameter: Parameter) -> str:
+    terms = [parameter.unit] if parameter.unit else []
+    if parameter.minimum is not None and parameter.maximum is not None:
+        terms.append(f"{_short(parameter.minimum)} to {_short(parameter.maximum)}")
+    if parameter.choices:
+        terms.append(f"one of {', '.join(parameter.choices)}")
+    if parameter.table:
+        terms.append(
+            _identified(parameter.table, parameter.column, parameter.several, parameter.besides)
+        )
+    default = (
+        json.dumps(parameter.default) if parameter.type is str else _written(parameter.default)
+    )
+    meaning = f"{parameter.help} [{', '.join(terms)}]"
+    return f"{parameter.name}: {parameter.type.__name__} = {default}  # {meaning}"
 
 
 def _identified(table: str, column: str, several: bool, besides: str) -> str:
@@ -341,17 +348,20 @@ def _table(singular: str) -> str:
     return next((table for table in plurals if (paths.DATA / f"{table}.csv").is_file()), plurals[1])
 
 
-def _record(of: Chapter, values: Mapping[str, Any]) -> pydantic.BaseModel:
+def _record(chapter: Chapter, values: Mapping[str, Any]) -> pydantic.BaseModel:
     fields: dict[str, Any] = {
-        parameter.name: (_annotation(parameter), parameter.default) for parameter in of.parameters
+        parameter.name: (_annotation(parameter), parameter.default)
+        for parameter in chapter.parameters
     }
     settings = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-    model: type[pydantic.BaseModel] = pydantic.create_model(of.slug, __config__=settings, **fields)
+    model: type[pydantic.BaseModel] = pydantic.create_model(
+        chapter.slug, __config__=settings, **fields
+    )
     try:
         return model(**values)
     except pydantic.ValidationError as invalid:
-        declared = {parameter.name: parameter for parameter in of.parameters}
-        lines = [_explain(of, declared, error) for error in invalid.errors()]
+        declared = {parameter.name: parameter for parameter in chapter.parameters}
+        lines = [_explain(chapter, declared, error) for error in invalid.errors()]
         raise InputError("; ".join(lines)) from None
 
 
@@ -397,11 +407,11 @@ def _annotation(parameter: Parameter) -> Any:
     return Annotated[parameter.type, *checks] if checks else parameter.type
 
 
-def _explain(of: Chapter, declared: Mapping[str, Parameter], error: Any) -> str:
+def _explain(chapter: Chapter, declared: Mapping[str, Parameter], error: Any) -> str:
     """One line on one of pydantic's errors."""
     name = str(error["loc"][0])
     if name not in declared:
-        return _unknown(f"parameter of {of.slug}", name, list(declared), "llmecon chapters")
+        return _unknown(f"parameter of {chapter.slug}", name, list(declared), "llmecon chapters")
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return str(cause)

@@ -496,28 +496,28 @@ def memory_gb(held: float) -> float:
     return held / GIB
 
 
-def efficiency(of: System | None = None) -> Efficiency:
+def efficiency(system: System | None = None) -> Efficiency:
     """What kernels and servers attain of a datasheet, as calibrated.
 
     Args:
-        of: the system (see `system`); what all systems share, by default.
+        system: the system (see `system`); what all systems share, by default.
 
     Returns:
         The most probable efficiencies.
     """
-    return attainment().efficiency(of or System())
+    return attainment().efficiency(system or System())
 
 
-def efficiency_draws(of: System | None = None) -> Efficiency:
+def efficiency_draws(system: System | None = None) -> Efficiency:
     """Draws of a system's efficiencies from all that is uncertain about them.
 
     Args:
-        of: the system (see `system`); an unknown one, by default.
+        system: the system (see `system`); an unknown one, by default.
 
     Returns:
         A record with a leading dimension of draws, to be used with vmap.
     """
-    return attainment().efficiency_draws(of or System())
+    return attainment().efficiency_draws(system or System())
 
 
 def workload(identifier: str) -> Workload:
@@ -818,8 +818,8 @@ def served_alike(model: str) -> tuple[str, ...]:
     )
 
 
-def _context(of: LLM) -> Any:
-    return of.context
+def _context(llm: LLM) -> Any:
+    return llm.context
 
 
 def purchase_price(xpu_id: str) -> Price | None:

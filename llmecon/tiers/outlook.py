@@ -529,14 +529,14 @@ def start(region: str = catalog.WORLD) -> Start:
     )
 
 
-def demand(of: Start, factors: Factors, years: Scalar) -> Demand:
+def demand(start: Start, factors: Factors, years: Scalar) -> Demand:
     """Electricity that data centres use, and what it emits.
 
     All data centres, whatever they compute, at the average intensity of their region's grids, as
     if they stood where electricity is used anyway; the making of hardware is not in it.
 
     Args:
-        of: levels to start from.
+        start: levels to start from.
         factors: demand-energy and grid-intensity.
         years: since the base year.
 
@@ -544,11 +544,11 @@ def demand(of: Start, factors: Factors, years: Scalar) -> Demand:
         Electricity, from its start by the factor demand-energy for every slowed year, and its
         emissions, with the intensity from its start by the factor grid-intensity a year.
     """
-    first = of.electricity
-    elapsed = slowed(BASE_YEAR + years - first.year, of.slowing, of.end - first.year)
+    first = start.electricity
+    elapsed = slowed(BASE_YEAR + years - first.year, start.slowing, start.end - first.year)
     electricity = level(first.value, factors["demand-energy"], elapsed)
     return Demand(
-        electricity, electricity * projected(of.intensity, factors["grid-intensity"], years)
+        electricity, electricity * projected(start.intensity, factors["grid-intensity"], years)
     )
 
 
@@ -615,22 +615,22 @@ def cost_per_answer(today: Scalar, factors: Factors, years: Scalar) -> Scalar:
     return level(today, factors["model-size"] / factors["hardware-price-performance"], years)
 
 
-def device_parameters(of: Device, factors: Factors, years: Scalar) -> Scalar:
+def device_parameters(device: Device, factors: Factors, years: Scalar) -> Scalar:
     """The largest model that a device decodes fast enough.
 
     Each token reads all active parameters once. Whether the whole model fits into the device's
     memory, and for how long it bears the heat, is another question.
 
     Args:
-        of: the device, with the bandwidth of its kind in some year.
+        device: the device, with the bandwidth of its kind in some year.
         factors: device-memory-bandwidth.
         years: since the base year.
 
     Returns:
         Active parameters: bandwidth * share / (bytes per parameter * tokens per second).
     """
-    bandwidth = projected(of.bandwidth, factors["device-memory-bandwidth"], years)
-    return bandwidth * of.share / (of.bytes_per_parameter * of.pace)
+    bandwidth = projected(device.bandwidth, factors["device-memory-bandwidth"], years)
+    return bandwidth * device.share / (device.bytes_per_parameter * device.pace)
 
 
 def needed_parameters(today: Scalar, factors: Factors, years: Scalar) -> Scalar:
@@ -648,12 +648,12 @@ def needed_parameters(today: Scalar, factors: Factors, years: Scalar) -> Scalar:
 
 
 def year_reached(
-    of: Device, today: Scalar, factors: Factors, horizon: Scalar | float = HORIZON
+    device: Device, today: Scalar, factors: Factors, horizon: Scalar | float = HORIZON
 ) -> Scalar:
     """When a device decodes fast enough a model that is as good as one of the base year.
 
     Args:
-        of: the device, with the bandwidth of its kind in some year.
+        device: the device, with the bandwidth of its kind in some year.
         today: active parameters of the model in the base year.
         factors: device-memory-bandwidth and model-size.
         horizon: the year that stands for any later one and for never.
@@ -662,7 +662,7 @@ def year_reached(
         The year, with its fraction: log of how far apart both are in the base year, over log of
         how fast they come together. The base year where they had met by then.
     """
-    apart = jnp.log(today / device_parameters(of, factors, jnp.zeros(())))
+    apart = jnp.log(today / device_parameters(device, factors, jnp.zeros(())))
     closing = jnp.log(factors["device-memory-bandwidth"] / factors["model-size"])
     ahead = jnp.asarray(horizon, float) - BASE_YEAR
     # Where it takes longer than the horizon, nothing is divided: the quotient could be unlimited.

@@ -247,38 +247,38 @@ def chain(qualities: Float[Array, "3"], overlaps: Float[Array, "3"] | Scalar | f
     )
 
 
-def outcomes(of: Chain) -> Float[Array, "8"]:
+def outcomes(chain: Chain) -> Float[Array, "8"]:
     """How often each of three models is right or wrong at once.
 
     Args:
-        of: the three models.
+        chain: the three models.
 
     Returns:
         The share of requests for each row of `RIGHT`. Three pairs leave one number open: what the
         second answers rightly tells all that the first tells about the third, as far as the pairs
         allow it.
     """
-    first, second = of.weak - of.losses, of.middle - of.further_losses
-    third = of.weak - of.across_losses
+    first, second = chain.weak - chain.losses, chain.middle - chain.further_losses
+    third = chain.weak - chain.across_losses
     least = jnp.stack(
         [
             jnp.zeros_like(first),
-            first + third - of.weak,
-            first + second - of.middle,
-            second + third - of.strong,
+            first + third - chain.weak,
+            first + second - chain.middle,
+            second + third - chain.strong,
         ]
     )
-    apart = 1.0 - of.weak - of.middle - of.strong + first + second + third
+    apart = 1.0 - chain.weak - chain.middle - chain.strong + first + second + third
     most = jnp.stack([first, second, third, apart])
-    free = first * second / jnp.where(of.middle > 0.0, of.middle, 1.0)
+    free = first * second / jnp.where(chain.middle > 0.0, chain.middle, 1.0)
     every = jnp.maximum(jnp.max(least), jnp.minimum(jnp.min(most), free))
     return jnp.stack(
         [
             apart - every,
-            of.strong - second - third + every,
-            of.middle - first - second + every,
+            chain.strong - second - third + every,
+            chain.middle - first - second + every,
             second - every,
-            of.weak - first - third + every,
+            chain.weak - first - third + every,
             third - every,
             first - every,
             every,
@@ -298,7 +298,7 @@ def overlap(pair: Pair) -> Scalar:
     return pair.losses / (pair.weak * (1.0 - pair.strong))
 
 
-def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
+def cascade(near: Scalar, far: Scalar, skill: Scalar, chain: Chain) -> Cascaded:
     """Send each request to the model whose score, less its threshold, is the highest.
 
     Scores are higher by the skill where a model is right, and blurred by noises that are
@@ -311,7 +311,7 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
             the noise of their difference.
         far: how much higher the third's must be than the first's.
         skill: of the router, as in `route`.
-        of: the three models.
+        chain: the three models.
 
     Returns:
         Shares and quality: those of `route` between two models where the third is unused, because
@@ -319,7 +319,7 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
         it is a copy of one of them.
     """
     least = jnp.stack([jnp.zeros_like(near), near, far])
-    for (one, other), pair in zip(((0, 1), (1, 2)), (of.near, of.further), strict=True):
+    for (one, other), pair in zip(((0, 1), (1, 2)), (chain.near, chain.further), strict=True):
         copies = pair.gains + pair.losses <= 0.0
         passed_over = jnp.where(least[one] <= least[other], other, one)
         least = jnp.where(copies & (np.arange(3) == passed_over), NEVER, least)
@@ -329,9 +329,9 @@ def cascade(near: Scalar, far: Scalar, skill: Scalar, of: Chain) -> Cascaded:
     beaten = norm.cdf(NOISE[0] + jnp.sqrt(2.0) * ahead[..., None])
     wins = jnp.einsum("kdn,ken,n->kde", beaten[:, 0], beaten[:, 1], NOISE[1])
     chosen = wins[np.arange(3), LEADS[..., 0], LEADS[..., 1]]
-    each = outcomes(of)
+    each = outcomes(chain)
     gained = jnp.sum(chosen * (RIGHT - RIGHT[:, :1]), axis=1)
-    return Cascaded(each @ chosen, of.weak + each @ gained)
+    return Cascaded(each @ chosen, chain.weak + each @ gained)
 
 
 def fitted_skill(

@@ -17,7 +17,7 @@ BUCKET = {"per_second": 7.0, "prompt_tokens": 900, "output_tokens": 300, "ttft":
 
 
 @pytest.fixture(scope="module")
-def of() -> Case:
+def case() -> Case:
     return objective.case(
         problem(
             {
@@ -33,11 +33,11 @@ def of() -> Case:
     )  # fmt: skip
 
 
-def test_nothing_between_its_points_lies_below_the_bound(of: Case):
+def test_nothing_between_its_points_lies_below_the_bound(case: Case):
     """Twenty fillings in each cell of a coarse grid, against chords through lowered points."""
     levels = 48
-    grid = enumeration.grid(of, levels)
-    options = of.of
+    grid = enumeration.grid(case, levels)
+    options = case.options
     for at in range(len(options.names)):
         here = np.flatnonzero(grid.engine == at)
         engine = jax.tree.map(lambda leaf, at=at: jnp.asarray(leaf[at]), options.engines)
@@ -54,22 +54,22 @@ def test_nothing_between_its_points_lies_below_the_bound(of: Case):
             assert np.all(np.asarray(getattr(found, name)) >= chord * (1.0 - 1e-9))
 
 
-def test_a_finer_grid_leaves_less_in_doubt(of: Case):
+def test_a_finer_grid_leaves_less_in_doubt(case: Case):
     gaps = []
     for levels in (48, 192):
-        found = enumeration.in_parts(of, enumeration.grid(of, levels))
+        found = enumeration.in_parts(case, enumeration.grid(case, levels))
         assert found.bound <= found.cost
         gaps.append(found.cost / found.bound - 1.0)
     assert gaps[1] < 0.3 * gaps[0]
     assert gaps[1] < 2e-3
 
 
-def test_whole_instances_by_counting(of: Case):
+def test_whole_instances_by_counting(case: Case):
     """Every number of instances of both engines, each at the best filling of the grid."""
-    grid = enumeration.grid(of, 192)
-    standing = of.free.standing[:, 0]
+    grid = enumeration.grid(case, 192)
+    standing = case.free.standing[:, 0]
     best = math.inf
-    for at in range(len(of.of.names)):
+    for at in range(len(case.options.names)):
         here = grid.engine == at
         time, _, latency = grid.taken[here].T
         for count in range(1, 40):
@@ -78,14 +78,14 @@ def test_whole_instances_by_counting(of: Case):
             if allowed.any():
                 cost = count * standing[at] + 7.0 * 1e-5 * latency[allowed].min()
                 best = min(best, cost)
-    found = enumeration.in_wholes(of, grid)
+    found = enumeration.in_wholes(case, grid)
     # A mixture of fillings, or of engines, may be cheaper still.
     assert found.cost <= best * (1.0 + 1e-9)
     assert found.bound <= found.cost
 
 
-def test_where_nothing_can_be_kept_the_cost_is_infinite(of: Case):
-    grid = enumeration.grid(of, 48)
+def test_where_nothing_can_be_kept_the_cost_is_infinite(case: Case):
+    grid = enumeration.grid(case, 48)
     nobody = grid.kept(np.zeros(len(grid.engine), bool))
-    assert enumeration.in_parts(of, nobody).cost == math.inf
-    assert enumeration.in_wholes(of, nobody) == enumeration.Enumerated(math.inf, math.inf)
+    assert enumeration.in_parts(case, nobody).cost == math.inf
+    assert enumeration.in_wholes(case, nobody) == enumeration.Enumerated(math.inf, math.inf)

@@ -42,52 +42,57 @@ def described(**changes: object) -> Problem:
 
 
 @pytest.fixture(scope="module")
-def of() -> candidates.Options:
+def options() -> candidates.Options:
     return candidates.options(described())
 
 
-def record(of: candidates.Options, at: int, bucket: int) -> tuple[Engine, Demand]:
+def record(options: candidates.Options, at: int, bucket: int) -> tuple[Engine, Demand]:
     return (
-        jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), of.engines),
-        jax.tree.map(lambda leaf: jnp.asarray(leaf[bucket]), of.demand),
+        jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), options.engines),
+        jax.tree.map(lambda leaf: jnp.asarray(leaf[bucket]), options.demand),
     )
 
 
-def test_layouts_that_links_do_not_join_are_left_out(of: candidates.Options):
-    widths = {xpu: {n.tensor for n in of.names if n.xpu == xpu} for xpu in ("h100-nvl", "h100-sxm")}
+def test_layouts_that_links_do_not_join_are_left_out(options: candidates.Options):
+    widths = {
+        xpu: {n.tensor for n in options.names if n.xpu == xpu} for xpu in ("h100-nvl", "h100-sxm")
+    }
     assert widths == {"h100-nvl": {1, 2}, "h100-sxm": {1, 2, 4}}
-    assert {name.role for name in of.names} == {"whole", "prefill", "decode"}
+    assert {name.role for name in options.names} == {"whole", "prefill", "decode"}
 
 
-def test_the_fullest_is_what_a_service_within_its_limits_reaches(of: candidates.Options):
+def test_the_fullest_is_what_a_service_within_its_limits_reaches(options: candidates.Options):
     """Against `serving.capacity`, which searches by itself."""
-    for at, name in enumerate(of.names):
+    for at, name in enumerate(options.names):
         if name.role != "whole":
             continue
         for bucket in range(2):
-            engine, demand = record(of, at, bucket)
+            engine, demand = record(options, at, bucket)
             there = serving.capacity(
-                of.llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency,
+                options.llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency,
                 demand.target,
             )  # fmt: skip
-            assert of.able[at, bucket] == bool(there.feasible > 0.0)
-            if of.able[at, bucket]:
-                rate = 1.0 / of.flows.time[at, bucket, -1]
+            assert options.able[at, bucket] == bool(there.feasible > 0.0)
+            if options.able[at, bucket]:
+                rate = 1.0 / options.flows.time[at, bucket, -1]
                 assert rate == pytest.approx(float(there.rate), rel=1e-4)
                 assert rate <= float(there.rate) * (1.0 + 1e-9)
 
 
-def test_every_level_keeps_the_limits(of: candidates.Options):
+def test_every_level_keeps_the_limits(options: candidates.Options):
     share = {"whole": 1.0, "prefill": 1.0 - filling.SLOT_SHARE, "decode": filling.SLOT_SHARE}
-    kept = np.isfinite(of.fillings)
+    kept = np.isfinite(options.fillings)
     assert kept.any()
-    for at, name in enumerate(of.names):
+    for at, name in enumerate(options.names):
         for bucket, limits in enumerate(BUCKETS):
             there = kept[at, bucket]
-            ttft, tpot = of.flows.ttft[at, bucket, there], of.flows.tpot[at, bucket, there]
+            ttft, tpot = (
+                options.flows.ttft[at, bucket, there],
+                options.flows.tpot[at, bucket, there],
+            )
             assert np.all(ttft <= limits["ttft"] * share[name.role] * (1.0 + 1e-9))
             assert np.all(tpot <= limits["tpot"] * (1.0 + 1e-9))
-    assert np.all(np.isinf(of.flows.time[~kept]))
+    assert np.all(np.isinf(options.flows.time[~kept]))
 
 
 def test_a_model_that_does_not_fit_is_not_able():
@@ -95,29 +100,33 @@ def test_a_model_that_does_not_fit_is_not_able():
     assert not little.able.any()
 
 
-def test_the_fullest_moves_with_its_limits(of: candidates.Options):
-    at = of.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
-    engine, demand = record(of, at, 0)
+def test_the_fullest_moves_with_its_limits(options: candidates.Options):
+    at = options.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
+    engine, demand = record(options, at, 0)
 
     def by(factor: jax.Array) -> jax.Array:
         target = demand.target
         slower = LatencyTarget(target.ttft * factor, target.tpot * factor, target.quantile)
-        return fullest(of.llm, engine, Demand(demand.workload, slower), "whole")
+        return fullest(options.llm, engine, Demand(demand.workload, slower), "whole")
 
     one, step = jnp.asarray(1.0), 1e-5
     difference = (by(one + step) - by(one - step)) / (2.0 * step)
     assert float(jax.grad(by)(one)) == pytest.approx(float(difference), rel=1e-4)
-    assert float(excess(of.llm, engine, demand, by(one), "whole")) == pytest.approx(0.0, abs=1e-9)
+    assert float(excess(options.llm, engine, demand, by(one), "whole")) == pytest.approx(
+        0.0, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("role", filling.ROLES)
-def test_flows_have_the_slopes_of_their_differences(of: candidates.Options, role: filling.Role):
-    at = of.names.index(EngineName("mi300x", "fp8", 2, 1, 1, role))
-    engine, demand = record(of, at, 1)
+def test_flows_have_the_slopes_of_their_differences(
+    options: candidates.Options, role: filling.Role
+):
+    at = options.names.index(EngineName("mi300x", "fp8", 2, 1, 1, role))
+    engine, demand = record(options, at, 1)
     place = jnp.asarray(0.6 if role == "prefill" else 7.0)
 
     def taken(filling: jax.Array) -> jax.Array:
-        found = flow(of.llm, engine, demand, filling, role)
+        found = flow(options.llm, engine, demand, filling, role)
         return jnp.stack([found.time, found.energy, found.latency, found.ttft, found.tpot])
 
     slope = jax.jacfwd(taken)(place)
@@ -126,21 +135,21 @@ def test_flows_have_the_slopes_of_their_differences(of: candidates.Options, role
     np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-9)
 
 
-def test_standing_takes_rent_idle_power_and_manufacture(of: candidates.Options):
-    at = of.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
+def test_standing_takes_rent_idle_power_and_manufacture(options: candidates.Options):
+    at = options.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
     usd = 4 * catalog.rental_price("h100-sxm").usd / 3600.0
     made = 4 * float(
         manufacture(hardware_parts.materials("h100-sxm"), hardware_parts.recipe()).total
     )
-    assert of.capital[at, 0, :2] == pytest.approx([usd, made / (5.0 * 365.25 * 86400.0)])
-    xpu, efficiency = catalog.xpu("h100-sxm"), record(of, at, 0)[0].efficiency
+    assert options.capital[at, 0, :2] == pytest.approx([usd, made / (5.0 * 365.25 * 86400.0)])
+    xpu, efficiency = catalog.xpu("h100-sxm"), record(options, at, 0)[0].efficiency
     zero = jnp.zeros(())
     idle = float(device_power(xpu, efficiency, zero, zero, zero))
-    assert of.resting[at] == pytest.approx(4 * (idle + 700.0 * float(efficiency.host_power)))
+    assert options.resting[at] == pytest.approx(4 * (idle + 700.0 * float(efficiency.host_power)))
     # A joule of servers with the default PUE in the United States.
     intensity = float(catalog.site("usa").carbon_intensity)
-    assert of.per_joule[0, :2] == pytest.approx([0.0, catalog.facility_pue() * intensity])
-    assert of.per_joule[0, 3] == pytest.approx(catalog.facility_pue())
+    assert options.per_joule[0, :2] == pytest.approx([0.0, catalog.facility_pue() * intensity])
+    assert options.per_joule[0, 3] == pytest.approx(catalog.facility_pue())
 
 
 def test_owners_pay_for_capital_space_and_electricity():
@@ -179,20 +188,25 @@ def test_partners_are_of_one_vendor_precision_and_region():
             assert ((of.partners[one] == of.partners[two]) == alike).all()
 
 
-def test_changed_options_are_those_of_the_changed(of: candidates.Options):
+def test_changed_options_are_those_of_the_changed(options: candidates.Options):
     """Twice the bandwidth in the record, or in a catalogue that says so: flows are the same."""
     faster = dataclasses.replace(
-        of.engines.xpu, memory_bandwidth=2.0 * np.asarray(of.engines.xpu.memory_bandwidth)
+        options.engines.xpu, memory_bandwidth=2.0 * np.asarray(options.engines.xpu.memory_bandwidth)
     )
-    engines = dataclasses.replace(of.engines, xpu=faster)
-    again = candidates.changed(of, engines, of.demand)
-    at = of.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
+    engines = dataclasses.replace(options.engines, xpu=faster)
+    again = candidates.changed(options, engines, options.demand)
+    at = options.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
     engine, demand = record(again, at, 0)
     there = serving.capacity(
-        of.llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency, demand.target
+        options.llm,
+        engine.xpu,
+        engine.deployment,
+        demand.workload,
+        engine.efficiency,
+        demand.target,
     )
     assert 1.0 / again.flows.time[at, 0, -1] == pytest.approx(float(there.rate), rel=1e-4)
-    assert again.flows.time[at, 0, -1] < of.flows.time[at, 0, -1]
+    assert again.flows.time[at, 0, -1] < options.flows.time[at, 0, -1]
 
 
 def test_chunks_give_what_one_call_gives():

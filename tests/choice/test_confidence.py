@@ -31,25 +31,25 @@ def asked() -> Problem:
 
 
 @pytest.fixture(scope="module")
-def of(asked: Problem) -> Case:
+def case(asked: Problem) -> Case:
     return objective.case(asked)
 
 
 @pytest.fixture(scope="module")
-def relaxed(of: Case) -> Relaxed:
-    found = choice.relaxed(of)
+def relaxed(case: Case) -> Relaxed:
+    found = choice.relaxed(case)
     assert isinstance(found, Relaxed)
     return found
 
 
 @pytest.fixture(scope="module")
-def contest(of: Case, asked: Problem) -> Contest:
-    return confidence.contest(of, asked, always=("a100-sxm-80gb",))
+def contest(case: Case, asked: Problem) -> Contest:
+    return confidence.contest(case, asked, always=("a100-sxm-80gb",))
 
 
-def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
+def test_a_draw_is_the_case_with_that_efficiency(case: Case, asked: Problem):
     engines = np.array([0, 4])
-    found = confidence.drawn(of, asked, engines)
+    found = confidence.drawn(case, asked, engines)
     draw = 3
     attained = [
         jax.tree.map(
@@ -58,17 +58,19 @@ def test_a_draw_is_the_case_with_that_efficiency(of: Case, asked: Problem):
                 catalog.system(asked.model, name.xpu, precision=name.precision)
             ),
         )
-        for name in (of.of.names[at] for at in engines)
+        for name in (case.options.names[at] for at in engines)
     ]
-    few = maps.kept(of, engines)
-    faster = eqx.tree_at(lambda e: e.efficiency, few.of.engines, catalog.stack(attained))
-    afresh = dataclasses.replace(few, of=candidates.changed(few.of, faster, few.of.demand))
+    few = maps.kept(case, engines)
+    faster = eqx.tree_at(lambda e: e.efficiency, few.options.engines, catalog.stack(attained))
+    afresh = dataclasses.replace(
+        few, options=candidates.changed(few.options, faster, few.options.demand)
+    )
     costs = maps.request_costs(afresh, afresh.free)
     computed = found.time[draw] * found.standing[..., None] + found.rest[draw]
     np.testing.assert_allclose(computed, costs, rtol=1e-9)
     # Electricity is part of the rent, and nothing else costs.
     np.testing.assert_array_equal(found.rest, 0.0)
-    rent = [name.devices * RENTS[name.xpu] for name in few.of.names]
+    rent = [name.devices * RENTS[name.xpu] for name in few.options.names]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     np.testing.assert_allclose(found.standing, found.money)
 
@@ -78,7 +80,7 @@ def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
     described = problem(PLAIN | {"buckets": EASY, "weights": weights})
     of, engines = objective.case(described), np.array([0, 4])
     found = confidence.drawn(of, described, engines)
-    rent = [name.devices * RENTS[name.xpu] for name in (of.of.names[at] for at in engines)]
+    rent = [name.devices * RENTS[name.xpu] for name in (of.options.names[at] for at in engines)]
     np.testing.assert_allclose(found.money[:, 0] * 3600.0, rent)
     assert np.all(found.standing > found.money)
     assert np.all(found.rest > 0.0)
@@ -87,13 +89,15 @@ def test_what_energy_and_waiting_cost_is_no_part_of_the_price(asked: Problem):
     assert np.all(found.time >= free.time)
 
 
-def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem, relaxed: Relaxed):
+def test_a_fleet_costs_parts_of_instances_or_whole_ones(
+    case: Case, asked: Problem, relaxed: Relaxed
+):
     plan = relaxed.plan
-    parts = confidence.fleet_costs(of, asked, plan, whole=False)
-    whole = confidence.fleet_costs(of, asked, plan)
+    parts = confidence.fleet_costs(case, asked, plan, whole=False)
+    whole = confidence.fleet_costs(case, asked, plan)
     (pool,) = plan.pools
     (engine,) = set(plan.columns.engine.tolist())
-    found = confidence.drawn(of, asked, np.array([engine]))
+    found = confidence.drawn(case, asked, np.array([engine]))
     rent = pool.engine.devices * RENTS[pool.engine.xpu] / 3600.0
     instances = sum(
         found.time[:, 0, 0, serves.bucket] * serves.per_second for serves in pool.serves
@@ -105,12 +109,12 @@ def test_a_fleet_costs_parts_of_instances_or_whole_ones(of: Case, asked: Problem
 
 
 def test_a_fleet_costs_more_where_its_prices_are_drawn_higher(
-    of: Case, asked: Problem, relaxed: Relaxed
+    case: Case, asked: Problem, relaxed: Relaxed
 ):
     plan = relaxed.plan
     (xpu,) = {pool.engine.xpu for pool in plan.pools}
-    costs = confidence.fleet_costs(of, asked, plan, whole=False)
-    priced = confidence.fleet_costs(of, asked, plan, whole=False, priced=True)
+    costs = confidence.fleet_costs(case, asked, plan, whole=False)
+    priced = confidence.fleet_costs(case, asked, plan, whole=False, priced=True)
     factors = confidence.price_factors(asked, [xpu], len(costs))[:, 0]
     # Rent is all that costs.
     np.testing.assert_allclose(priced, costs * factors, rtol=1e-9)
@@ -142,12 +146,12 @@ def test_a_pace_is_what_the_accelerator_alone_costs_in_that_draw(contest: Contes
         here = problem(PLAIN | {"buckets": EASY, "choices": PLAIN["choices"] | {"xpus": [xpu]}})
         of = objective.case(here)
         draws = catalog.efficiency_draws(catalog.system(asked.model, xpu, precision="fp8"))
-        which = np.full(len(of.of.names), draw)
+        which = np.full(len(of.options.names), draw)
         engines = eqx.tree_at(
-            lambda e: e.efficiency, of.of.engines, candidates.rows_of(draws, which)
+            lambda e: e.efficiency, of.options.engines, candidates.rows_of(draws, which)
         )
-        changed = candidates.changed(of.of, engines, of.of.demand)
-        found = choice.relaxed(dataclasses.replace(of, of=changed))
+        changed = candidates.changed(of.options, engines, of.options.demand)
+        found = choice.relaxed(dataclasses.replace(of, options=changed))
         assert isinstance(found, Relaxed)
         assert contest.paces[draw, at] == pytest.approx(found.plan.cost, rel=5e-3), xpu
 

@@ -34,22 +34,22 @@ QUICK: Any = {"xla_backend_optimization_level": 0}
 
 
 @pytest.fixture(scope="module")
-def of() -> Case:
+def case() -> Case:
     return objective.case(problem(APART))
 
 
 @pytest.fixture(scope="module")
-def costs(of: Case) -> np.ndarray:
-    return maps.request_costs(of, of.free)
+def costs(case: Case) -> np.ndarray:
+    return maps.request_costs(case, case.free)
 
 
 @pytest.fixture(scope="module")
-def alone(of: Case) -> Alone:
-    return maps.alone(of, of.free)
+def alone(case: Case) -> Alone:
+    return maps.alone(case, case.free)
 
 
-def in_parts(of: Case) -> Plan:
-    found = choice.relaxed(of)
+def in_parts(case: Case) -> Plan:
+    found = choice.relaxed(case)
     assert isinstance(found, Relaxed)
     return found.plan
 
@@ -60,9 +60,9 @@ def cheapest(**changes: Any) -> float:
     return found.cost if isinstance(found, Plan) else np.inf
 
 
-def places(of: Case, xpu: str, *roles: str) -> np.ndarray:
+def places(case: Case, xpu: str, *roles: str) -> np.ndarray:
     return np.array(
-        [at for at, name in enumerate(of.of.names) if name.xpu == xpu and name.role in roles]
+        [at for at, name in enumerate(case.options.names) if name.xpu == xpu and name.role in roles]
     )
 
 
@@ -77,8 +77,8 @@ def instance(name: EngineName, asked: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def test_an_accelerator_alone_costs_what_choosing_from_it_alone_does(of: Case, alone: Alone):
-    found = dict(zip(alone.xpus, alone.serving(of.of.rates), strict=True))
+def test_an_accelerator_alone_costs_what_choosing_from_it_alone_does(case: Case, alone: Alone):
+    found = dict(zip(alone.xpus, alone.serving(case.options.rates), strict=True))
     assert list(found) == ["h100-sxm", "mi300x", "a100-sxm-80gb"]
     for xpu, cost in found.items():
         least = cheapest(choices=APART["choices"] | {"xpus": [xpu]})
@@ -87,21 +87,21 @@ def test_an_accelerator_alone_costs_what_choosing_from_it_alone_does(of: Case, a
         assert cost == pytest.approx(least, rel=5e-3), xpu
 
 
-def test_alone_in_one_role_or_in_two(of: Case, alone: Alone):
+def test_alone_in_one_role_or_in_two(case: Case, alone: Alone):
     np.testing.assert_array_equal(alone.least, np.minimum(alone.whole, alone.apart))
     for roles, found in (("whole",), alone.whole), (("prefill", "decode"), alone.apart):
         for at, xpu in enumerate(alone.xpus):
-            least = in_parts(maps.kept(of, places(of, xpu, *roles))).cost
-            assert found[at] @ of.of.rates == pytest.approx(least, rel=5e-3), (xpu, roles)
+            least = in_parts(maps.kept(case, places(case, xpu, *roles))).cost
+            assert found[at] @ case.options.rates == pytest.approx(least, rel=5e-3), (xpu, roles)
 
 
-def test_a_request_costs_the_rent_over_the_capacity(of: Case, costs: np.ndarray):
+def test_a_request_costs_the_rent_over_the_capacity(case: Case, costs: np.ndarray):
     """Where only money counts an instance is best kept full, as the serving model has it."""
     capacity_of = jax.jit(serving.capacity, compiler_options=QUICK)
-    whole = [at for at, name in enumerate(of.of.names) if name.role == "whole"]
+    whole = [at for at, name in enumerate(case.options.names) if name.role == "whole"]
     assert len(whole) == 9
     for at in whole:
-        name = of.of.names[at]
+        name = case.options.names[at]
         rent = name.devices * RENTS[name.xpu] / 3600.0
         for bucket, asked in enumerate(EASY):
             target = specs.LatencyTarget(asked["ttft"], asked["tpot"])
@@ -118,21 +118,21 @@ def test_some_engines_are_the_problem_that_has_no_others():
     afresh = objective.case(
         problem(described | {"choices": PLAIN["choices"] | {"xpus": ["mi300x"]}})
     )
-    assert few.of.names == afresh.of.names
-    np.testing.assert_allclose(few.of.fillings, afresh.of.fillings, rtol=1e-9)
-    np.testing.assert_allclose(few.of.flows.time, afresh.of.flows.time, rtol=1e-9)
+    assert few.options.names == afresh.options.names
+    np.testing.assert_allclose(few.options.fillings, afresh.options.fillings, rtol=1e-9)
+    np.testing.assert_allclose(few.options.flows.time, afresh.options.flows.time, rtol=1e-9)
     np.testing.assert_array_equal(few.limits.capital, afresh.limits.capital)
     assert in_parts(few).cost == pytest.approx(in_parts(afresh).cost, rel=1e-6)
 
 
-def test_an_engine_named_twice_is_there_twice(of: Case, costs: np.ndarray):
-    twice = maps.kept(of, np.array([5, 2, 5]))
-    assert twice.of.names == tuple(of.of.names[at] for at in (5, 2, 5))
+def test_an_engine_named_twice_is_there_twice(case: Case, costs: np.ndarray):
+    twice = maps.kept(case, np.array([5, 2, 5]))
+    assert twice.options.names == tuple(case.options.names[at] for at in (5, 2, 5))
     found = maps.request_costs(twice, twice.free)
     np.testing.assert_array_equal(found, costs[[5, 2, 5]])
-    before = of.of.capital.copy()
-    twice.of.capital[:] = 0.0
-    np.testing.assert_array_equal(of.of.capital, before)
+    before = case.options.capital.copy()
+    twice.options.capital[:] = 0.0
+    np.testing.assert_array_equal(case.options.capital, before)
 
 
 def test_a_bucket_that_nobody_asks_for_does_not_count():
@@ -142,35 +142,35 @@ def test_a_bucket_that_nobody_asks_for_does_not_count():
     np.testing.assert_array_equal(alone.serving(np.array([5.0, 1.0])), [np.inf, 13.0])
 
 
-def test_leading_engines_hold_the_cheapest_of_each_accelerator(of: Case, costs: np.ndarray):
+def test_leading_engines_hold_the_cheapest_of_each_accelerator(case: Case, costs: np.ndarray):
     for few in (1, 2):
-        kinds = {(name.xpu, name.role) for name in of.of.names}
+        kinds = {(name.xpu, name.role) for name in case.options.names}
         expected = set()
         for bucket in range(2):
             for kind in kinds:
                 here = [
                     (costs[at, 0, bucket], at)
-                    for at, name in enumerate(of.of.names)
+                    for at, name in enumerate(case.options.names)
                     if (name.xpu, name.role) == kind and np.isfinite(costs[at, 0, bucket])
                 ]
                 expected |= {at for _, at in sorted(here)[:few]}
-        assert maps.leading(of, costs, few).tolist() == sorted(expected)
-    first = maps.leading(of, costs)
-    assert len(first) < len(of.of.names)
-    few_only = maps.by_xpu(maps.kept(of, first), costs[first])
-    np.testing.assert_array_equal(few_only.least, maps.by_xpu(of, costs).least)
+        assert maps.leading(case, costs, few).tolist() == sorted(expected)
+    first = maps.leading(case, costs)
+    assert len(first) < len(case.options.names)
+    few_only = maps.by_xpu(maps.kept(case, first), costs[first])
+    np.testing.assert_array_equal(few_only.least, maps.by_xpu(case, costs).least)
 
 
-def test_engines_that_serve_nothing_lead_nowhere(of: Case, costs: np.ndarray):
-    assert len(maps.leading(of, np.full_like(costs, np.inf))) == 0
+def test_engines_that_serve_nothing_lead_nowhere(case: Case, costs: np.ndarray):
+    assert len(maps.leading(case, np.full_like(costs, np.inf))) == 0
 
 
-def test_a_place_on_the_map_is_a_choice_of_its_own(of: Case):
-    one = jax.tree.map(lambda leaf: np.asarray(leaf)[:1], of.of.demand)
-    frame, there, alone = maps.across(of, of.free, one, PROMPTS, TPOTS)
+def test_a_place_on_the_map_is_a_choice_of_its_own(case: Case):
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[:1], case.options.demand)
+    frame, there, alone = maps.across(case, case.free, one, PROMPTS, TPOTS)
     np.testing.assert_array_equal(frame["prompt_tokens"], np.tile(PROMPTS, len(TPOTS)))
     np.testing.assert_array_equal(frame["tpot_s"], np.repeat(TPOTS, len(PROMPTS)))
-    assert len(there.of.names) < len(of.of.names)
+    assert len(there.options.names) < len(case.options.names)
     # Corners, where engines were compared, and places between.
     for at in (0, 8, 12, 17, 24, 33, len(frame) - 1):
         here = EASY[0] | {
@@ -182,11 +182,13 @@ def test_a_place_on_the_map_is_a_choice_of_its_own(of: Case):
         assert alone.least[:, at].min() == pytest.approx(afresh, rel=1e-2), at
 
 
-def test_a_place_along_a_line_is_a_choice_of_its_own(of: Case):
+def test_a_place_along_a_line_is_a_choice_of_its_own(case: Case):
     prompts = np.geomspace(200.0, 9000.0, 40)
-    line = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[:1], len(prompts)), of.of.demand)
+    line = jax.tree.map(
+        lambda leaf: np.repeat(np.asarray(leaf)[:1], len(prompts)), case.options.demand
+    )
     line = eqx.tree_at(lambda d: d.workload.prompt_tokens, line, prompts)
-    _, alone = maps.along(of, of.free, line)
+    _, alone = maps.along(case, case.free, line)
     assert alone.least.shape == (3, len(prompts))
     # A longer prompt is never cheaper.
     assert np.all(np.diff(alone.least, axis=1) > 0.0)
@@ -195,13 +197,13 @@ def test_a_place_along_a_line_is_a_choice_of_its_own(of: Case):
         assert alone.least[:, at].min() == pytest.approx(cheapest(buckets=[here]), rel=1e-2), at
 
 
-def test_where_nothing_is_possible_every_engine_is_looked_at(of: Case):
-    hasty = jax.tree.map(lambda leaf: np.asarray(leaf)[:1], of.of.demand)
+def test_where_nothing_is_possible_every_engine_is_looked_at(case: Case):
+    hasty = jax.tree.map(lambda leaf: np.asarray(leaf)[:1], case.options.demand)
     hasty = eqx.tree_at(
         lambda d: (d.target.ttft, d.target.tpot), hasty, (np.array([1e-4]), np.array([1e-9]))
     )
-    there, alone = maps.along(of, of.free, hasty)
-    assert there.of.names == of.of.names
+    there, alone = maps.along(case, case.free, hasty)
+    assert there.options.names == case.options.names
     assert np.all(np.isinf(alone.least))
 
 
@@ -224,7 +226,7 @@ def test_what_holds_a_filling(holds: str):
     assert set(maps.held_by(of, plan)) == {holds}
     (column,) = range(len(plan.columns))
     # A fuller instance breaks the limit that is named and none else.
-    name, asked = of.of.names[plan.columns.engine[column]], HOLDS[holds]["buckets"][0]
+    name, asked = of.options.names[plan.columns.engine[column]], HOLDS[holds]["buckets"][0]
     here = instance(name, asked)
     fuller = jnp.asarray(1.01 * plan.columns.filling[column])
     service = serving.service_at(*here, fuller, 0.99)
@@ -255,7 +257,7 @@ def test_the_course_of_one_engine_ends_where_the_solver_stops(second: float):
     assert ends["best"] == ends["flat" if second > 0.0 else "tpot"]
     log, cost = np.log(path["filling"].to_numpy()), path["cost"].to_numpy()
     at = np.interp(np.log(ends["best"]), log, cost)
-    assert at * of.of.rates[0] == pytest.approx(plan.cost, rel=1e-3)
+    assert at * of.options.rates[0] == pytest.approx(plan.cost, rel=1e-3)
 
 
 def test_slopes_of_a_course_are_those_of_its_differences():
@@ -275,10 +277,12 @@ def test_slopes_of_a_course_are_those_of_its_differences():
 
 def test_requests_asked_for_anew_know_no_limits_on_the_fleet():
     limited = objective.case(problem(PLAIN | {"caps": {"kw": 1.0}}))
-    free = maps.asked(limited, limited.of.demand)
+    free = maps.asked(limited, limited.options.demand)
     assert not free.limits.names
-    np.testing.assert_array_equal(free.of.rates, [1.0, 1.0])
-    unlimited = dataclasses.replace(free, of=dataclasses.replace(free.of, rates=limited.of.rates))
+    np.testing.assert_array_equal(free.options.rates, [1.0, 1.0])
+    unlimited = dataclasses.replace(
+        free, options=dataclasses.replace(free.options, rates=limited.options.rates)
+    )
     plain = in_parts(objective.case(problem(PLAIN)))
     assert in_parts(unlimited).cost == pytest.approx(plain.cost, rel=1e-9)
     assert in_parts(free).cost == pytest.approx(sum(plain.requests), rel=1e-6)

@@ -42,35 +42,37 @@ SETTINGS: dict[str, dict[str, Any]] = {
 STEP = 1e-3
 
 
-def solved(of: Case) -> Plan:
-    found = choice.relaxed(of)
+def solved(case: Case) -> Plan:
+    found = choice.relaxed(case)
     assert isinstance(found, Relaxed)
     return found.plan
 
 
-def moved(of: Case, name: str, step: float) -> Case:
+def moved(case: Case, name: str, step: float) -> Case:
     """The case with one input multiplied, everything looked at anew."""
     if name == "rate":
-        rates = of.of.rates * np.exp(step)
-        factor = [np.exp(step) if n in ("second", "quality") else 1.0 for n in of.limits.names]
-        limits = dataclasses.replace(of.limits, most=of.limits.most * np.array(factor))
-        return dataclasses.replace(of, of=dataclasses.replace(of.of, rates=rates), limits=limits)
+        rates = case.options.rates * np.exp(step)
+        factor = [np.exp(step) if n in ("second", "quality") else 1.0 for n in case.limits.names]
+        limits = dataclasses.replace(case.limits, most=case.limits.most * np.array(factor))
+        return dataclasses.replace(
+            case, options=dataclasses.replace(case.options, rates=rates), limits=limits
+        )
     if name == "price":
-        capital = of.of.capital.copy()
+        capital = case.options.capital.copy()
         capital[..., 0] *= np.exp(step)
-        return dataclasses.replace(of, of=dataclasses.replace(of.of, capital=capital))
-    if name in of.limits.names:
-        most = of.limits.most.copy()
-        most[of.limits.names.index(name)] *= np.exp(step)
-        return dataclasses.replace(of, limits=dataclasses.replace(of.limits, most=most))
+        return dataclasses.replace(case, options=dataclasses.replace(case.options, capital=capital))
+    if name in case.limits.names:
+        most = case.limits.most.copy()
+        most[case.limits.names.index(name)] *= np.exp(step)
+        return dataclasses.replace(case, limits=dataclasses.replace(case.limits, most=most))
     by = np.zeros(len(INPUTS))
     by[INPUTS.index(name)] = step
-    one_engine = jax.tree.map(lambda leaf: leaf[0], of.of.engines)
-    one_demand = jax.tree.map(lambda leaf: np.asarray(leaf)[0], of.of.demand)
-    engines = jax.vmap(lambda at: sensitivity.scaled(at, one_demand, by)[0])(of.of.engines)
-    demand = jax.vmap(lambda at: sensitivity.scaled(one_engine, at, by)[1])(of.of.demand)
-    changed = candidates.changed(of.of, *jax.tree.map(np.asarray, (engines, demand)))
-    return dataclasses.replace(of, of=changed)
+    one_engine = jax.tree.map(lambda leaf: leaf[0], case.options.engines)
+    one_demand = jax.tree.map(lambda leaf: np.asarray(leaf)[0], case.options.demand)
+    engines = jax.vmap(lambda at: sensitivity.scaled(at, one_demand, by)[0])(case.options.engines)
+    demand = jax.vmap(lambda at: sensitivity.scaled(one_engine, at, by)[1])(case.options.demand)
+    changed = candidates.changed(case.options, *jax.tree.map(np.asarray, (engines, demand)))
+    return dataclasses.replace(case, options=changed)
 
 
 def numbers(plan: Plan) -> pd.Series:
@@ -147,7 +149,7 @@ def test_a_device_that_is_short_of_memory_would_pay_for_more():
     plan = solved(of)
     price = sensitivity.shadow_prices(of, plan).memory["h100-sxm"]
     costs = [solved(moved(of, "memory", step)).cost for step in (STEP, -STEP)]
-    memory = float(np.asarray(of.of.engines.xpu.memory)[0])
+    memory = float(np.asarray(of.options.engines.xpu.memory)[0])
     assert price > 0.0
     assert price == pytest.approx((costs[1] - costs[0]) / (2.0 * STEP * memory), rel=5e-3)
 

@@ -48,14 +48,14 @@ def some_case(**changes: Any) -> Case:
     return objective.case(problem(plain | changes))
 
 
-def relaxed(of: Case) -> Relaxed:
-    found = choice.relaxed(of)
+def relaxed(case: Case) -> Relaxed:
+    found = choice.relaxed(case)
     assert isinstance(found, Relaxed)
     return found
 
 
-def whole(of: Case) -> Plan:
-    found = choice.whole(of)
+def whole(case: Case) -> Plan:
+    found = choice.whole(case)
     assert isinstance(found, Plan)
     return found
 
@@ -103,7 +103,7 @@ def test_fleets_do_what_is_asked_within_their_limits(seed: int):
     for plan in plans:
         if isinstance(plan, Clash):
             continue
-        for bucket, rate in enumerate(of.of.rates):
+        for bucket, rate in enumerate(of.options.rates):
             assert served(plan, bucket, "whole", "decode") == pytest.approx(rate, rel=1e-6)
             assert served(plan, bucket, "prefill") == pytest.approx(
                 served(plan, bucket, "decode"), abs=1e-6 * rate
@@ -112,7 +112,7 @@ def test_fleets_do_what_is_asked_within_their_limits(seed: int):
             work = sum(of.per_second * of.time for of in pool.serves)
             assert work <= pool.instances * (1.0 + 1e-6)
             for serves in pool.serves:
-                target = of.of.demand.target
+                target = of.options.demand.target
                 assert serves.ttft <= float(target.ttft[serves.bucket]) * (1.0 + 1e-6)
                 assert serves.tpot <= float(target.tpot[serves.bucket]) * (1.0 + 1e-6)
         for name, most in zip(of.limits.names, of.limits.most, strict=True):
@@ -186,10 +186,12 @@ def test_prices_of_limits_are_slopes_of_the_cost():
 def test_requests_cost_what_one_more_adds():
     of = some_case()
     plan = relaxed(of).plan
-    rates = of.of.rates * np.array([1.001, 1.0])
-    more = relaxed(dataclasses.replace(of, of=dataclasses.replace(of.of, rates=rates))).plan
+    rates = of.options.rates * np.array([1.001, 1.0])
+    more = relaxed(
+        dataclasses.replace(of, options=dataclasses.replace(of.options, rates=rates))
+    ).plan
     assert (more.cost - plan.cost) / 0.02 == pytest.approx(plan.requests[0], rel=1e-6)
-    assert plan.cost == pytest.approx(of.of.rates @ np.array(plan.requests), rel=1e-9)
+    assert plan.cost == pytest.approx(of.options.rates @ np.array(plan.requests), rel=1e-9)
 
 
 def test_limits_that_clash_are_named_with_what_would_do():
@@ -271,10 +273,12 @@ def test_latency_that_dips_below_its_limit_again():
     )  # fmt: skip
     engine, demand = (
         jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[0]), records)
-        for records in (of.of.engines, of.of.demand)
+        for records in (of.options.engines, of.options.demand)
     )
-    fillings = jnp.geomspace(1.0, filling.room(of.of.llm, engine, demand, "whole"), 400)
-    late = jax.vmap(lambda at: filling.excess(of.of.llm, engine, demand, at, "whole"))(fillings)
+    fillings = jnp.geomspace(1.0, filling.room(of.options.llm, engine, demand, "whole"), 400)
+    late = jax.vmap(lambda at: filling.excess(of.options.llm, engine, demand, at, "whole"))(
+        fillings
+    )
     kept = np.flatnonzero(np.asarray(late) <= 0.0)
     assert np.any(np.diff(kept) > 1), "TPOT rises and falls"
     (pool,) = relaxed(of).plan.pools

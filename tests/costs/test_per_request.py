@@ -26,8 +26,8 @@ AROUND = per_request.Surroundings(
 )
 
 
-def spent(of: per_request.Fleet) -> energy.Energy:
-    return per_request.request_energy(of, SERVICE.point, H100, SINGLE, EFFICIENCY, SITE)
+def spent(fleet: per_request.Fleet) -> energy.Energy:
+    return per_request.request_energy(fleet, SERVICE.point, H100, SINGLE, EFFICIENCY, SITE)
 
 
 def test_requests_bear_all_that_the_meter_shows() -> None:

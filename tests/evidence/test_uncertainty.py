@@ -114,9 +114,9 @@ def test_the_delta_method_agrees_with_draws(batch: float):
     llm, xpu = catalog.llm("llama-3.1-70b"), catalog.xpu("h100-sxm")
     layout = Deployment(tensor=4.0, precision=precision("fp8"))
 
-    def log_tpot(of: Efficiency):
+    def log_tpot(efficiency: Efficiency):
         point = serving.operating_point(
-            llm, xpu, layout, Workload(1000.0, 500.0), of, jnp.asarray(batch)
+            llm, xpu, layout, Workload(1000.0, 500.0), efficiency, jnp.asarray(batch)
         )
         return jnp.log(point.tpot)
 

@@ -10,12 +10,12 @@ from llmecon.publishing.prose import provenance, results
 from llmecon.tables import catalog
 
 
-def text(of: provenance.Provenance) -> str:
-    return " ".join(BeautifulSoup(provenance.markup(of), "html.parser").get_text(" ").split())
+def text(data: provenance.Provenance) -> str:
+    return " ".join(BeautifulSoup(provenance.markup(data), "html.parser").get_text(" ").split())
 
 
-def keys(of: provenance.Provenance) -> list[str]:
-    found = BeautifulSoup(provenance.markup(of), "html.parser").select(".llmecon-source")
+def keys(data: provenance.Provenance) -> list[str]:
+    found = BeautifulSoup(provenance.markup(data), "html.parser").select(".llmecon-source")
     return [key.text for key in found]
 
 

@@ -153,7 +153,7 @@ def test_frames_agree_with_the_headlines(name: str) -> None:
     assert -1e-9 < frames.gap(study) < 1e-6
     knob = frames.knob(study)
     assert knob.ends["best"] <= min(of for what, of in knob.ends.items() if what != "best")
-    assert frames.engines(study)["all"] == len(study.posed.of.names)
+    assert frames.engines(study)["all"] == len(study.posed.options.names)
     pools = tables.pools(study, study.best)
     assert len(pools) == sum(len(pool.serves) for pool in study.best.pools)
 

@@ -127,18 +127,18 @@ def chains(draw: st.DrawFn) -> routing.Chain:
 
 @few
 @given(chains())
-def test_a_chain_is_a_distribution_with_its_pairs(of: routing.Chain) -> None:
+def test_a_chain_is_a_distribution_with_its_pairs(chain: routing.Chain) -> None:
     """Right or wrong, the eight shares are shares, and two models at a time differ as said."""
-    each = np.asarray(outcomes(of))
+    each = np.asarray(outcomes(chain))
     assert each.sum() == pytest.approx(1.0, abs=1e-12)
     assert each.min() > -1e-12
-    alone = [float(quality) for quality in (of.weak, of.middle, of.strong)]
+    alone = [float(quality) for quality in (chain.weak, chain.middle, chain.strong)]
     assert each @ routing.RIGHT == pytest.approx(alone, abs=1e-12)
     first, second, third = routing.RIGHT.T
     for pair, weaker, stronger in (
-        (of.near, first, second),
-        (of.further, second, third),
-        (of.across, first, third),
+        (chain.near, first, second),
+        (chain.further, second, third),
+        (chain.across, first, third),
     ):
         assert each @ (stronger * (1 - weaker)) == pytest.approx(float(pair.gains), abs=1e-12)
         assert each @ (weaker * (1 - stronger)) == pytest.approx(float(pair.losses), abs=1e-12)
@@ -172,14 +172,14 @@ cascaded = jax.jit(jax.vmap(routing.cascade, (0, 0, None, None)))
 
 @few
 @given(chains(), thresholds, skills)
-def test_an_unused_model_changes_nothing(of: routing.Chain, at: float, skill: float) -> None:
+def test_an_unused_model_changes_nothing(chain: routing.Chain, at: float, skill: float) -> None:
     """Of three models, the two that are used are routed as if there were no third."""
     for thresholds_of, pair, weaker, stronger in (
-        ((NEVER, at), of.across, 0, 2),
-        ((at, NEVER), of.near, 0, 1),
-        ((ALWAYS, ALWAYS + at), of.further, 1, 2),
+        ((NEVER, at), chain.across, 0, 2),
+        ((at, NEVER), chain.near, 0, 1),
+        ((ALWAYS, ALWAYS + at), chain.further, 1, 2),
     ):
-        found = cascade(*floats(*thresholds_of, skill), of)
+        found = cascade(*floats(*thresholds_of, skill), chain)
         alone = routed(*floats(at, skill), pair)
         expected = np.zeros(3)
         expected[[weaker, stronger]] = 1.0 - alone.strong_share, alone.strong_share
@@ -197,11 +197,11 @@ def routed_gain(at: float, skill: float, pair: routing.Pair) -> float:
 @few
 @given(chains(), thresholds, thresholds, skills)
 def test_a_cascade_shares_out_and_knows_no_answers(
-    of: routing.Chain, near: float, far: float, skill: float
+    chain: routing.Chain, near: float, far: float, skill: float
 ) -> None:
     """Shares are shares; right is at most what someone gets who knows all and sends as many."""
-    found = cascade(*floats(near, far, skill), of)
-    shares, each = np.asarray(found.shares), np.asarray(outcomes(of)).clip(0.0)
+    found = cascade(*floats(near, far, skill), chain)
+    shares, each = np.asarray(found.shares), np.asarray(outcomes(chain)).clip(0.0)
     assert shares.sum() == pytest.approx(1.0, abs=1e-12)
     assert shares.min() >= 0.0
     assert found.quality <= 1.0 - each[0] + 1e-12
@@ -225,9 +225,9 @@ def test_a_cascade_shares_out_and_knows_no_answers(
 
 @few
 @given(chains(), thresholds, thresholds)
-def test_a_cascade_without_skill_is_chance(of: routing.Chain, near: float, far: float) -> None:
-    found = cascade(*floats(near, far, 0.0), of)
-    alone = jnp.stack([of.weak, of.middle, of.strong])
+def test_a_cascade_without_skill_is_chance(chain: routing.Chain, near: float, far: float) -> None:
+    found = cascade(*floats(near, far, 0.0), chain)
+    alone = jnp.stack([chain.weak, chain.middle, chain.strong])
     assert found.quality == pytest.approx(float(found.shares @ alone), abs=1e-12)
 
 
@@ -244,10 +244,10 @@ def test_a_cascade_by_drawing(near: float, far: float, skill: float) -> None:
     assert found.quality == pytest.approx(right[np.arange(count), winner].mean(), abs=3e-3)
 
 
-def best_quality(skill: float, of: routing.Chain, costs: np.ndarray, budget: float) -> float:
+def best_quality(skill: float, chain: routing.Chain, costs: np.ndarray, budget: float) -> float:
     """The most that is answered rightly within a budget, over a grid of thresholds."""
     near, far = (x.ravel() for x in np.meshgrid(GRID, GRID))
-    found = cascaded(jnp.asarray(near), jnp.asarray(far), *floats(skill), of)
+    found = cascaded(jnp.asarray(near), jnp.asarray(far), *floats(skill), chain)
     paid = np.asarray(found.shares) @ costs
     return float(np.asarray(found.quality)[paid <= budget].max())
 

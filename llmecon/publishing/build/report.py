@@ -54,7 +54,7 @@ _LOADER = """
 
 
 def make(
-    of: scenario.Chapter,
+    chapter: scenario.Chapter,
     values: Mapping[str, Value],
     folder: Path,
     progress: execute.Progress,
@@ -62,7 +62,7 @@ def make(
     """Execute a chapter and write its notebook, report and scenario.
 
     Args:
-        of: The chapter.
+        chapter: The chapter.
         values: Validated values of all its parameters.
         folder: Where to write; earlier outputs are replaced only if everything succeeds.
         progress: Called with one line at a time.
@@ -77,24 +77,24 @@ def make(
     _require_writable(folder)
     with tempfile.TemporaryDirectory(prefix="llmecon-") as scratch:
         work = Path(scratch)
-        execution = execute.Execution(of, values, work / "made" / f"{of.slug}.ipynb")
+        execution = execute.Execution(chapter, values, work / "made" / f"{chapter.slug}.ipynb")
         execute.execute([execution], progress)
         progress("report: building")
         execute.stage([execution], work / "stage")
         _keep_cited(work / "stage", execution.output)
         pages = [name for name in _APPENDICES if (work / "stage" / f"{name}.md").is_file()]
-        contents: dict[str, Any] = {"format": "jb-book", "root": f"chapters/{of.slug}"}
+        contents: dict[str, Any] = {"format": "jb-book", "root": f"chapters/{chapter.slug}"}
         contents |= {"chapters": [{"file": name} for name in pages]} if pages else {}
         (work / "stage" / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf-8")
         site = work / "site"
         site.mkdir()
         # Links to pages that a report leaves out are warnings, and become plain text.
         execute.make_site(work / "stage", site, strict=False)
-        html = single_file(site / "chapters" / f"{of.slug}.html", site)
-        (work / "made" / f"{of.slug}.html").write_text(html, encoding="utf-8")
-        scenario.save(of, values, work / "made" / f"{of.slug}.yaml")
+        html = single_file(site / "chapters" / f"{chapter.slug}.html", site)
+        (work / "made" / f"{chapter.slug}.html").write_text(html, encoding="utf-8")
+        scenario.save(chapter, values, work / "made" / f"{chapter.slug}.yaml")
         _deliver(work / "made", folder)
-    return folder / f"{of.slug}.html"
+    return folder / f"{chapter.slug}.html"
 
 
 def _keep_cited(staged: Path, chapter: Path) -> None:

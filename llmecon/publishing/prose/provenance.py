@@ -137,18 +137,19 @@ def _row(table: str, line: Any, row: pd.Series) -> Row:
     )
 
 
-def markup(of: Provenance) -> str:
+def markup(provenance: Provenance) -> str:
     """A record as HTML, folded away; the site turns the keys that it holds into links.
 
     Args:
-        of: What the numbers rest on.
+        provenance: What the numbers rest on.
     """
     items = "".join(
-        _table(name, size, [row for row in of.rows if row.table == name]) for name, size in of.sizes
+        _table(name, size, [row for row in provenance.rows if row.table == name])
+        for name, size in provenance.sizes
     )
     said = scenario.checked()
     parameters = ""
-    if of.parameters and said:
+    if provenance.parameters and said:
         values = "".join(
             f"<li><code>{html.escape(name)}</code> {html.escape(_said(value))}</li>"
             for name, value in said.items()
@@ -157,8 +158,8 @@ def markup(of: Provenance) -> str:
     computed = f"<p>Computed by llmecon {importlib.metadata.version('llmecon')}.</p>"
     tables = f"<p>Rows of the data tables:</p><ul>{items}</ul>" if items else ""
     measured = ""
-    if of.experiment:
-        module = f'<code class="llmecon-measured">{html.escape(of.experiment)}</code>'
+    if provenance.experiment:
+        module = f'<code class="llmecon-measured">{html.escape(provenance.experiment)}</code>'
         measured = f"<p>Measured while this chapter was built, by {module}.</p>"
     return (
         '<details class="llmecon-sources"><summary>Sources</summary>'

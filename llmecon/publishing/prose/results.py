@@ -51,8 +51,8 @@ def headlines(row: Sequence[Headline]) -> None:
     )
 
 
-def _in_brackets(of: Headline) -> str:
-    return f"({of.interval}) " if of.interval else ""
+def _in_brackets(headline: Headline) -> str:
+    return f"({headline.interval}) " if headline.interval else ""
 
 
 def say(markdown: str) -> None:

@@ -74,7 +74,9 @@ def apart(study: Study) -> Apart:
     )
     places = [(length, share * given.tpot_limit_s) for share in TIGHTER for length in lengths]
     count = len(places)
-    repeated = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[:1], count), shown.of.demand)
+    repeated = jax.tree.map(
+        lambda leaf: np.repeat(np.asarray(leaf)[:1], count), shown.options.demand
+    )
     repeated = eqx.tree_at(
         lambda d: (
             d.workload.prompt_tokens,
@@ -244,7 +246,7 @@ def atlas(study: Study) -> Atlas:
     """Who is cheapest where, each place with its best layouts."""
     given, of = study.scenario, study.posed
     bucket = bucket_shown(study)
-    one = jax.tree.map(lambda leaf: np.asarray(leaf)[bucket : bucket + 1], of.of.demand)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[bucket : bucket + 1], of.options.demand)
     one = eqx.tree_at(
         lambda d: (d.workload.output_tokens, d.target.ttft),
         one,

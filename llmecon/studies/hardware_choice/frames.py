@@ -119,7 +119,7 @@ def compared(study: Study) -> Compared:
 
 def engines(study: Study) -> dict[str, int]:
     """How many engines there are to choose from, by role and in all."""
-    roles = [name.role for name in study.posed.of.names]
+    roles = [name.role for name in study.posed.options.names]
     return {role: roles.count(role) for role in ("whole", "prefill", "decode")} | {
         "all": len(roles)
     }
@@ -182,12 +182,12 @@ def knob(study: Study) -> Knob:
     each = maps.request_costs(of, study.charged)[:, :, bucket]
     region = int(each.min(axis=0).argmin())
     xpu = xpu_shown(study)
-    own = np.array([name.xpu == xpu and name.role == "whole" for name in of.of.names])
+    own = np.array([name.xpu == xpu and name.role == "whole" for name in of.options.names])
     engine = int(np.argmin(np.where(own, each[:, region], np.inf)))
     path, ends = maps.course(of, study.charged, engine, bucket, region)
-    asked = of.of.demand.workload
+    asked = of.options.demand.workload
     tokens = float(asked.prompt_tokens[bucket] + asked.output_tokens[bucket])
-    return Knob(bucket, xpu, of.of.names[engine], path, ends, tokens)
+    return Knob(bucket, xpu, of.options.names[engine], path, ends, tokens)
 
 
 def bucket_shown(study: Study) -> int:
@@ -201,7 +201,7 @@ def xpu_shown(study: Study) -> str:
     each = maps.request_costs(of, study.charged)[:, :, bucket_shown(study)]
     region = int(each.min(axis=0).argmin())
     usual = study.scenario.xpu
-    own = np.array([name.xpu == usual and name.role == "whole" for name in of.of.names])
+    own = np.array([name.xpu == usual and name.role == "whole" for name in of.options.names])
     return usual if (own & np.isfinite(each[:, region])).any() else study.alone.cheapest
 
 
@@ -228,7 +228,7 @@ def gaining(study: Study) -> list[str]:
     """Names of those that are better with prompts and answers on machines of their own."""
     single = study.single
     whole = replace(single, apart=np.full_like(single.apart, np.inf))
-    together = dict(zip(single.xpus, whole.serving(study.posed.of.rates), strict=True))
+    together = dict(zip(single.xpus, whole.serving(study.posed.options.rates), strict=True))
     alone = study.alone
     return [study.name(one) for one in alone.ranked if alone.costs[one] < together[one] * 0.999]
 

@@ -124,8 +124,10 @@ def _solved_at(study: Study, kind: str, bucket: int, factor: float) -> float:
     of = study.posed
     target = {name: np.array(values, float) for name, values in limits(study).items()}
     target[kind][bucket] *= factor
-    demand = replace(of.of.demand, target=replace(of.of.demand.target, **target))
-    found = choice.relaxed(replace(of, of=candidates.changed(of.of, of.of.engines, demand)))
+    demand = replace(of.options.demand, target=replace(of.options.demand.target, **target))
+    found = choice.relaxed(
+        replace(of, options=candidates.changed(of.options, of.options.engines, demand))
+    )
     return math.inf if isinstance(found, Clash) else found.plan.cost
 
 
@@ -245,11 +247,11 @@ def _again(limited: objective.Case, name: str) -> float:
     return float((less.cost - more.cost) / (2.0 * NUDGE * limited.limits.most[at]))
 
 
-def _solved_within(of: objective.Case, at: int, most: float) -> Plan | None:
+def _solved_within(case: objective.Case, at: int, most: float) -> Plan | None:
     """The best fleet in parts with another limit in one place; None where there is none."""
-    every = of.limits.most.copy()
+    every = case.limits.most.copy()
     every[at] = most
-    found = choice.relaxed(replace(of, limits=replace(of.limits, most=every)))
+    found = choice.relaxed(replace(case, limits=replace(case.limits, most=every)))
     return None if isinstance(found, Clash) else found.plan
 
 
@@ -319,14 +321,14 @@ def ends(study: Study) -> Ends:
     return Ends(cleanest, cheapest, thriftiest)
 
 
-def frontier(study: Study, of: Ends) -> Frontier:
+def frontier(study: Study, ends: Ends) -> Frontier:
     """The least cost under limits on carbon, from what the cheapest fleet emits downwards.
 
     Args:
         study: whose problem.
-        of: its ends.
+        ends: its ends.
     """
-    least, most = of.cleanest.takes["kg_co2e"], of.cheapest.takes["kg_co2e"]
+    least, most = ends.cleanest.takes["kg_co2e"], ends.cheapest.takes["kg_co2e"]
     given = study.scenario
     caps = description.limits(given) | {"kg_co2e_per_hour": 1.0}
     capped = objective.case(description.described(given, weights={"usd": 1.0}, caps=caps))
@@ -376,15 +378,15 @@ class Wishes:
     plan: Plan | None
 
 
-def wishes(study: Study, of: Ends) -> Wishes:
+def wishes(study: Study, ends: Ends) -> Wishes:
     """Two wishes that can hardly both be granted.
 
     Args:
         study: whose problem.
-        of: its ends.
+        ends: its ends.
     """
-    usd = of.cheapest.takes["usd"] * SECONDS_PER_HOUR * (1.0 + 1e-6)
-    kw = MORE * of.thriftiest.takes["joule"] / THOUSAND
+    usd = ends.cheapest.takes["usd"] * SECONDS_PER_HOUR * (1.0 + 1e-6)
+    kw = MORE * ends.thriftiest.takes["joule"] / THOUSAND
     found = _within(study, usd, kw)
     if not isinstance(found, Clash):
         return Wishes(usd, kw, {}, found)

@@ -84,10 +84,10 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
     is_whole = np.array([of.bought is not None for of in fleets.values()], float)[fleet]
     # Only fleets in parts are differentiated with the limits on their latency.
     relieved = np.array([of.relieved for of in fleets.values()])[fleet]
-    last = posed.of.fillings[every.engine, every.bucket, -1]
+    last = posed.options.fillings[every.engine, every.bucket, -1]
     follows = relieved & (every.filling >= last * (1.0 - NEAR))
     rows = _Rows(every, served, bought, is_whole, follows, fleet)
-    roles = np.array([of.role for of in posed.of.names])
+    roles = np.array([of.role for of in posed.options.names])
     spares = {role: _spare(posed, role) for role in dict.fromkeys(roles.tolist())}
     work = tuple(
         _work(posed, role, spare, rows, np.flatnonzero(roles[every.engine] == role))
@@ -99,10 +99,10 @@ def case(posed: Posed, fleets: Mapping[str, Chosen], budget: float, power: float
         return np.array([(of.prices or {}).get(limit, 0.0) for of in fleets.values()])
 
     return Case(
-        llm=posed.of.llm,
-        demand=jax.tree.map(jnp.asarray, posed.of.demand),
+        llm=posed.options.llm,
+        demand=jax.tree.map(jnp.asarray, posed.options.demand),
         work=work,
-        rates=posed.of.rates,
+        rates=posed.options.rates,
         carbon_price=posed.weights[CARBON],
         budget=budget,
         power=power,
@@ -146,17 +146,17 @@ def _work(posed: Posed, role: Role, spare: tuple[int, int], every: _Rows, rows: 
     engine = padded(every.columns.engine, spare[0]).astype(int)
     size = padded(every.columns.bucket, spare[1]).astype(int)
     region = padded(every.columns.region, 0).astype(int)
-    filling = padded(every.columns.filling, posed.of.fillings[(*spare, -1)])
-    engines: Engine = rows_of(posed.of.engines, engine)
-    asked: Demand = rows_of(posed.of.demand, size)
-    devices = np.array([posed.of.names[of].devices for of in engine], float)
-    capital = posed.of.capital[engine, region]
-    per_joule = posed.of.per_joule[region]
+    filling = padded(every.columns.filling, posed.options.fillings[(*spare, -1)])
+    engines: Engine = rows_of(posed.options.engines, engine)
+    asked: Demand = rows_of(posed.options.demand, size)
+    devices = np.array([posed.options.names[of].devices for of in engine], float)
+    capital = posed.options.capital[engine, region]
+    per_joule = posed.options.per_joule[region]
     return Work(
         engine=jax.tree.map(jnp.asarray, engines),
-        share=padded(every.served / posed.of.rates[every.columns.bucket], 0.0),
+        share=padded(every.served / posed.options.rates[every.columns.bucket], 0.0),
         filling=filling,
-        fullest=_fullest(posed.of.llm, role, engines, asked),
+        fullest=_fullest(posed.options.llm, role, engines, asked),
         bought=padded(every.bought, 0.0),
         whole=padded(every.whole, 0.0),
         rent=capital[:, USD] / devices,
@@ -173,8 +173,8 @@ def _work(posed: Posed, role: Role, spare: tuple[int, int], every: _Rows, rows: 
 
 def _spare(posed: Posed, role: Role) -> tuple[int, int] | None:
     """An engine of a role and a size of request that it can serve; None if there is neither."""
-    of_role = np.array([of.role == role for of in posed.of.names])
-    able = of_role[:, None] & np.isfinite(posed.of.fillings[..., -1])
+    of_role = np.array([of.role == role for of in posed.options.names])
+    able = of_role[:, None] & np.isfinite(posed.options.fillings[..., -1])
     places = np.argwhere(able)
     return (int(places[0, 0]), int(places[0, 1])) if len(places) else None
 

@@ -143,7 +143,7 @@ class Study(Names):
     @cached_property
     def alone(self) -> Alone:
         """What it costs to serve everything on each accelerator."""
-        total = self.single.serving(self.posed.of.rates)
+        total = self.single.serving(self.posed.options.rates)
         costs = dict(zip(self.single.xpus, map(float, total), strict=True))
         return Alone(costs, self.scenario.xpu, sourcing.rankings(costs))
 
@@ -155,7 +155,7 @@ class Study(Names):
         if self.alone.able:
             for name, xpu in ((USUAL, self.scenario.xpu), (SAFE, self.alone.safe)):
                 columns = maps.columns_alone(self.posed, self.charged, xpu)
-                asked = self.posed.of.rates[columns.bucket]
+                asked = self.posed.options.rates[columns.bucket]
                 fleets[name] = Chosen(columns, asked, None, prices)
         return self._case(fleets)
 
@@ -226,7 +226,7 @@ class Study(Names):
             xpus: their ids.
         """
         allowed = set(xpus)
-        engines = [at for at, of in enumerate(self.posed.of.names) if of.xpu in allowed]
+        engines = [at for at, of in enumerate(self.posed.options.names) if of.xpu in allowed]
         if not engines:
             return None
         found = choice.whole(maps.kept(self.posed, np.array(engines)))

@@ -244,11 +244,11 @@ class Drafted:
 
 
 @interpreted
-def _needed(of: speculation.Draft, alone: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _needed(draft: speculation.Draft, alone: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The least acceptance at which drafting pays, as the device drafts and by a quick drafter."""
-    quick = replace(of, seconds=jnp.asarray(_QUICK))
-    length = jnp.maximum(speculation.best_length(of), 1.0)
-    own = speculation.acceptance_to_pay(of, length, alone)
+    quick = replace(draft, seconds=jnp.asarray(_QUICK))
+    length = jnp.maximum(speculation.best_length(draft), 1.0)
+    own = speculation.acceptance_to_pay(draft, length, alone)
     return own, speculation.acceptance_to_pay(quick, speculation.best_length(quick), alone)
 
 

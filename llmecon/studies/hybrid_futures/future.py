@@ -196,12 +196,12 @@ def published_cases() -> pd.DataFrame:
     return cases.assign(x=cases["year"], label=labels)[["x", "value", "label"]]
 
 
-def reached(study: Study, of: Futures) -> pd.DataFrame:
+def reached(study: Study, futures: Futures) -> pd.DataFrame:
     """When a flagship phone writes such quality as fast as people read.
 
     Args:
         study: of whose models it is asked.
-        of: the futures.
+        futures: the futures.
 
     Returns:
         Columns name, parameters and early, middle and late: by which year a twentieth, half and
@@ -217,7 +217,7 @@ def reached(study: Study, of: Futures) -> pd.DataFrame:
     )
     ids = list(dict.fromkeys([study.scenario.edge_model, study.scenario.cloud_model, _LARGE]))
     sizes = [float(roofline.parameters(catalog.llm(of)).active) for of in ids]
-    years = np.asarray(_years(handset, jnp.asarray(sizes), dict(of.factors)))
+    years = np.asarray(_years(handset, jnp.asarray(sizes), dict(futures.factors)))
     early, middle, late = np.quantile(years, [0.05, 0.5, 0.95], axis=1)
     return pd.DataFrame(
         {

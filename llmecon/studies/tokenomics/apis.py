@@ -113,30 +113,30 @@ def market(scenario: Scenario, requests: Workload) -> Market:
     )
 
 
-def rival(scenario: Scenario, of: Market) -> Rival:
+def rival(scenario: Scenario, market: Market) -> Rival:
     """The API that the service is compared with: as asked, or the cheapest of those most alike.
 
     Args:
         scenario: with the model, and an API or the word auto.
-        of: what is on sale.
+        market: what is on sale.
 
     Raises:
         InputError: the API that was asked for sells no chat.
     """
-    sold, model = of.on_sale, scenario.model
+    sold, model = market.on_sale, scenario.model
     if scenario.api != "auto":
-        return _asked(scenario.api, of)
+        return _asked(scenario.api, market)
     same = sold[sold["model"] == model]
     if len(same):
         sellers = f"{len(same)} confirmed seller{'' if len(same) == 1 else 's'}"
         return _rival(_cheapest(same), f"the cheapest of {sellers} of {_called(model)}", True)
-    score, measure = of.score(model), BENCHMARKS[scenario.benchmark]
-    nobody = f"no seller of {_called(model)} is confirmed in {_unbroken(of.seen)}"
+    score, measure = market.score(model), BENCHMARKS[scenario.benchmark]
+    nobody = f"no seller of {_called(model)} is confirmed in {_unbroken(market.seen)}"
     alike = sold[sold["model"].isin(catalog.served_alike(model))]
     if len(alike):
         why = f"{nobody}; this is the cheapest model of the same architecture"
         return _rival(_cheapest(alike), why)
-    as_good = sold[sold["model"].map(of.percent) >= (101.0 if score is None else score)]
+    as_good = sold[sold["model"].map(market.percent) >= (101.0 if score is None else score)]
     if len(as_good):
         why = f"{nobody}; this is the cheapest that scores at least as well on {measure}"
         return _rival(_cheapest(as_good), why)
@@ -144,9 +144,9 @@ def rival(scenario: Scenario, of: Market) -> Rival:
     return _rival(_cheapest(sold), why)
 
 
-def _asked(api: str, of: Market) -> Rival:
+def _asked(api: str, market: Market) -> Rival:
     catalog.require("api_prices", api)
-    rows = of.prices[of.prices["id"] == api]
+    rows = market.prices[market.prices["id"] == api]
     if rows.empty:
         raise InputError(
             f"api: {api} sells no chat; choose a row of kind chat in data/api_prices.csv"

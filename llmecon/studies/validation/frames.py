@@ -360,14 +360,14 @@ class Floor:
     least: pd.Series | None
 
 
-def floor(study: Study, of: pd.DataFrame) -> Floor:
+def floor(study: Study, frame: pd.DataFrame) -> Floor:
     """What tells how far measurements of the scenario's target lie from each other.
 
     Args:
         study: the target in view.
-        of: as `distances` returns them.
+        frame: as `distances` returns them.
     """
-    own = of[of["target"] == study.scenario.target]
+    own = frame[frame["target"] == study.scenario.target]
     repeats = own[own["what"] == _FLOOR["repeats"]]
     return Floor(
         repeats.iloc[0] if len(repeats) else None,

@@ -482,40 +482,42 @@ _answers = interpreted(jax.vmap(answer))
 
 
 @interpreted
-def _counted(of: Case) -> tuple[Array, Array, Array]:
-    count = roofline.parameters(of.llm)
-    return count.total, count.active, training.flops_per_token(of.llm, of.run)
+def _counted(case: Case) -> tuple[Array, Array, Array]:
+    count = roofline.parameters(case.llm)
+    return count.total, count.active, training.flops_per_token(case.llm, case.run)
 
 
 @interpreted
-def _fastest(of: Case, counts: Array) -> TrainingPlan:
+def _fastest(case: Case, counts: Array) -> TrainingPlan:
     def plan(devices: Array) -> TrainingPlan:
-        return planning.plan_for_devices(of.llm, of.xpu, of.run, devices, of.likely, of.cluster)
+        return planning.plan_for_devices(
+            case.llm, case.xpu, case.run, devices, case.likely, case.cluster
+        )
 
     found: TrainingPlan = jax.vmap(plan)(counts)
     return found
 
 
 @interpreted
-def _passes(of: Case, batch: Array) -> tuple[PassCost, PassCost]:
-    on = (of.llm, of.xpu, of.deployment, of.efficiency)
+def _passes(case: Case, batch: Array) -> tuple[PassCost, PassCost]:
+    on = (case.llm, case.xpu, case.deployment, case.efficiency)
     one, none = jnp.ones(()), jnp.zeros(())
     return (
-        roofline.forward_pass(*on, one, of.requests.prompt_tokens, none),
-        roofline.forward_pass(*on, batch, one, of.requests.mean_context),
+        roofline.forward_pass(*on, one, case.requests.prompt_tokens, none),
+        roofline.forward_pass(*on, batch, one, case.requests.mean_context),
     )
 
 
 @interpreted
-def _full_rate(of: Case) -> Array:
-    return serving.full_rate(of.llm, of.xpu, of.deployment, of.requests, of.efficiency)
+def _full_rate(case: Case) -> Array:
+    return serving.full_rate(case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
 
 
 @interpreted
-def _offered(of: Case, rates: Array) -> Service:
+def _offered(case: Case, rates: Array) -> Service:
     def serve(rate: Array) -> Service:
-        on = (of.llm, of.xpu, of.deployment, of.requests, of.efficiency)
-        return serving.serve(*on, rate, of.target.quantile)
+        on = (case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
+        return serving.serve(*on, rate, case.target.quantile)
 
     found: Service = jax.vmap(serve)(rates)
     return found

@@ -93,22 +93,22 @@ def market(study: Study, of: frames.Market, title: str) -> Any:
     )
 
 
-def experts(study: Study, of: frames.Sweeps, title: str) -> Any:
+def experts(study: Study, sweeps: frames.Sweeps, title: str) -> Any:
     """Bytes per FLOP of the best chip for decode against the share of active experts."""
-    model = f"{catalog.name('models', of.mixed)} with other numbers of active experts"
+    model = f"{catalog.name('models', sweeps.mixed)} with other numbers of active experts"
     x_title = "Share of the experts that a token uses [%]"
-    marks = {"as published": of.published}
-    return sweep(study, of.experts, title, x_title, model=model, rules_x=marks)
+    marks = {"as published": sweeps.published}
+    return sweep(study, sweeps.experts, title, x_title, model=model, rules_x=marks)
 
 
-def finding(block: str, of: frames.Sweep) -> str:
+def finding(block: str, sweep: frames.Sweep) -> str:
     """What a sweep shows, from a block of the chapter's prose.
 
     Args:
         block: its name.
-        of: the places along the axis.
+        sweep: the places along the axis.
     """
     # The batch and the experts are told from their first place, contexts from their last.
-    rise = of.rise if len(of) > 1 else 1.0
+    rise = sweep.rise if len(sweep) > 1 else 1.0
     factor = rise if block == "finding_context" else 1.0 / rise
-    return prose.render("accelerator-design", block, sweep=of, times=tables.times(factor))
+    return prose.render("accelerator-design", block, sweep=sweep, times=tables.times(factor))

@@ -113,11 +113,11 @@ def doubt(fares: pd.DataFrame, title: str) -> Any:
     )
 
 
-def winners(study: Study, of: comparisons.Atlas, title: str) -> Any:
+def winners(study: Study, atlas: comparisons.Atlas, title: str) -> Any:
     """Which accelerator is cheapest by prompt length and limit on TPOT."""
     given = study.scenario
     return charts.winners(
-        of.map,
+        atlas.map,
         "prompt_tokens",
         "ms",
         "winner",
@@ -127,7 +127,7 @@ def winners(study: Study, of: comparisons.Atlas, title: str) -> Any:
         names={xpu: study.name(xpu) for xpu in study.offered},
         subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
         f"first token within {words.duration(given.long_ttft_limit_s)}"
-        + ("; empty where nothing is fast enough" if of.empty else ""),
+        + ("; empty where nothing is fast enough" if atlas.empty else ""),
         x_title="Prompt [tokens]",
         y_title="Limit on TPOT [ms]",
         here=(given.prompt_tokens, THOUSAND * given.tpot_limit_s, "short requests"),

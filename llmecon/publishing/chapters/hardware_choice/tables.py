@@ -207,11 +207,11 @@ def moves(study: Study, found: Sequence[margins.Move]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["What moves", "Now", "Switches at", "New engine there"])
 
 
-def _new_engines(study: Study, of: margins.Move) -> str:
-    if of.new:
-        each = (f"{words.number(e.devices)} {study.name(e.xpu)} ({built(e)})" for e in of.new)
+def _new_engines(study: Study, move: margins.Move) -> str:
+    if move.new:
+        each = (f"{words.number(e.devices)} {study.name(e.xpu)} ({built(e)})" for e in move.new)
         return words.listing(dict.fromkeys(each))
-    if of.found.after:
+    if move.found.after:
         return "no new one: one of those in use leaves"
     return "nothing keeps the limits any more"
 

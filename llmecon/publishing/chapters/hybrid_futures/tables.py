@@ -138,17 +138,17 @@ def sources(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Figure", "Value", "Source", "Checked"])
 
 
-def _taken(of: Taken) -> tuple[str, ...]:
-    emitted = of.footprint
+def _taken(taken: Taken) -> tuple[str, ...]:
+    emitted = taken.footprint
     return (
-        words.duration(float(of.ttft)),
-        words.duration(float(of.tpot)),
-        words.duration(float(of.seconds)),
-        words.energy(float(of.energy)),
+        words.duration(float(taken.ttft)),
+        words.duration(float(taken.tpot)),
+        words.duration(float(taken.seconds)),
+        words.energy(float(taken.energy)),
         words.mass(float(emitted.electricity)),
         words.mass(float(emitted.making + emitted.building)),
         words.mass(float(emitted.total)),
-        words.usd(THOUSAND * float(of.usd)),
+        words.usd(THOUSAND * float(taken.usd)),
     )
 
 

@@ -117,9 +117,9 @@ def _lookups(study: Study, sources: live.Menu, hosts: live.Menu) -> dict[str, li
     }
 
 
-def _sds(of: Constants) -> dict[str, float]:
+def _sds(constants: Constants) -> dict[str, float]:
     """Standard deviations of the constants' logarithms: a range holds nine draws in ten."""
-    ranges = {field.name: getattr(of, field.name) for field in fields(of)}
+    ranges = {field.name: getattr(constants, field.name) for field in fields(constants)}
     return {
         name: math.log(max(r.high, _LEAST_RANGE) / max(r.low, _LEAST_RANGE)) / _NINETY
         for name, r in ranges.items()

@@ -347,13 +347,13 @@ def _instance(study: Study) -> str:
     return f"{words.number(float(study.case.layout.xpus), 6)} {study.xpu_name}"
 
 
-def _frontier(study: Study, of: pd.DataFrame, title: str, subtitle: str) -> Chart:
+def _frontier(study: Study, frame: pd.DataFrame, title: str, subtitle: str) -> Chart:
     layouts = [
         f"{words.count(xpus, 'xPU')}, {words.quantity(batch, 'requests')} in flight"
-        for xpus, batch in zip(of["xpus"], of["batch"], strict=True)
+        for xpus, batch in zip(frame["xpus"], frame["batch"], strict=True)
     ]
     return charts.frontier(
-        of.assign(layout=layouts),
+        frame.assign(layout=layouts),
         "speed",
         "blended",
         "label",

@@ -151,10 +151,10 @@ def pictures(study: Study, found: pd.DataFrame) -> Figure:
     )
 
 
-def quality(study: Study, of: Edge, rests: Rests) -> provenance.Provenance:
+def quality(study: Study, edge: Edge, rests: Rests) -> provenance.Provenance:
     """What the cheapest ways to a quality rest on."""
     scored = provenance.of(
-        quality=study.market.scores, api_prices=of.hosted, models=list(of.run_here["model"])
+        quality=study.market.scores, api_prices=edge.hosted, models=list(edge.run_here["model"])
     )
     return rests.service | rests.rent | scored
 

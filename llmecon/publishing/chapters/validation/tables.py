@@ -166,5 +166,7 @@ def sources() -> pd.DataFrame:
     )
 
 
-def _spans(of: pd.DataFrame) -> list[str]:
-    return [words.span(low, high, "") for low, high in zip(of["low"], of["high"], strict=True)]
+def _spans(frame: pd.DataFrame) -> list[str]:
+    return [
+        words.span(low, high, "") for low, high in zip(frame["low"], frame["high"], strict=True)
+    ]
