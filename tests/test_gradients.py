@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from llmecon import adaptation, numerics, serving, silicon, training
-from llmecon.adaptation import knowledge
+from llmecon.adaptation import knowledge, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import energy, queueing, roofline, speculation
-from llmecon.serving import disaggregation, experience, load_test
-from llmecon.silicon import design, real_chips
+from llmecon.serving import disaggregation, experience, load_test, service
+from llmecon.silicon import chips, design, real_chips
 from llmecon.specs import Materials, precision
 from llmecon.tiers import hybrid, outlook, own_machine, placement, routing
-from llmecon.training import planning
+from llmecon.training import planning, run
 from tests.problems import (
     AGENT,
     ALONE,
@@ -63,10 +63,10 @@ MODULES: tuple[ModuleType, ...] = (
     roofline,
     energy,
     queueing,
-    serving,
+    service,
     load_test,
     experience,
-    training,
+    run,
     planning,
     economics,
     embodied,
@@ -79,18 +79,21 @@ MODULES: tuple[ModuleType, ...] = (
     own_machine,
     hybrid,
     knowledge,
-    adaptation,
+    ways,
     disaggregation,
     filling,
-    silicon,
+    chips,
     design,
     real_chips,
 )
 
+# What these offer is the core of their packages, and goes by the package's name.
+CORES = {"service": "serving", "run": "training", "ways": "adaptation", "chips": "silicon"}
+
 # Public functions without a case of their own, and why.
 EXCEPTIONS = {
     "numerics.whole": "a staircase with the slope of what it stands for, tested beside it",
-    "fleet.dispatch": "fleets and services of others, tested there; both ways tested beside it",
+    "per_request.dispatch": "fleets and services of others, tested there; both ways beside it",
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
     "serving.deployment_of": "divides whole devices into whole groups",
     "carbon.kind": "says in words what an intensity counts",
@@ -99,17 +102,17 @@ EXCEPTIONS = {
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
     "routing.fitted_skill": "a fit to published points, used before any model",
-    "local.attained": "looks medians of measurements up",
-    "local.machine": "looks a machine up",
-    "local.measured": "the table of those measurements",
-    "local.sustained": "looks a median of measurements up",
+    "own_machine.attained": "looks medians of measurements up",
+    "own_machine.machine": "looks a machine up",
+    "own_machine.measured": "the table of those measurements",
+    "own_machine.sustained": "looks a median of measurements up",
     "design.searched": "the best chips of many constants; design.cheapest, tested, for each",
     "hybrid.best_policies": "a search with scipy, against brute force in tests of its own",
-    "scenarios.rows": "looks rows up",
-    "scenarios.ranges": "looks ranges up",
-    "scenarios.published": "looks a level up",
-    "scenarios.start": "looks levels up; its slowing is slowing_of, tested",
-    "scenarios.attribution": "estimates shares of a variance for tables and charts, with scipy",
+    "outlook.rows": "looks rows up",
+    "outlook.ranges": "looks ranges up",
+    "outlook.published": "looks a level up",
+    "outlook.start": "looks levels up; its slowing is slowing_of, tested",
+    "outlook.attribution": "estimates shares of a variance for tables and charts, with scipy",
     "silicon.constants": "looks rows up",
     "silicon.silicon": "looks values up",
     "silicon.validation": "a table of what chip_cost gives, tested",
@@ -123,10 +126,10 @@ EXCEPTIONS = {
     "design.draws": "looks ranges up, and draws with scipy",
     "design.intervals": "quantiles of numbers computed before",
     "design.deciding": "rank correlations of numbers computed before",
-    "regret.regret": "the least of several priced, tested, over a number",
-    "regret.laid_out": "the cheapest of several priced, tested",
-    "regret.widths": "puts values into a record",
-    "regret.market": "a table of what regret gives",
+    "real_chips.regret": "the least of several priced, tested, over a number",
+    "real_chips.laid_out": "the cheapest of several priced, tested",
+    "real_chips.widths": "puts values into a record",
+    "real_chips.market": "a table of what regret gives",
     "adaptation.bill": "a part of outcome, tested; equal to it beside",
     "adaptation.operation": "a part of outcome, tested; equal to it beside",
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
@@ -437,7 +440,7 @@ CASES: dict[str, Case] = {
             (changed(EVERYTHING, experts=8.0), *floats(30.0)),
         ),
     ),
-    "loadtest.closed_loop": Case(
+    "load_test.closed_loop": Case(
         load_test.closed_loop,
         ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(60.0)),),
         (
@@ -446,7 +449,7 @@ CASES: dict[str, Case] = {
             (GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),
         ),
     ),
-    "loadtest.saturated": Case(
+    "load_test.saturated": Case(
         load_test.saturated,
         ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
         ((GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),),
@@ -847,12 +850,12 @@ CASES: dict[str, Case] = {
         ((jnp.asarray([1.0, 3.0, 2.0]), jnp.asarray([1.2, 0.7, 1.1])),),
         ((jnp.asarray([0.0, 3.0, 0.0]), jnp.asarray([1.0, 1.0, 1.0])),),
     ),
-    "fleet.needed": Case(
+    "per_request.needed": Case(
         per_request.needed,
         ((CAPACITY, *floats(20.0, 2.0, 1.0)), (CAPACITY, *floats(300.0, 1.0, 0.0))),
         ((CAPACITY, *floats(0.0, 2.0, 1.0)), (UNABLE, *floats(20.0, 2.0, 1.0))),
     ),
-    "fleet.answered": Case(
+    "per_request.answered": Case(
         per_request.answered,
         (
             (changed(FLEET, rate=0.5 * FLEET.active * POINT.rate), POINT),
@@ -860,12 +863,12 @@ CASES: dict[str, Case] = {
         ),
         ((changed(FLEET, rate=0.0), POINT), (changed(FLEET, active=0.0), POINT)),
     ),
-    "fleet.request_energy": Case(
+    "per_request.request_energy": Case(
         per_request.request_energy,
         ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE),),
         ((changed(FLEET, waiting=0.0), POINT, H100, SINGLE, EFFICIENCY, SITE),),
     ),
-    "fleet.request": Case(
+    "per_request.request": Case(
         per_request.request,
         ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE, AROUND, *floats(40.0)),),
         (
@@ -933,22 +936,22 @@ CASES: dict[str, Case] = {
             (*floats(40.0, -40.0, 3.0), THREE),
         ),
     ),
-    "local.throttled": Case(
+    "own_machine.throttled": Case(
         own_machine.throttled,
         ((*floats(30.0), OWN), (*floats(100.0), OWN)),
         ((*floats(60.0), OWN), (*floats(0.0), OWN), (*floats(100.0), changed(OWN, sustained=1.0))),
     ),
-    "local.token_time": Case(
+    "own_machine.token_time": Case(
         own_machine.token_time,
         ((EVERYTHING, OWN, FP8, *floats(500.0)), (GROUPED, OWN, FP8, *floats(5000.0))),
         ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
     ),
-    "local.prompt_time": Case(
+    "own_machine.prompt_time": Case(
         own_machine.prompt_time,
         ((EVERYTHING, OWN, FP8, *floats(400.0)),),
         ((DENSE, OWN, FP8, *floats(0.0)), (GEMMA, OWN, FP8, *floats(1024.0))),
     ),
-    "local.answer": Case(
+    "own_machine.answer": Case(
         own_machine.answer,
         ((EVERYTHING, OWN, FP8, CHAT, *floats(5.0)), (DENSE, OWN, FP8, CHAT, *floats(1.0))),
         (
@@ -1032,18 +1035,18 @@ CASES: dict[str, Case] = {
     "routing.quality": Case(
         routing.quality, ((*floats(0.7), QUESTIONS),), ((*floats(0.0), QUESTIONS),)
     ),
-    "drafting.tokens_per_round": Case(
+    "speculation.tokens_per_round": Case(
         speculation.tokens_per_round, (floats(0.7, 4.0),), (floats(0.0, 0.0), floats(1.0, 4.0))
     ),
-    "drafting.seconds_per_token": Case(
+    "speculation.seconds_per_token": Case(
         speculation.seconds_per_token, ((DRAFT, *floats(4.0)),), ((DRAFT, *floats(0.0)),)
     ),
-    "drafting.best_length": Case(
+    "speculation.best_length": Case(
         speculation.best_length,
         ((DRAFT,),),
         ((changed(DRAFT, acceptance=0.01),), (changed(DRAFT, seconds=0.0),)),
     ),
-    "drafting.acceptance_to_pay": Case(
+    "speculation.acceptance_to_pay": Case(
         speculation.acceptance_to_pay,
         ((DRAFT, *floats(4.0, 0.05)),),
         ((changed(DRAFT, round_trip=2.0), *floats(4.0, 0.05)),),
@@ -1088,7 +1091,7 @@ CASES: dict[str, Case] = {
         ((OPTION, jnp.asarray(0.8)),),
         ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
     ),
-    "scenarios.quantile": Case(
+    "outlook.quantile": Case(
         outlook.quantile,
         ((NORMAL, *floats(0.2)), (NORMAL, *floats(0.8))),
         (
@@ -1098,23 +1101,23 @@ CASES: dict[str, Case] = {
             (changed(NORMAL, coverage=1.0 - 1e-12), *floats(0.3)),
         ),
     ),
-    "scenarios.quantile of bounds": Case(
+    "outlook.quantile of bounds": Case(
         bounded, (floats(0.35, 0.55, 0.7, 0.2), floats(0.35, 0.55, 0.7, 0.8))
     ),
-    "scenarios.level": Case(
+    "outlook.level": Case(
         outlook.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
     ),
-    "scenarios.projected": Case(
+    "outlook.projected": Case(
         outlook.projected,
         ((outlook.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
         ((outlook.Level(0.0), *floats(1.0, 0.0)),),
     ),
-    "scenarios.slowed": Case(
+    "outlook.slowed": Case(
         outlook.slowed,
         (floats(4.0, 0.2, 11.0), floats(14.0, 0.2, 11.0), floats(4.0, -0.1, 11.0)),
         (floats(0.0, 0.0, 11.0), floats(4.0, 0.0, 11.0), floats(4.0, 1e-5, 11.0)),
     ),
-    "scenarios.slowing_of": Case(
+    "outlook.slowing_of": Case(
         lambda *values: outlook.slowing_of(
             *(
                 outlook.Level(value, year)
@@ -1124,21 +1127,21 @@ CASES: dict[str, Case] = {
         (floats(415.0, 945.0, 1200.0),),
         (floats(415.0, 500.0, 1200.0),),
     ),
-    "scenarios.draws": Case(
+    "outlook.draws": Case(
         drawn,
         ((NORMAL, changed(NORMAL, coverage=0.5)),),
         ((BOUNDS, NORMAL), (SINGLE_VALUE, SINGLE_VALUE)),
     ),
-    "scenarios.futures": Case(
+    "outlook.futures": Case(
         demand_of_futures,
         ((START, {k: jnp.stack([v, 0.98 * v]) for k, v in GROWING.items()}, jnp.arange(1.0, 4.0)),),
     ),
-    "scenarios.fan": Case(
+    "outlook.fan": Case(
         outlook.fan,
         ((jnp.asarray([[1.0, 5.0], [2.0, 3.0], [4.0, 9.0], [8.0, 1.5]]),),),
         ((jnp.ones((4, 2)),),),
     ),
-    "scenarios.demand": Case(
+    "outlook.demand": Case(
         outlook.demand,
         ((START, GROWING, *floats(7.0)),),
         (
@@ -1147,7 +1150,7 @@ CASES: dict[str, Case] = {
             (START, CONSTANT, *floats(-1.0)),
         ),
     ),
-    "scenarios.energy_per_answer": Case(
+    "outlook.energy_per_answer": Case(
         outlook.energy_per_answer,
         ((*floats(900.0), GROWING, *floats(7.0, 0.6)),),
         (
@@ -1155,27 +1158,27 @@ CASES: dict[str, Case] = {
             (*floats(900.0), GROWING, *floats(7.0, 1.0)),
         ),
     ),
-    "scenarios.carbon_per_answer": Case(
+    "outlook.carbon_per_answer": Case(
         outlook.carbon_per_answer,
         ((*floats(900.0), START.intensity, GROWING, *floats(7.0, 0.6)),),
         ((*floats(0.0), outlook.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
     ),
-    "scenarios.cost_per_answer": Case(
+    "outlook.cost_per_answer": Case(
         outlook.cost_per_answer,
         ((*floats(0.01), GROWING, *floats(7.0)),),
         ((*floats(0.0), CONSTANT, *floats(0.0)),),
     ),
-    "scenarios.device_parameters": Case(
+    "outlook.device_parameters": Case(
         outlook.device_parameters,
         ((PHONE_DECODER, GROWING, *floats(7.0)),),
         ((changed(PHONE_DECODER, share=0.0), CONSTANT, *floats(0.0)),),
     ),
-    "scenarios.needed_parameters": Case(
+    "outlook.needed_parameters": Case(
         outlook.needed_parameters,
         ((*floats(70e9), GROWING, *floats(7.0)),),
         ((*floats(0.0), CONSTANT, *floats(0.0)),),
     ),
-    "scenarios.year_reached": Case(
+    "outlook.year_reached": Case(
         lambda device, today, factors: (
             outlook.year_reached(device, today, factors) - outlook.BASE_YEAR
         ),
@@ -1309,7 +1312,7 @@ CASES: dict[str, Case] = {
         design.usd_per_token,
         ((CHIP, SILICON, design.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
     ),
-    "regret.priced": Case(
+    "real_chips.priced": Case(
         real_chips.priced,
         ((LIGHT, CHIP, SILICON, EFFICIENCY),),
         ((changed(LIGHT, limit=1e-3), CHIP, SILICON, EFFICIENCY),),
@@ -1370,8 +1373,9 @@ def points(which: str) -> list[Any]:
 
 
 def test_every_public_function_has_a_case() -> None:
+    short = {module: module.__name__.rpartition(".")[2] for module in MODULES}
     public = {
-        f"{module.__name__.rpartition('.')[2]}.{name}"
+        f"{CORES.get(short[module], short[module])}.{name}"
         for module in MODULES
         for name, function in inspect.getmembers(module, callable)
         if inspect.isfunction(inspect.unwrap(function))  # jitted or not

@@ -75,6 +75,10 @@ class Settings:
     searched: int = 4
 
 
+# Thousands of steps of matrix products: here it is running that takes time, not compiling.
+_OPTIMISED = {"xla_backend_optimization_level": 2}
+
+
 class Tuned(NamedTuple):
     """A model trained further on the changes.
 
@@ -129,7 +133,8 @@ def run(settings: Settings | None = None) -> Study:
     """
     of = Settings() if settings is None else settings
     keys = jax.random.split(jax.random.key(0), of.seeds)
-    trained, before, after, orders = jax.jit(partial(jax.lax.map, partial(_trained, of)))(keys)
+    train = jax.jit(partial(jax.lax.map, partial(_trained, of)), compiler_options=_OPTIMISED)
+    trained, before, after, orders = train(keys)
     rankings = [_ranking(of, seed, _one(after, seed)) for seed in range(of.seeds)]
     hits = np.stack([
         retrieval.recall_at(ranking, np.arange(of.subjects * of.relations)) for ranking in rankings
