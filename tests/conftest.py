@@ -24,7 +24,7 @@ spot: bool = False  # rent spare capacity [yes or no]
 """
 
 BODY = """\
-from llmecon.publishing import results
+from llmecon.publishing.prose import results
 
 results.headline("days", deadline_days, unit="days", label="until the deadline of the $x$ run")
 results.say(f"There are **{replicas} replicas**.")

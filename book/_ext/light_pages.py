@@ -55,7 +55,8 @@ _SOURCES = re.compile(r'<details class="llmecon-sources">.*?</details>', re.DOTA
 _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
 # Names, punctuation and blanks, which have the colour of plain text.
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
-_GLUED = re.compile(r"^\d+[a-z_]{4,}|^\d{6,}|sourcesrow|.{25}")
+# Words glued together by charts' axes, private names, and digits behind a point or of long numbers.
+_GLUED = re.compile(r"^\d+[a-z_]{4,}|sourcesrow|.{25}|^_|^0\d|^(?!19|20)\d{4,}$|^$")
 _ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"\}")
 _ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
 _ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
@@ -250,21 +251,31 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
 def _lighten_search(index: Path) -> None:
     """Drop from the search what it holds twice, and what nobody types.
 
-    The library's names are there as objects already; words glued together come from charts' axes.
+    The library's names, and its modules', are there as objects already.
     """
     call, _, content = index.read_text(encoding="utf-8").partition("(")
     found = json.loads(content[: content.rindex(")")])
-    documents = found["docnames"]
-    found["indexentries"] = {
-        text: places
-        for text, places in found["indexentries"].items()
-        if not all(documents[place[0]].startswith("api/") for place in places)
+    of_library = {
+        number for number, name in enumerate(found["docnames"]) if name.startswith("api/")
     }
+    for kind in ("indexentries", "alltitles"):
+        found[kind] = {
+            text: places
+            for text, places in found[kind].items()
+            if not {place[0] for place in places} <= of_library
+        }
     found["terms"] = {
-        word: places for word, places in found["terms"].items() if not _GLUED.search(word)
+        word: places
+        for word, places in found["terms"].items()
+        if not (_GLUED.search(word) or ("_" in word and _all(places) <= of_library))
     }
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     index.write_text(f"{call}({text})", encoding="utf-8")
+
+
+def _all(places: int | list[int]) -> set[int]:
+    """Numbers of the pages that hold a word; a single one is no list."""
+    return set(places) if isinstance(places, list) else {places}
 
 
 def _keep_icons(static: Path, used: set[str]) -> None:
