@@ -1,0 +1,254 @@
+"""Loss and mean downstream error of over-trained models: fits, predictions, and how far these reach.
+
+Of each kind of training data a law gives the loss on C4 by parameters and tokens, and another the
+mean error by that loss [Gadre2024]. What is asked of such laws is to reach beyond the runs that
+they were fitted to; so the spread around a prediction is how far off fits of the smaller runs were
+for the larger ones, and not how near a fit comes to the runs that it has seen.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array
+
+from llmecon.errors import InputError
+from llmecon.execution import disk_cache
+from llmecon.scaling.fit import SEED, LawFit, Problem, Vector, bootstrap, fit
+from llmecon.scaling.laws import ErrorLaw, average_error, loss
+from llmecon.tables import catalog
+
+DATA = ("c4_original", "rpj", "rw_original")
+# Runs differ from any law by about so much, in logarithms of loss and of error.
+LOSS_KNEE = 1e-2
+ERROR_KNEE = 5e-3
+# Fits that are tried on larger runs see those of less than this share of the largest's compute.
+SMALLER = 0.1
+# Runs of more training compute than this, FLOP, are held out: three of the 1.4 B models, and those
+# of 412 M that saw sixteen times as many tokens as are compute-optimal, or more.
+HELD_OUT = 2e20
+DRAWS = 1000
+# Of a normal distribution, 90% lies within so many standard deviations.
+NINETY = 1.6449
+
+# Where searches start: the ceiling, the distance from it at the mean loss, and the rate.
+CEILINGS = (0.7, 0.8, 0.9)
+BELOW = (0.03, 0.1)
+RATES = (0.4, 0.8, 1.5)
+
+
+@dataclass(frozen=True)
+class ErrorFit:
+    """A law of mean errors fitted to runs.
+
+    Attributes:
+        centre: logarithms of ceiling, factor and rate.
+        covariance: of these.
+        rows: runs that were fitted.
+    """
+
+    centre: np.ndarray
+    covariance: np.ndarray
+    rows: int
+
+    @property
+    def law(self) -> ErrorLaw:
+        """The law at its most probable constants."""
+        return ErrorLaw(*np.exp(self.centre))
+
+    def draws(self, count: int, seed: int = SEED) -> ErrorLaw:
+        """Joint draws of the constants.
+
+        Args:
+            count: how many.
+            seed: of the generator.
+
+        Returns:
+            A record with a leading dimension of `count`.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        normal = np.random.default_rng(seed).standard_normal((count, len(values)))
+        return ErrorLaw(*np.exp(self.centre + normal @ root.T).T)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Laws of loss and error, and how far off they were beyond the runs that they had seen.
+
+    Attributes:
+        losses: laws of loss of each kind of data.
+        errors: laws of mean error, by kind of data.
+        loss_spread: standard deviation of the log loss of larger runs around laws of smaller ones.
+        error_spread: likewise of their log mean error.
+    """
+
+    losses: LawFit
+    errors: dict[str, ErrorFit]
+    loss_spread: float
+    error_spread: float
+
+
+def runs() -> pd.DataFrame:
+    """The runs of the testbed, with their losses on C4."""
+    table = catalog.table("loss_measurements")
+    return table[table["data"].isin(DATA)].reset_index(drop=True)
+
+
+def fit_errors(rows: pd.DataFrame) -> ErrorFit:
+    """Fit the law of mean errors to runs.
+
+    Args:
+        rows: in the columns of loss_measurements.csv: loss and average_error.
+
+    Returns:
+        Constants with the covariance of a bootstrap.
+
+    Raises:
+        InputError: fewer than four runs.
+    """
+    if len(rows) < 4:
+        raise InputError(f"{len(rows)} runs are too few for 3 constants")
+    losses = rows["loss"].to_numpy(float)
+    mean = losses.mean()
+    problem = Problem(
+        _error_residuals, (losses - mean, np.log(rows["average_error"].to_numpy(float))), ERROR_KNEE
+    )
+    starts = np.log(list(product(CEILINGS, BELOW, RATES)))
+    best, _ = problem.best(starts)
+    covariance = bootstrap(problem, best)
+    # The distance from the ceiling at the mean loss is that at no loss, less rate times mean.
+    rate = float(np.exp(best[2]))
+    shift = np.eye(3)
+    shift[1, 2] = rate * mean
+    return ErrorFit(
+        best + np.array([0.0, rate * mean, 0.0]), shift @ covariance @ shift.T, len(rows)
+    )
+
+
+def _error_residuals(vector: Vector, data: Any) -> Array:
+    """Predicted less measured log error, of each run."""
+    losses, measured = data
+    # Where a search strays to where nothing is left, the logarithm goes on.
+    law = ErrorLaw(*jnp.exp(vector))
+    return jnp.log(jnp.maximum(average_error(law, losses), 1e-3)) - measured
+
+
+def fit_reach(rows: pd.DataFrame) -> Reach:
+    """Fit laws of loss and of mean error to runs.
+
+    Args:
+        rows: in the columns of loss_measurements.csv; at least fifteen of each kind of data.
+
+    Returns:
+        The laws of all runs, and the errors of the larger runs by laws of the smaller ones.
+
+    Raises:
+        InputError: too few runs.
+    """
+    small = rows["training_flop"] < SMALLER * rows["training_flop"].max()
+    losses, errors = _laws(rows[small])
+    tried = Reach(losses, errors, 0.0, 0.0)
+    found = predict(tried, rows[~small])
+    off = {
+        name: float(np.sqrt(np.mean(np.log(found[name] / rows.loc[~small, name]) ** 2)))
+        for name in ("loss", "average_error")
+    }
+    return Reach(*_laws(rows), off["loss"], off["average_error"])
+
+
+def _laws(rows: pd.DataFrame) -> tuple[LawFit, dict[str, ErrorFit]]:
+    losses = fit(rows, LOSS_KNEE, one_exponent=True)
+    return losses, {name: fit_errors(rows[rows["data"] == name]) for name in losses.data}
+
+
+def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
+    """Loss and mean error of runs, with 90% intervals.
+
+    Args:
+        reach: the laws.
+        rows: of kinds of data that the laws know: data, parameters and tokens.
+
+    Returns:
+        Columns loss and average_error, and of each the ends NAME_low and NAME_high; index of rows.
+    """
+    parts = [_predicted(reach, str(name), of) for name, of in rows.groupby("data")]
+    return pd.concat(parts).reindex(rows.index)
+
+
+def _predicted(reach: Reach, name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    size, tokens = (rows[of].to_numpy(float) for of in ("parameters", "tokens"))
+    errors = reach.errors[name]
+    expected = loss(reach.losses.law(name), size, tokens)
+    # Draws of the two laws are independent; what they share is the runs, not the constants.
+    drawn = jax.vmap(loss, in_axes=(0, None, None))(
+        reach.losses.draws(DRAWS, data=name), size, tokens
+    )
+    errors_drawn = jax.vmap(average_error)(errors.draws(DRAWS, SEED + 1), drawn)
+    return pd.DataFrame(
+        {
+            **interval("loss", expected, drawn, reach.loss_spread),
+            **interval(
+                "average_error",
+                average_error(errors.law, expected),
+                errors_drawn,
+                reach.error_spread,
+            ),
+        },
+        index=rows.index,
+    )
+
+
+def interval(name: str, value: Any, drawn: Any, spread: float) -> dict[str, np.ndarray]:
+    """A prediction with the ends of its 90% interval, of positive numbers.
+
+    Args:
+        name: what is predicted.
+        value: at the most probable constants, one a row.
+        drawn: at draws of them, a row a draw.
+        spread: standard deviation of a run's logarithm around its law.
+
+    Returns:
+        By column: NAME, NAME_low and NAME_high.
+    """
+    centre = np.asarray(value)
+    sd = np.sqrt(np.log(np.maximum(np.asarray(drawn), 1e-3)).std(axis=0) ** 2 + spread**2)
+    return {
+        name: centre,
+        f"{name}_low": centre * np.exp(-NINETY * sd),
+        f"{name}_high": centre * np.exp(NINETY * sd),
+    }
+
+
+@cache
+def reach() -> Reach:
+    """The laws of all runs, kept on disk."""
+    return _kept("all", lambda: fit_reach(runs()))
+
+
+@cache
+def held_out() -> pd.DataFrame:
+    """The largest runs, predicted by laws of all others, kept on disk.
+
+    Returns:
+        Rows of loss_measurements.csv of more than HELD_OUT training FLOP, and beside them, with
+        the prefix predicted_, what `predict` says.
+    """
+
+    def made() -> pd.DataFrame:
+        rows = runs()
+        large = rows["training_flop"] > HELD_OUT
+        found = predict(fit_reach(rows[~large]), rows[large])
+        return rows[large].join(found.add_prefix("predicted_"))
+
+    return _kept("held out", made)
+
+
+def _kept(what: str, make: Any) -> Any:
+    rests = disk_cache.rests_on("llmecon.scaling.over_training", "loss_measurements")
+    return disk_cache.kept("over_training", disk_cache.digest(what, rests), make)
