@@ -41,14 +41,15 @@ FIGURE = "MassiveText"
 LEFT = (0.1, 0.3)
 ENTROPY = 1.8
 EXPONENTS = (0.2, 0.35, 0.5)
+FEWEST = 5
 TOLERANCE = 1e-9
 STEPS = 1024
 # Searches that run side by side, and samples of the runs, drawn with replacement, by default.
 TOGETHER = 64
 RESAMPLES = 512
 SEED = 7
-# A standard deviation over a median absolute deviation, of a normal distribution.
-NORMAL = 1.4826
+# Of a normal distribution, 90% lies within so many standard deviations.
+NINETY = 1.6449
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class LawFit:
         data: names of the kinds of data.
         centre: log A, log B and log E, each of every kind in turn, then alpha and beta.
         covariance: of these.
-        spread: standard deviation of a run's log loss around its law.
+        spread: of runs' log losses around their laws: the standard deviation of the normal
+            distribution of which 90% lies where 90% of them do.
         rows: runs that were fitted.
         objective: the sum of Huber losses, over the knee.
     """
@@ -133,12 +135,13 @@ class LawFit:
         return LossLaw(entropy, size, tokens, vectors[..., -2], vectors[..., -1])
 
 
-def fit(
+def fit_laws(
     rows: pd.DataFrame,
     knee: float = KNEE,
     one_exponent: bool = False,
     covariance: str = "bootstrap",
     resamples: int = RESAMPLES,
+    counted: np.ndarray | None = None,
 ) -> LawFit:
     """Fit an additive law to runs; one each for several kinds of data, which share exponents.
 
@@ -149,22 +152,28 @@ def fit(
         covariance: "bootstrap", of fits to samples of the runs, or "sandwich", of the curvature of
             the objective and the slopes that runs contribute to it.
         resamples: samples of the bootstrap.
+        counted: which of the rows are fitted; all by default. Fits to parts of the same rows share
+            one compiled program.
 
     Returns:
         Constants with their covariance.
 
     Raises:
-        InputError: fewer runs than constants, or another name of a covariance.
+        InputError: too few runs of some kind of data, or another name of a covariance.
     """
-    ways = {"bootstrap": partial(bootstrap, resamples=resamples), "sandwich": sandwich}
+    ways: dict[str, Callable[[Problem, np.ndarray], np.ndarray]] = {
+        "bootstrap": partial(bootstrap, resamples=resamples),
+        "sandwich": sandwich,
+    }
     if covariance not in ways:
         raise InputError(f"unknown covariance {covariance!r}; use one of {', '.join(ways)}")
+    seen = np.ones(len(rows), bool) if counted is None else np.asarray(counted, bool)
     numbers, names = pd.factorize(rows["data"], sort=True)
     many = len(names)
-    if len(rows) < 3 * many + 2:
-        raise InputError(f"{len(rows)} runs are too few for {3 * many + 2} constants")
+    if np.bincount(numbers[seen], minlength=many).min() < FEWEST:
+        raise InputError(f"a law takes at least {FEWEST} runs of every kind of data")
     logs = np.log(rows[["parameters", "tokens", "loss"]].to_numpy(float))
-    means = logs.mean(axis=0)
+    means = logs[seen].mean(axis=0)
     data = (logs[:, 0] - means[0], logs[:, 1] - means[1], logs[:, 2], numbers)
     residuals = _residuals_of_one_exponent if one_exponent else _residuals
     starts = [
@@ -174,7 +183,7 @@ def fit(
             [(e,) for e in EXPONENTS] if one_exponent else product(EXPONENTS, EXPONENTS)
         )
     ]
-    problem = Problem(residuals, data, knee)
+    problem = Problem(residuals, data, knee, seen)
     best, objective = problem.best(np.asarray(starts))
     # Factors at means of size and tokens are those at one parameter and token, times powers.
     both = np.eye(3 * many + 2)[:, : len(best)]
@@ -182,9 +191,9 @@ def fit(
     both[:many, -2 if not one_exponent else -1] = means[0]
     both[many : 2 * many, -1] = means[1]
     covered = both @ ways[covariance](problem, best) @ both.T
-    left = np.asarray(residuals(jnp.asarray(best), data))
-    spread = NORMAL * float(np.median(np.abs(left)))
-    return LawFit(tuple(map(str, names)), both @ best, covered, spread, len(rows), objective)
+    off = np.asarray(residuals(jnp.asarray(best), data))[seen]
+    spread = float(np.quantile(np.abs(off), 0.9)) / NINETY
+    return LawFit(tuple(map(str, names)), both @ best, covered, spread, int(seen.sum()), objective)
 
 
 def _residuals(vector: Vector, data: Any) -> Array:
@@ -211,11 +220,13 @@ class Problem:
         residuals: of a vector of constants, on data; a function that a module defines.
         data: arrays with a row a run, in a tuple.
         knee: where the loss of a residual turns from a square to a line.
+        counted: which rows are fitted.
     """
 
     residuals: Residuals
     data: Any
     knee: float
+    counted: np.ndarray
 
     def best(self, starts: np.ndarray) -> tuple[np.ndarray, float]:
         """The best of searches from some starts.
@@ -226,8 +237,8 @@ class Problem:
         Returns:
             The constants, and the sum of Huber losses there, over the knee.
         """
-        rows = len(self.data[0])
-        found, objectives = self.searched(starts, np.ones((len(starts), rows)))
+        weights = np.tile(self.counted.astype(float), (len(starts), 1))
+        found, objectives = self.searched(starts, weights)
         first = int(np.nanargmin(objectives))
         return found[first], float(objectives[first])
 
@@ -286,9 +297,9 @@ def bootstrap(problem: Problem, best: np.ndarray, resamples: int = RESAMPLES) ->
     Returns:
         A row and a column a constant.
     """
-    rows = len(problem.data[0])
+    rows = problem.counted.sum()
     generator = np.random.default_rng(SEED)
-    weights = generator.multinomial(rows, np.full(rows, 1.0 / rows), size=resamples)
+    weights = generator.multinomial(rows, problem.counted / rows, size=resamples)
     found, _ = problem.searched(np.tile(best, (resamples, 1)), weights.astype(float))
     covariance: np.ndarray = np.cov(found[np.isfinite(found).all(axis=1)].T)
     return covariance
@@ -306,8 +317,8 @@ def sandwich(problem: Problem, best: np.ndarray) -> np.ndarray:
         the knee bend the objective.
     """
     vector = jnp.asarray(best)
-    left = np.asarray(problem.residuals(vector, problem.data))
-    slopes = np.asarray(jax.jacfwd(problem.residuals)(vector, problem.data))
+    left = np.asarray(problem.residuals(vector, problem.data))[problem.counted]
+    slopes = np.asarray(jax.jacfwd(problem.residuals)(vector, problem.data))[problem.counted]
     within = slopes[np.abs(left) <= problem.knee]
     curvature = np.linalg.pinv(within.T @ within)
     pulls = slopes * np.clip(left, -problem.knee, problem.knee)[:, None]
@@ -327,8 +338,8 @@ def figure_fit(covariance: str = "bootstrap") -> LawFit:
     """The law of Chinchilla's figure, kept on disk.
 
     Args:
-        covariance: as of `fit`.
+        covariance: as of `fit_laws`.
     """
     rests = disk_cache.rests_on("llmecon.scaling.fit", "loss_measurements")
     key = disk_cache.digest(covariance, rests)
-    return disk_cache.kept("loss_law", key, lambda: fit(figure_runs(), covariance=covariance))
+    return disk_cache.kept("loss_law", key, lambda: fit_laws(figure_runs(), covariance=covariance))

@@ -1,4 +1,4 @@
-"""Loss and mean downstream error of over-trained models: fits, predictions, and how far these reach.
+"""Loss and mean downstream error of over-trained models: fits, predictions, how far these reach.
 
 Of each kind of training data a law gives the loss on C4 by parameters and tokens, and another the
 mean error by that loss [Gadre2024]. What is asked of such laws is to reach beyond the runs that
@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from llmecon.errors import InputError
 from llmecon.execution import disk_cache
-from llmecon.scaling.fit import SEED, LawFit, Problem, Vector, bootstrap, fit
+from llmecon.scaling.fit import FEWEST, NINETY, SEED, LawFit, Problem, Vector, bootstrap, fit_laws
 from llmecon.scaling.laws import ErrorLaw, average_error, loss
 from llmecon.tables import catalog
 
@@ -33,8 +33,6 @@ SMALLER = 0.1
 # of 412 M that saw sixteen times as many tokens as are compute-optimal, or more.
 HELD_OUT = 2e20
 DRAWS = 1000
-# Of a normal distribution, 90% lies within so many standard deviations.
-NINETY = 1.6449
 
 # Where searches start: the ceiling, the distance from it at the mean loss, and the rate.
 CEILINGS = (0.7, 0.8, 0.9)
@@ -100,35 +98,34 @@ def runs() -> pd.DataFrame:
     return table[table["data"].isin(DATA)].reset_index(drop=True)
 
 
-def fit_errors(rows: pd.DataFrame) -> ErrorFit:
+def fit_errors(rows: pd.DataFrame, counted: np.ndarray | None = None) -> ErrorFit:
     """Fit the law of mean errors to runs.
 
     Args:
         rows: in the columns of loss_measurements.csv: loss and average_error.
+        counted: which of the rows are fitted; all by default.
 
     Returns:
         Constants with the covariance of a bootstrap.
 
     Raises:
-        InputError: fewer than four runs.
+        InputError: too few runs.
     """
-    if len(rows) < 4:
-        raise InputError(f"{len(rows)} runs are too few for 3 constants")
+    seen = np.ones(len(rows), bool) if counted is None else np.asarray(counted, bool)
+    if seen.sum() < FEWEST:
+        raise InputError(f"a law takes at least {FEWEST} runs")
     losses = rows["loss"].to_numpy(float)
-    mean = losses.mean()
-    problem = Problem(
-        _error_residuals, (losses - mean, np.log(rows["average_error"].to_numpy(float))), ERROR_KNEE
-    )
-    starts = np.log(list(product(CEILINGS, BELOW, RATES)))
-    best, _ = problem.best(starts)
+    mean = losses[seen].mean()
+    data = losses - mean, np.log(rows["average_error"].to_numpy(float))
+    problem = Problem(_error_residuals, data, ERROR_KNEE, seen)
+    best, _ = problem.best(np.log(list(product(CEILINGS, BELOW, RATES))))
     covariance = bootstrap(problem, best)
     # The distance from the ceiling at the mean loss is that at no loss, less rate times mean.
-    rate = float(np.exp(best[2]))
+    steep = float(np.exp(best[2])) * mean
     shift = np.eye(3)
-    shift[1, 2] = rate * mean
-    return ErrorFit(
-        best + np.array([0.0, rate * mean, 0.0]), shift @ covariance @ shift.T, len(rows)
-    )
+    shift[1, 2] = steep
+    centre = best + np.array([0.0, steep, 0.0])
+    return ErrorFit(centre, shift @ covariance @ shift.T, int(seen.sum()))
 
 
 def _error_residuals(vector: Vector, data: Any) -> Array:
@@ -139,32 +136,35 @@ def _error_residuals(vector: Vector, data: Any) -> Array:
     return jnp.log(jnp.maximum(average_error(law, losses), 1e-3)) - measured
 
 
-def fit_reach(rows: pd.DataFrame) -> Reach:
+def fit_reach(rows: pd.DataFrame, counted: np.ndarray | None = None) -> Reach:
     """Fit laws of loss and of mean error to runs.
 
     Args:
-        rows: in the columns of loss_measurements.csv; at least fifteen of each kind of data.
+        rows: in the columns of loss_measurements.csv.
+        counted: which of the rows are fitted; all by default.
 
     Returns:
-        The laws of all runs, and the errors of the larger runs by laws of the smaller ones.
+        The laws of all these runs, and how far off laws of the smaller ones are for the larger.
 
     Raises:
         InputError: too few runs.
     """
-    small = rows["training_flop"] < SMALLER * rows["training_flop"].max()
-    losses, errors = _laws(rows[small])
-    tried = Reach(losses, errors, 0.0, 0.0)
-    found = predict(tried, rows[~small])
+    seen = np.ones(len(rows), bool) if counted is None else np.asarray(counted, bool)
+    compute = rows["training_flop"].to_numpy(float)
+    small = seen & (compute < SMALLER * compute[seen].max())
+    large = rows[seen & ~small]
+    found = predict(Reach(*_laws(rows, small), 0.0, 0.0), large)
     off = {
-        name: float(np.sqrt(np.mean(np.log(found[name] / rows.loc[~small, name]) ** 2)))
+        name: float(np.sqrt(np.mean(np.log(found[name] / large[name]) ** 2)))
         for name in ("loss", "average_error")
     }
-    return Reach(*_laws(rows), off["loss"], off["average_error"])
+    return Reach(*_laws(rows, seen), off["loss"], off["average_error"])
 
 
-def _laws(rows: pd.DataFrame) -> tuple[LawFit, dict[str, ErrorFit]]:
-    losses = fit(rows, LOSS_KNEE, one_exponent=True)
-    return losses, {name: fit_errors(rows[rows["data"] == name]) for name in losses.data}
+def _laws(rows: pd.DataFrame, counted: np.ndarray) -> tuple[LawFit, dict[str, ErrorFit]]:
+    losses = fit_laws(rows, LOSS_KNEE, one_exponent=True, counted=counted)
+    of = rows["data"].to_numpy()
+    return losses, {name: fit_errors(rows, counted & (of == name)) for name in losses.data}
 
 
 def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +182,7 @@ def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _predicted(reach: Reach, name: str, rows: pd.DataFrame) -> pd.DataFrame:
-    size, tokens = (rows[of].to_numpy(float) for of in ("parameters", "tokens"))
+    size, tokens = (jnp.asarray(rows[of].to_numpy(float)) for of in ("parameters", "tokens"))
     errors = reach.errors[name]
     expected = loss(reach.losses.law(name), size, tokens)
     # Draws of the two laws are independent; what they share is the runs, not the constants.
@@ -243,7 +243,7 @@ def held_out() -> pd.DataFrame:
     def made() -> pd.DataFrame:
         rows = runs()
         large = rows["training_flop"] > HELD_OUT
-        found = predict(fit_reach(rows[~large]), rows[large])
+        found = predict(fit_reach(rows, ~large.to_numpy()), rows[large])
         return rows[large].join(found.add_prefix("predicted_"))
 
     return _kept("held out", made)
