@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from llmecon.numerics import solve_increasing
 from llmecon.physics.roofline import parameters as parameters_of
-from llmecon.scaling.laws import LossLaw, loss
+from llmecon.scaling.laws import LossLaw, RepetitionLaw, loss, repeated_loss
 from llmecon.specs import LLM, Number, number
 from llmecon.training import TrainingRun, flops_per_token
 
@@ -189,6 +189,39 @@ def _least(function: Any, start: Scalar, of: Any) -> Scalar:
 
 def _size(law: LossLaw, parameters: Scalar, tokens: Scalar) -> Size:
     return Size(parameters, tokens, loss(law, parameters, tokens))
+
+
+def compute_optimal_repeated(
+    law: RepetitionLaw,
+    compute: Scalar | float,
+    unique_tokens: Scalar | float,
+    flops: Scalar | float = TRAINING_FLOPS,
+) -> Size:
+    """The size of lowest loss for a budget of compute where only so many tokens differ.
+
+    Args:
+        law: of the loss of models that see tokens several times.
+        compute: of training, FLOP; a scalar.
+        unique_tokens: that there are.
+        flops: a parameter and token.
+
+    Returns:
+        The model, and the tokens that it is trained on, repeated ones counted every time
+        [Muennighoff2023]. Where they do not run out it is `compute_optimal`.
+    """
+    best = compute_optimal(law.law, compute, flops)
+    product = best.parameters * best.tokens
+
+    def lost(log_size: Scalar) -> Scalar:
+        size = jnp.exp(log_size)
+        return repeated_loss(law, size, product / size, unique_tokens)
+
+    def slope(size: Scalar) -> Scalar:
+        return jax.grad(lost)(jnp.log(size))
+
+    size = solve_increasing(slope, best.parameters / WIDEST, best.parameters * WIDEST)
+    tokens = product / size
+    return Size(size, tokens, repeated_loss(law, size, tokens, unique_tokens))
 
 
 def ridge(

@@ -180,6 +180,27 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return stopped.value.code, printed.out, printed.err
 
 
+@pytest.mark.slow
+def test_losses_by_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, output = tmp_path / "losses.csv", tmp_path / "out.csv"
+    LOSSES.to_csv(file, index=False)
+    status, out, _ = run(capsys, "validate", "losses", str(file))
+    assert status == 0
+    assert "by data" in out
+    assert "rows not used: 4" in out
+    status, _, _ = run(capsys, "predict", "losses", str(file), "-o", str(output))
+    assert status == 0
+    found = pd.read_csv(output)
+    assert found["predicted_loss"].notna().sum() == 2
+    assert found["predicted_average_error_high"].notna().sum() == 1
+    assert found["not_predicted"].notna().sum() == 4
+    LOSSES.drop(columns="tokens").to_csv(file, index=False)
+    status, _, said = run(capsys, "validate", "losses", str(file))
+    assert status == 2
+    assert "no column tokens" in said
+    assert said.count("\n") == 1
+
+
 def test_validate_prints_the_agreed_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,10 +1,12 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import scaling
+from llmecon import evidence, scaling
 from llmecon.errors import InputError
 from llmecon.scaling import fit
 from llmecon.tables import catalog
@@ -85,6 +87,18 @@ def test_draws_are_joint() -> None:
     low, high = np.quantile(ratio, [0.05, 0.95])
     assert (low, high) == pytest.approx((9.0, 37.0), rel=0.15)
     all_finite(drawn)
+
+
+def best_of_chinchilla(law: scaling.LossLaw) -> dict[str, Any]:
+    best = scaling.compute_optimal(law, 5.76e23)
+    return {"loss": best.loss, "ratio": best.tokens_per_parameter}
+
+
+@pytest.mark.slow
+def test_intervals_of_what_follows_from_a_law() -> None:
+    found = evidence.intervals(best_of_chinchilla, fit.figure_fit().draws(400))
+    assert 1.9 < found["loss"].low < found["loss"].high < 2.05
+    assert found["ratio"].low < 17.9 < found["ratio"].high
 
 
 @pytest.mark.slow

@@ -88,6 +88,27 @@ def test_ridge_is_where_the_loss_is_that_much_higher() -> None:
     assert float(found.largest.parameters / best.parameters) == pytest.approx(3.99, abs=0.01)
 
 
+def test_scarce_tokens_repeat_against_brute_force() -> None:
+    law = scaling.repetition_law()
+    compute = jnp.asarray(6e22)
+    free = scaling.compute_optimal(law.law, compute)
+    solve = jax.jit(jax.vmap(lambda unique: scaling.compute_optimal_repeated(law, compute, unique)))
+    unique = jnp.asarray([1e9, 1e10, 1e11, 1e13])
+    found = solve(unique)
+    sizes = free.parameters * np.exp(np.linspace(-6.0, 6.0, 12001))
+    losses = jax.vmap(lambda of: scaling.repeated_loss(law, sizes, compute / 6.0 / sizes, of))
+    least = np.asarray(losses(unique))
+    assert np.all(found.loss <= least.min(axis=1) * (1 + 1e-12))
+    apart = np.abs(np.log(np.asarray(sizes)[least.argmin(axis=1)] / found.parameters))
+    assert np.all(apart <= 1.1e-3)
+    # The scarcer they are, the higher the loss; where they suffice nothing is lost.
+    assert np.all(np.diff(found.loss) < 0.0)
+    close(found.parameters[-1], free.parameters, rtol=1e-6)
+    # 443 G tokens would suit this compute. Of 100 G the best model sees each 5.4 times.
+    assert float(free.tokens) == pytest.approx(443e9, rel=1e-3)
+    assert float(found.tokens[2] / unique[2]) == pytest.approx(5.38, abs=0.01)
+
+
 def test_a_published_example_of_a_lifetime() -> None:
     """Instead of 13 B for two trillion tokens, 7 B saves 1.7e22 FLOPs, 17%, says Sardana2023."""
     compute = 6e9 * (13e9 / scaling.compute_optimal(SARDANA, 6e9).parameters) ** (0.619 / 0.283)
