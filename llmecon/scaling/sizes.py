@@ -207,7 +207,9 @@ def compute_optimal_repeated(
 
     Returns:
         The model, and the tokens that it is trained on, repeated ones counted every time
-        [Muennighoff2023]. Where they do not run out it is `compute_optimal`.
+        [Muennighoff2023]. Where they do not run out it is `compute_optimal`; where each is seen
+        hundreds of times neither more passes nor more parameters are worth anything, and the loss
+        says little about the size.
     """
     best = compute_optimal(law.law, compute, flops)
     product = best.parameters * best.tokens

@@ -93,7 +93,7 @@ def test_scarce_tokens_repeat_against_brute_force() -> None:
     compute = jnp.asarray(6e22)
     free = scaling.compute_optimal(law.law, compute)
     solve = jax.jit(jax.vmap(lambda unique: scaling.compute_optimal_repeated(law, compute, unique)))
-    unique = jnp.asarray([1e9, 1e10, 1e11, 1e13])
+    unique = jnp.asarray([1e10, 3e10, 1e11, 1e13])
     found = solve(unique)
     sizes = free.parameters * np.exp(np.linspace(-6.0, 6.0, 12001))
     losses = jax.vmap(lambda of: scaling.repeated_loss(law, sizes, compute / 6.0 / sizes, of))
