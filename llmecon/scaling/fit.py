@@ -217,7 +217,8 @@ class Problem:
     """What is to be fitted.
 
     Attributes:
-        residuals: of a vector of constants, on data; a function that a module defines.
+        residuals: of a vector of constants, on data, one a row, and after these whatever else is
+            to be small; a function that a module defines.
         data: arrays with a row a run, in a tuple.
         knee: where the loss of a residual turns from a square to a line.
         counted: which rows are fitted.
@@ -268,6 +269,8 @@ def _searched(
 ) -> tuple[Array, Array]:
     def objective(vector: Vector, weight: Array) -> Array:
         left = jnp.abs(residuals(vector, data))
+        # What follows the rows is no run, and counts in every sample.
+        weight = jnp.concatenate([weight, jnp.ones(left.size - weight.size)])
         small = jnp.minimum(left, knee)
         return jnp.sum(weight * small * (left - 0.5 * small)) / knee
 
@@ -317,8 +320,9 @@ def sandwich(problem: Problem, best: np.ndarray) -> np.ndarray:
         the knee bend the objective.
     """
     vector = jnp.asarray(best)
-    left = np.asarray(problem.residuals(vector, problem.data))[problem.counted]
-    slopes = np.asarray(jax.jacfwd(problem.residuals)(vector, problem.data))[problem.counted]
+    rows = np.flatnonzero(problem.counted)
+    left = np.asarray(problem.residuals(vector, problem.data))[rows]
+    slopes = np.asarray(jax.jacfwd(problem.residuals)(vector, problem.data))[rows]
     within = slopes[np.abs(left) <= problem.knee]
     curvature = np.linalg.pinv(within.T @ within)
     pulls = slopes * np.clip(left, -problem.knee, problem.knee)[:, None]

@@ -29,9 +29,18 @@ LOSS_KNEE = 1e-2
 ERROR_KNEE = 5e-3
 # Fits that are tried on larger runs see those of less than this share of the largest's compute.
 SMALLER = 0.1
-# Runs of more training compute than this, FLOP, are held out: three of the 1.4 B models, and those
-# of 412 M that saw sixteen times as many tokens as are compute-optimal, or more.
-HELD_OUT = 2e20
+# Above this loss models answer hardly better than at random: they say little of how errors fall.
+INFORMATIVE = 4.0
+# What is known of the law of errors before a run: where it begins, since at random three answers in
+# four are wrong, and roughly how fast it falls; medians, and standard deviations of logarithms.
+CEILING, CEILING_SPREAD = 0.75, 0.03
+RATE, RATE_SPREAD = 1.0, 1.0
+# What is held out by compute: runs of more than this, FLOP. These are the models of 1.4 B, and
+# those of 412 M that saw sixteen times as many tokens as are compute-optimal, or more.
+MOST_COMPUTE = 2e20
+# What is held out at the edge: the models of 1.4 B, and of 412 M those that saw the most tokens.
+LARGEST, LARGE, LONGEST = 1e9, 4e8, 32.0
+RULES = ("compute", "edge")
 DRAWS = 1000
 
 # Where searches start: the ceiling, the distance from it at the mean loss, and the rate.
@@ -129,11 +138,18 @@ def fit_errors(rows: pd.DataFrame, counted: np.ndarray | None = None) -> ErrorFi
 
 
 def _error_residuals(vector: Vector, data: Any) -> Array:
-    """Predicted less measured log error, of each run."""
+    """Predicted less measured log error of each run, and distances from what is known before."""
     losses, measured = data
     # Where a search strays to where nothing is left, the logarithm goes on.
     law = ErrorLaw(*jnp.exp(vector))
-    return jnp.log(jnp.maximum(average_error(law, losses), 1e-3)) - measured
+    left = jnp.log(jnp.maximum(average_error(law, losses), 1e-3)) - measured
+    prior = jnp.stack(
+        [
+            (vector[0] - np.log(CEILING)) / CEILING_SPREAD,
+            (vector[2] - np.log(RATE)) / RATE_SPREAD,
+        ]
+    )
+    return jnp.concatenate([left, ERROR_KNEE * prior])
 
 
 def fit_reach(rows: pd.DataFrame, counted: np.ndarray | None = None) -> Reach:
@@ -164,7 +180,8 @@ def fit_reach(rows: pd.DataFrame, counted: np.ndarray | None = None) -> Reach:
 def _laws(rows: pd.DataFrame, counted: np.ndarray) -> tuple[LawFit, dict[str, ErrorFit]]:
     losses = fit_laws(rows, LOSS_KNEE, one_exponent=True, counted=counted)
     of = rows["data"].to_numpy()
-    return losses, {name: fit_errors(rows, counted & (of == name)) for name in losses.data}
+    able = counted & (rows["loss"].to_numpy(float) < INFORMATIVE)
+    return losses, {name: fit_errors(rows, able & (of == name)) for name in losses.data}
 
 
 def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
@@ -231,22 +248,51 @@ def reach() -> Reach:
     return _kept("all", lambda: fit_reach(runs()))
 
 
-@cache
-def held_out() -> pd.DataFrame:
-    """The largest runs, predicted by laws of all others, kept on disk.
+def beyond(rows: pd.DataFrame, rule: str = "compute") -> np.ndarray:
+    """Which runs are held out.
+
+    Args:
+        rows: in the columns of loss_measurements.csv.
+        rule: "compute", all above a budget; or "edge", the
+            largest models and the longest trainings, one step beyond all others.
 
     Returns:
-        Rows of loss_measurements.csv of more than HELD_OUT training FLOP, and beside them, with
-        the prefix predicted_, what `predict` says.
+        True for those held out, one a row.
+
+    Raises:
+        InputError: another rule.
     """
+    if rule not in RULES:
+        raise InputError(f"unknown rule {rule!r}; use one of {', '.join(RULES)}")
+    size = rows["parameters"].to_numpy(float)
+    if rule == "compute":
+        return np.asarray(rows["training_flop"].to_numpy(float) > MOST_COMPUTE)
+    longest = (size > LARGE) & (rows["multiplier"].to_numpy(float) >= LONGEST)
+    return np.asarray((size > LARGEST) | longest)
+
+
+@cache
+def held_out(rule: str = "compute") -> pd.DataFrame:
+    """The largest runs, predicted by laws of all others, kept on disk.
+
+    Args:
+        rule: as of `beyond`.
+
+    Returns:
+        Rows of loss_measurements.csv that are held out, and beside them, with the prefix
+        predicted_, what `predict` says.
+
+    Raises:
+        InputError: another rule.
+    """
+    rows = runs()
+    large = beyond(rows, rule)
 
     def made() -> pd.DataFrame:
-        rows = runs()
-        large = rows["training_flop"] > HELD_OUT
-        found = predict(fit_reach(rows, ~large.to_numpy()), rows[large])
+        found = predict(fit_reach(rows, ~large), rows[large])
         return rows[large].join(found.add_prefix("predicted_"))
 
-    return _kept("held out", made)
+    return _kept(f"held out by {rule}", made)
 
 
 def _kept(what: str, make: Any) -> Any:
