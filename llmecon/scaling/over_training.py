@@ -253,8 +253,8 @@ def beyond(rows: pd.DataFrame, rule: str = "compute") -> np.ndarray:
 
     Args:
         rows: in the columns of loss_measurements.csv.
-        rule: "compute", all above a budget; or "edge", the
-            largest models and the longest trainings, one step beyond all others.
+        rule: "compute", all above a budget; or "edge", the largest models and the longest
+            trainings, one step beyond all others.
 
     Returns:
         True for those held out, one a row.
