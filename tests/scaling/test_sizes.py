@@ -179,6 +179,28 @@ def test_gradients_of_optima_are_finite_differences() -> None:
     all_finite(slopes)
 
 
+@pytest.mark.release
+def test_gradients_of_scarce_tokens_and_of_shapes_are_finite_differences() -> None:
+    law, llm = scaling.repetition_law(), catalog.llm("llama-3.1-8b")
+
+    def numbers(logs: Any) -> Any:
+        compute, unique, factor = jnp.exp(logs)
+        additive = changed(law.law, data_factor=factor)
+        held = scaling.RepetitionLaw(additive, law.repetitions, law.excess)
+        scarce = scaling.compute_optimal_repeated(held, compute, unique)
+        _, shaped = scaling.compute_optimal_shape(additive, llm, RUN, compute)
+        return jnp.log(
+            jnp.stack([scarce.parameters, scarce.loss, shaped.parameters, shaped.tokens])
+        )
+
+    at = jnp.log(jnp.asarray([6e22, 1e11, 1500.0]))
+    slopes = jax.jit(jax.jacobian(numbers))(at)
+    values = jax.jit(jax.vmap(numbers))
+    steps = 1e-4 * np.eye(3)
+    difference = (values(at + steps) - values(at - steps)) / 2e-4
+    np.testing.assert_allclose(slopes, np.asarray(difference).T, rtol=1e-5, atol=1e-7)
+
+
 lifetimes = jax.jit(
     lambda served, target: scaling.lifetime_optimal(REFIT, target, scaling.Lifetime(served))
 )
