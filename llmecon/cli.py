@@ -185,6 +185,7 @@ _NEEDED = {
     "offline": _SERVED,
     "training-runs": ("model", "xpu"),
     "training-steps": ("model", "xpu"),
+    "losses": ("data", "parameters", "tokens"),
 }
 _KINDS = click.Choice(list(_NEEDED))
 
@@ -199,17 +200,19 @@ def validate_file(kind: str, file: Path, as_json: bool) -> None:
     from llmecon.evidence import predictions
 
     found = predictions.report(kind, predictions.read(file))
+    group = predictions.GROUPS.get(kind, "model")
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
         return
     head = f"{'':<24} {'rows':>5} {'median':>7} {'mean':>7} {'in 2x':>6} {'bias':>7} {'in 90%':>7}"
     for name, errors in found.targets.items():
-        click.echo(f"{name}: absolute percentage error over rows, and by model\n{head}")
+        click.echo(f"{name}: absolute percentage error over rows, and by {group}\n{head}")
         click.echo(
             f"{'all':<24} {errors.rows:>5} {errors.median_ape:>7.1%} {errors.mean_ape:>7.1%} "
             f"{errors.within_2x:>6.0%} {errors.bias:>+7.1%} {errors.coverage_90:>7.0%}"
         )
-        click.echo(f"{'mean over models':<24} {'':>5} {errors.over_models:>7.1%}")
+        mean = "mean over models" if group == "model" else f"mean over {group}"
+        click.echo(f"{mean:<24} {'':>5} {errors.over_models:>7.1%}")
         for model, of in errors.by_model.items():
             click.echo(
                 f"{model:<24} {of.rows:>5} {of.median_ape:>7.1%} {of.mean_ape:>7.1%} "

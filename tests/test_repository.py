@@ -106,6 +106,7 @@ FLOORS = (
     "training",
     "costs",
     "tables",
+    "scaling",
     "evidence",
     "tiers",
     "laboratory",

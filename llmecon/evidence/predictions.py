@@ -30,6 +30,9 @@ from llmecon.evidence.training_fit import (
     predict_steps,
 )
 from llmecon.execution.interpreter import interpreted
+from llmecon.scaling import fit as loss_fit
+from llmecon.scaling import over_training
+from llmecon.scaling.laws import loss
 from llmecon.serving.load_test import saturated
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
@@ -46,7 +49,10 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
     "offline": {"throughput": "output_tokens_per_s"},
     "training-runs": {"device_hours": "device_hours"},
     "training-steps": {"mfu": "mfu_pct", "tokens_per_s": "tokens_per_s_per_device"},
+    "losses": {"loss": "loss", "average_error": "average_error"},
 }
+# What the errors of a kind are listed by besides all rows; others by model.
+GROUPS: Mapping[str, str] = {"losses": "data"}
 
 # What else is uncertain about a target besides the parameters, as multiples of pooling.MULTIPLES.
 REMAINDERS: Mapping[str, tuple[str, ...]] = {
@@ -63,6 +69,13 @@ MOST_MEASURED = 1e12
 # A submission's layout, batch and settings are its own: what choosing for it adds, in logs.
 OFFLINE_SPREAD = 0.25
 
+
+# What the losses of training data are of, and between which sizes and tokens laws are asked.
+VALIDATION: Mapping[str, str] = {
+    loss_fit.FIGURE: "training loss",
+    **dict.fromkeys(over_training.DATA, "C4"),
+}
+LEAST_TRAINED, MOST_TRAINED = 1e5, 1e18
 
 # Models that differ in their weights alone: leaving one out leaves out the other.
 SAME_ARCHITECTURE: Mapping[str, str] = {"llama-3.3-70b": "llama-3.1-70b"}
@@ -159,8 +172,8 @@ def predict(kind: str, frame: pd.DataFrame, attainment: Attainment | None = None
     """Predictions with 90% intervals for the rows of a measurement file.
 
     Args:
-        kind: "serving", "offline", "training-runs" or "training-steps".
-        frame: rows in the schema of the tables measured_*.
+        kind: "serving", "offline", "training-runs", "training-steps" or "losses".
+        frame: rows in the schema of the tables measured_*, or of loss_measurements.
         attainment: calibrated efficiencies of serving; the stored ones by default.
 
     Returns:
@@ -175,6 +188,7 @@ def predict(kind: str, frame: pd.DataFrame, attainment: Attainment | None = None
         "offline": lambda rows: _offline(rows, attainment or catalog.attainment()),
         "training-runs": predict_runs,
         "training-steps": lambda rows: predict_steps(rows).rename(columns=_target_name),
+        "losses": _losses,
     }
     if kind not in predictors:
         raise InputError(f"unknown kind {kind!r}; use one of {', '.join(predictors)}")
@@ -186,6 +200,58 @@ def _target_name(column: str) -> str:
     for target, speed in TARGETS["training-steps"].items():
         column = column.replace(speed, target)
     return column
+
+
+def _losses(frame: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in ("data", "parameters", "tokens") if name not in frame]
+    if missing:
+        raise InputError(
+            f"the file has no column {missing[0]}; losses need data, parameters, tokens"
+        )
+    reasons = _losses_refused(frame)
+    rows = frame[reasons == ""].copy()
+    rows["data"] = rows["data"].astype(str)
+    for column in ("parameters", "tokens"):
+        rows[column] = pd.to_numeric(rows[column])
+    of_figure = rows["data"] == loss_fit.FIGURE
+    parts = []
+    if of_figure.any():
+        parts.append(_losses_of_figure(rows[of_figure]))
+    if not of_figure.all():
+        parts.append(over_training.predict(over_training.reach(), rows[~of_figure]))
+    columns = [f"{t}{end}" for t in TARGETS["losses"] for end in ("", "_low", "_high")]
+    found = pd.concat(parts) if parts else pd.DataFrame()
+    return found.reindex(index=frame.index, columns=columns).assign(reason=reasons)
+
+
+def _losses_refused(frame: pd.DataFrame) -> pd.Series:
+    """Why each row can't be predicted; empty where it can."""
+    reasons = pd.Series("", index=frame.index)
+    data = frame["data"].astype(str)
+    known = ", ".join(VALIDATION)
+    reasons[~data.isin(VALIDATION)] = "data " + data + f" has no law; there are: {known}"
+    for column in ("parameters", "tokens"):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        wrong = ~numbers.between(LEAST_TRAINED, MOST_TRAINED) & (reasons == "")
+        shown = frame[column].map(lambda cell: "nothing" if pd.isna(cell) else f"{cell}")
+        reasons[wrong] = f"{column}: " + shown + f", expected {LEAST_TRAINED:g} to {MOST_TRAINED:g}"
+    if "validation" in frame:
+        expected = data.map(VALIDATION)
+        given = frame["validation"]
+        other = given.notna() & (given != expected) & (reasons == "")
+        reasons[other] = (
+            "validation " + given.astype(str) + ": the law of " + data + " is of " + expected
+        )
+    return reasons
+
+
+def _losses_of_figure(rows: pd.DataFrame) -> pd.DataFrame:
+    fitted = loss_fit.figure_fit()
+    size, tokens = (jnp.asarray(rows[of].to_numpy(float)) for of in ("parameters", "tokens"))
+    law_loss = jax.vmap(loss, in_axes=(0, None, None))
+    drawn = law_loss(fitted.draws(over_training.DRAWS), size, tokens)
+    found = over_training.interval("loss", loss(fitted.law(), size, tokens), drawn, fitted.spread)
+    return pd.DataFrame(found, index=rows.index)
 
 
 def _usable(frame: pd.DataFrame, required: Sequence[str]) -> tuple[pd.Series, pd.DataFrame]:
@@ -367,7 +433,7 @@ def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None
             targets[name] = _errors(
                 figures.loc[rows, name],
                 found.loc[rows, [name, f"{name}_low", f"{name}_high"]],
-                frame.loc[rows, "model"].astype(str),
+                frame.loc[rows, GROUPS.get(kind, "model")].astype(str),
             )
     reasons = found["reason"].where(
         ~usable | figures.notna().any(axis=1), "none of " + ", ".join(present.values()) + " given"

@@ -30,6 +30,23 @@ _PATTERNS = {
 }
 
 PRECISIONS = ["bf16", "fp8", "fp4", "int4"]
+LAW_PARAMETERS = [
+    "E",
+    "A",
+    "B",
+    "alpha",
+    "beta",
+    "size_scale",
+    "data_scale",
+    "repetitions",
+    "excess",
+    "a",
+    "b",
+    "eta",
+    "ceiling",
+    "k",
+    "gamma",
+]
 
 
 def _number(**checks: Any) -> Any:
@@ -1439,6 +1456,49 @@ class SearchCurves(pa.DataFrameModel):
         unique: ClassVar[list[str]] = ["size", "problem", "method", "evaluations"]
 
 
+class LossLaws(Sourced):
+    """Published constants of laws that give the loss of a trained model."""
+
+    law: str = _reference()
+    parameter: str = _text(isin=LAW_PARAMETERS)
+    value: float = _number(gt=0)
+    low: float = _published(gt=0)
+    high: float = _published(gt=0)
+
+    @pa.dataframe_check(name="low <= value <= high")
+    @classmethod
+    def _ordered(cls, frame: pd.DataFrame) -> pd.Series:
+        value = frame["value"]
+        low, high = frame["low"].fillna(value), frame["high"].fillna(value)
+        return (low <= value) & (value <= high)
+
+    @pa.dataframe_check(name="one row a law and parameter")
+    @classmethod
+    def _once(cls, frame: pd.DataFrame) -> pd.Series:
+        return ~frame.duplicated(["law", "parameter"], keep=False)
+
+
+class LossMeasurements(Sourced):
+    """Losses that trained models reached, and their errors on downstream tasks."""
+
+    data: str = _text(isin=["MassiveText", "c4_original", "rpj", "rw_original"])
+    name: str = _remark()
+    parameters: float = _number(gt=1e6, lt=1e13)
+    parameters_no_embedding: float = _published(gt=1e6, lt=1e13)
+    tokens: float = _number(gt=1e6, lt=1e15)
+    training_flop: float = _number(gt=1e15, lt=1e28)
+    multiplier: float = _published(gt=0, le=1000)
+    loss: float = _number(gt=0, lt=20)
+    validation: str = _text(isin=["training loss", "C4"])
+    average_error: float = _published(gt=0, lt=1)
+
+    @pa.dataframe_check(name="6 FLOPs a parameter and token")
+    @classmethod
+    def _flops(cls, frame: pd.DataFrame) -> pd.Series:
+        counted = 6.0 * frame["parameters"] * frame["tokens"]
+        return (counted / frame["training_flop"] - 1.0).abs() < 1e-3
+
+
 SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "adaptation_studies": AdaptationStudies,
     "api_discounts": APIDiscounts,
@@ -1466,6 +1526,8 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "hourly_carbon": HourlyCarbon,
     "image_tokens": ImageTokens,
     "latency_targets": LatencyTargets,
+    "loss_laws": LossLaws,
+    "loss_measurements": LossMeasurements,
     "matmul_rates": MatmulRates,
     "measured_edge": MeasuredEdge,
     "measured_offline": MeasuredOffline,

@@ -121,12 +121,84 @@ def test_training_targets_are_named_as_promised(kind: str) -> None:
         assert {target, f"{target}_low", f"{target}_high"} <= set(found.columns)
 
 
+LOSSES = pd.DataFrame(
+    {
+        "data": ["MassiveText", "rpj", "books", "rpj", "rpj", "c4_original"],
+        "parameters": [1e9, 1.4e9, 1e9, -1, 1e9, "many"],
+        "tokens": [2e10, 2.8e10, 2e10, 2e10, 2e10, 2e10],
+        "validation": ["training loss", "C4", "C4", "C4", "Pile", None],
+        "loss": [2.5, 2.769, 3.0, 3.0, 3.0, 3.0],
+        "average_error": [None, 0.646, 0.7, 0.7, 0.7, 0.7],
+    }
+)
+
+
+@pytest.mark.slow
+def test_losses_are_predicted_by_the_law_of_their_data() -> None:
+    found = predictions.predict("losses", LOSSES)
+    assert list(found["reason"]) == [
+        "",
+        "",
+        "data books has no law; there are: MassiveText, c4_original, rpj, rw_original",
+        "parameters: -1, expected 100000 to 1e+18",
+        "validation Pile: the law of rpj is of C4",
+        "parameters: many, expected 100000 to 1e+18",
+    ]
+    assert found["loss"].notna().tolist() == [True, True, False, False, False, False]
+    assert found["average_error"].notna().tolist() == [False, True, *[False] * 4]
+    for target in ("loss", "average_error"):
+        used = found[found[target].notna()]
+        assert np.all(used[f"{target}_low"] < used[target])
+        assert np.all(used[target] < used[f"{target}_high"])
+    errors = predictions.report("losses", LOSSES, found).targets
+    assert list(errors["loss"].by_model) == ["MassiveText", "rpj"]
+    assert errors["loss"].by_model["rpj"].median_ape < 0.01
+    assert errors["average_error"].rows == 1
+
+
+def test_losses_that_are_all_refused_leave_nothing_predicted() -> None:
+    found = predictions.predict("losses", LOSSES.iloc[2:])
+    assert found["loss"].isna().all()
+    with pytest.raises(InputError, match="no column tokens"):
+        predictions.predict("losses", LOSSES.drop(columns="tokens"))
+
+
+@pytest.mark.slow
+def test_losses_of_the_figure_lie_in_their_intervals() -> None:
+    runs = catalog.table("loss_measurements")
+    figure = runs[runs["data"] == "MassiveText"].reset_index(drop=True)
+    errors = predictions.report("losses", figure).targets["loss"]
+    assert errors.median_ape < 0.005
+    assert 0.85 < errors.coverage_90 < 0.95
+
+
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stopped:
         cli.main(arguments)
     printed = capsys.readouterr()
     assert isinstance(stopped.value.code, int)
     return stopped.value.code, printed.out, printed.err
+
+
+@pytest.mark.slow
+def test_losses_by_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, output = tmp_path / "losses.csv", tmp_path / "out.csv"
+    LOSSES.to_csv(file, index=False)
+    status, out, _ = run(capsys, "validate", "losses", str(file))
+    assert status == 0
+    assert "by data" in out
+    assert "rows not used: 4" in out
+    status, _, _ = run(capsys, "predict", "losses", str(file), "-o", str(output))
+    assert status == 0
+    found = pd.read_csv(output)
+    assert found["predicted_loss"].notna().sum() == 2
+    assert found["predicted_average_error_high"].notna().sum() == 1
+    assert found["not_predicted"].notna().sum() == 4
+    LOSSES.drop(columns="tokens").to_csv(file, index=False)
+    status, _, said = run(capsys, "validate", "losses", str(file))
+    assert status == 2
+    assert "no column tokens" in said
+    assert said.count("\n") == 1
 
 
 def test_validate_prints_the_agreed_json(

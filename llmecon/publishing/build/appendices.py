@@ -21,6 +21,7 @@ _PACKAGES = {
     "training": "Training runs",
     "costs": "Money and carbon",
     "tables": "Tables as records",
+    "scaling": "How much model, how many tokens",
     "evidence": "Measurements, fits and intervals",
     "tiers": "Several models, tiers and futures",
     "laboratory": "Experiments that run while the book is built",
