@@ -280,7 +280,7 @@ def held_out(rule: str = "compute") -> pd.DataFrame:
 
     Returns:
         Rows of loss_measurements.csv that are held out, and beside them, with the prefix
-        predicted_, what `predict` says.
+        `predicted_`, what `predict` says.
 
     Raises:
         InputError: another rule.
