@@ -3,7 +3,7 @@
 A study of GPU choice [Griggs2024] measured tokens per dollar by request size under limits on the
 time per output token, and what a fleet of several kinds of GPU saves over one of a single kind.
 Here the serving model computes the same without having seen any of it, with the host work of the
-engine of its time (see `engine_eras`). Splitting the phases [Zhong2024] is priced from the same
+engine of its time (see `older_engines`). Splitting the phases [Zhong2024] is priced from the same
 model: prompts and tokens on instances of their own, in the numbers that keep both busy.
 
 What comes of it, with nothing fitted: with today's engine an A100 buys more tokens than an A10G at

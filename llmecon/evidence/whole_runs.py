@@ -2,7 +2,7 @@
 
 A bare run is its steps, its checkpoints and what failing devices cost. Published runs report more:
 evaluations, failed starts, stretches that were repeated, and steps slower than the law gives them.
-How much more is fitted to published device-hours (`training_calibration`), and how far such runs
+How much more is fitted to published device-hours (`training_fit`), and how far such runs
 differ from each other makes the interval. Every figure of a whole run in the book is one of these.
 """
 

@@ -59,7 +59,7 @@ BEGINNINGS = {
 }
 STARTS = 4
 STEPS = 300
-# Even steps by powers of the generalised golden ratio fill a box evenly, as in `decision`.
+# Even steps by powers of the generalised golden ratio fill a box evenly, as in `best_way`.
 _ROOTS = {3: 1.22074408460575947536, 4: 1.16730397826141868426}
 # Exceeding a limit by a share x costs PRESSURE * x more, rounded over 1 / STEEPNESS.
 PRESSURE = 4.0

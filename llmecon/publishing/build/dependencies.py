@@ -40,7 +40,7 @@ def met() -> list[str]:
     """Names of what this process imported of the library and read of the book.
 
     Returns:
-        Such as `data/models.csv` and `llmecon/serving.py`; `digest` finds the files by them.
+        Such as `data/models.csv` and `llmecon/specs.py`; `digest` finds the files by them.
     """
     modules = [
         str(module.__file__)
