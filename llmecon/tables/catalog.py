@@ -59,6 +59,9 @@ FOLLOWS_DEMAND: Mapping[str, str] = MappingProxyType(
 )
 WORLD = "wor"
 
+# The modules that decide what a table may hold.
+_CHECKED_BY = ("schemas.py", "row_rules.py", "columns.py")
+
 DEFAULT_FACILITY = "aws-n-virginia"
 """The data centre that every chapter starts from, with its own grid and PUE."""
 
@@ -175,17 +178,20 @@ def table(name: str) -> pd.DataFrame:
     """
     path = DATA / f"{name}.csv"
     content = path.read_bytes() if path.is_file() else b""
-    rules = Path(__file__).with_name("schemas.py").read_bytes()
+    here = Path(__file__)
+    rules = [
+        file.read_bytes() for file in (DATA / "columns.csv", *map(here.with_name, _CHECKED_BY))
+    ]
 
     def checked() -> pd.DataFrame:
         from llmecon.tables import schemas  # with pandera, which is slow to import
 
-        if name not in schemas.SCHEMAS or not content:
-            known = ", ".join(sorted(schemas.SCHEMAS))
+        if name not in schemas.names() or not content:
+            known = ", ".join(schemas.names())
             raise InputError(f"no table {name!r} in the catalogue; there are: {known}")
         return schemas.validate(name, pd.read_csv(path))
 
-    return disk_cache.kept("tables", disk_cache.digest(name, content, rules), checked)
+    return disk_cache.kept("tables", disk_cache.digest(name, content, *rules), checked)
 
 
 def ids(name: str) -> list[str]:

@@ -15,22 +15,32 @@ from llmecon.publishing.build import appendices
 
 README = """# The tables
 
-- `source`: where it was read
-
 ## birds.csv: what sings
 
 They sing.
 
-- `id`
-- `low`, `high`: range of the song [Hz]
+| column | cells | meaning |
+|---|---|---|
+| `id` | as it was | |
 
 At night, too.
+
+## columns.csv: what they hold
+"""
+COLUMNS = """table,column,type,unit,range,choices,key,nullable,refers_to,meaning
+birds,id,slug,,,,unique,false,,
+birds,low,number,Hz,"(0, inf)",,,true,,lowest tone
+birds,high,number,Hz,"(0, inf)",,,false,,
+*,source,sources,,,,,false,,where it was read
+*,checked,boolean,,,,,false,,
+columns,table,text,,,,,false,,
 """
 
 
 @pytest.fixture
 def birds(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(README)
+    (tmp_path / "columns.csv").write_text(COLUMNS)
     (tmp_path / "birds.csv").write_text(
         'id,low,high,source,checked\nwren,2000,7000,A,true\ncrow,,"1,000",B,false\n'
     )
@@ -42,9 +52,9 @@ def test_table_is_read_with_its_description(birds):
     table = appendices.table("birds")
     assert table.title == "What sings"
     assert table.described == {
+        "low": "lowest tone [Hz]",
+        "high": "[Hz]",
         "source": "where it was read",
-        "low": "range of the song [Hz]",
-        "high": "range of the song [Hz]",
     }
     assert table.rows[1] == ("crow", "", "1,000", "B", "false")
     assert table.unchecked == 1
@@ -67,7 +77,8 @@ def test_a_new_table_gets_its_page_and_its_line(birds, tmp_path):
     assert "```{datatable} birds" in prose
     assert "They sing." in prose
     assert "At night, too." in prose
-    assert "- `low`, `high`: range of the song [Hz]" in columns
+    assert "| `low` | number above 0 [Hz], or empty | lowest tone |" in columns
+    assert "as it was" not in page
 
 
 def test_every_table_counts_its_rows_and_its_doubts():
