@@ -19,7 +19,15 @@ from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import energy, queueing, roofline, speculation
-from llmecon.serving import disaggregation, experience, load_test, service
+from llmecon.serving import (
+    batching,
+    disaggregation,
+    experience,
+    layouts,
+    load_test,
+    service,
+    targets,
+)
 from llmecon.silicon import chips, design, real_chips
 from llmecon.specs import Materials, precision
 from llmecon.tiers import hybrid, outlook, own_machine, placement, routing
@@ -63,7 +71,10 @@ MODULES: tuple[ModuleType, ...] = (
     roofline,
     energy,
     queueing,
+    batching,
     service,
+    targets,
+    layouts,
     load_test,
     experience,
     run,
@@ -88,7 +99,15 @@ MODULES: tuple[ModuleType, ...] = (
 )
 
 # What these offer is the core of their packages, and goes by the package's name.
-CORES = {"service": "serving", "run": "training", "ways": "adaptation", "chips": "silicon"}
+CORES = {
+    "batching": "serving",
+    "service": "serving",
+    "targets": "serving",
+    "layouts": "serving",
+    "run": "training",
+    "ways": "adaptation",
+    "chips": "silicon",
+}
 
 # Public functions without a case of their own, and why.
 EXCEPTIONS = {
@@ -98,6 +117,10 @@ EXCEPTIONS = {
     "serving.deployment_of": "divides whole devices into whole groups",
     "carbon.kind": "says in words what an intensity counts",
     "serving.within_context": "yes or no",
+    "serving.meets": "yes or no",
+    "serving.require_context": "refuses or does nothing",
+    "serving.prompts_at_once": "a product of two counts of the layout",
+    "serving.service_of_point": "what serve and service_at give, both tested",
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",

@@ -98,7 +98,8 @@ def test_tables_are_told_by_name_and_content() -> None:
 
 KEYED: Mapping[str, tuple[str, Sequence[str], set[str]]] = {
     "plans of training": (
-        'from llmecon.evidence import whole_runs as of; of.planned("llama-3.1-70b", "h100-sxm", 15e12)',
+        "from llmecon.evidence import whole_runs; "
+        'whole_runs.planned("llama-3.1-70b", "h100-sxm", 15e12)',
         training_fit.TABLES,
         {"overheads", "run-fits", "training"},
     ),
