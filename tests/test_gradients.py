@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from llmecon import adaptation, numerics, serving, silicon, training
-from llmecon.adaptation import knowledge, ways
+from llmecon.adaptation import knowledge, offers, own_hardware, quality, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
@@ -90,7 +90,10 @@ MODULES: tuple[ModuleType, ...] = (
     own_machine,
     hybrid,
     knowledge,
+    offers,
+    quality,
     ways,
+    own_hardware,
     disaggregation,
     filling,
     chips,
@@ -105,7 +108,10 @@ CORES = {
     "targets": "serving",
     "layouts": "serving",
     "run": "training",
+    "offers": "adaptation",
+    "quality": "adaptation",
     "ways": "adaptation",
+    "own_hardware": "adaptation",
     "chips": "silicon",
 }
 
@@ -153,6 +159,10 @@ EXCEPTIONS = {
     "real_chips.laid_out": "the cheapest of several priced, tested",
     "real_chips.widths": "puts values into a record",
     "real_chips.market": "a table of what regret gives",
+    "adaptation.held_tokens": "a part of outcome, tested",
+    "adaptation.require_method": "refuses or does nothing",
+    "adaptation.service_for": "picks one of several",
+    "adaptation.trainer_for": "picks one of several",
     "adaptation.bill": "a part of outcome, tested; equal to it beside",
     "adaptation.operation": "a part of outcome, tested; equal to it beside",
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
