@@ -88,7 +88,7 @@ def test_code_is_a_module_with_all_that_it_imports(monkeypatch: pytest.MonkeyPat
     disk_cache.code.cache_clear()
     assert found["specs"] != found[""]
     assert found["chips"] == found[""]
-    assert {"planning", "run", "catalog", "schemas"} <= {file.stem for file in read}
+    assert {"planning", "run", "records", "rows", "schemas"} <= {file.stem for file in read}
 
 
 def test_tables_are_told_by_name_and_content() -> None:
