@@ -1,4 +1,16 @@
-from . import batching, disaggregation, experience, layouts, load_test, service, simulation, targets
+from . import (
+    agreement,
+    batching,
+    disaggregation,
+    experience,
+    layouts,
+    load_test,
+    service,
+    simulated_engine,
+    simulation,
+    targets,
+)
+from .agreement import Comparison, Figures, compare
 from .batching import (
     CHUNK,
     MAXIMUM_SEQUENCES,
@@ -24,7 +36,7 @@ from .experience import (
 from .layouts import PIPELINE_DEPTHS, TENSOR_WIDTHS, TOLERATED_LOSS, best_deployment, deployment_of
 from .load_test import LoadTest, closed_loop, saturated
 from .service import BURST, HORIZON, LEAST_SPARE, Service, serve, service_at
-from .simulation import Comparison, Figures, Record, compare, open_loop, uniform_lengths
+from .simulation import Record, open_loop, uniform_lengths
 from .targets import Capacity, capacity
 
 __all__ = [
@@ -46,6 +58,7 @@ __all__ = [
     "Record",
     "Service",
     "Stage",
+    "agreement",
     "batching",
     "best_deployment",
     "capacity",
@@ -74,6 +87,7 @@ __all__ = [
     "serve",
     "service",
     "service_at",
+    "simulated_engine",
     "simulation",
     "targets",
     "tokens_per_step",
