@@ -30,7 +30,7 @@ from llmecon.serving import (
 )
 from llmecon.silicon import chips, design, real_chips
 from llmecon.specs import Materials, precision
-from llmecon.tiers import hybrid, outlook, own_machine, placement, routing
+from llmecon.tiers import growth, hybrid, outlook, own_machine, placement, routing, sampling
 from llmecon.training import planning, run
 from tests.problems import (
     AGENT,
@@ -86,6 +86,8 @@ MODULES: tuple[ModuleType, ...] = (
     routing,
     speculation,
     placement,
+    growth,
+    sampling,
     outlook,
     own_machine,
     hybrid,
@@ -137,11 +139,11 @@ EXCEPTIONS = {
     "own_machine.sustained": "looks a median of measurements up",
     "design.searched": "the best chips of many constants; design.cheapest, tested, for each",
     "hybrid.best_policies": "a search with scipy, against brute force in tests of its own",
-    "outlook.rows": "looks rows up",
-    "outlook.ranges": "looks ranges up",
+    "sampling.rows": "looks rows up",
+    "sampling.ranges": "looks ranges up",
     "outlook.published": "looks a level up",
     "outlook.start": "looks levels up; its slowing is slowing_of, tested",
-    "outlook.attribution": "estimates shares of a variance for tables and charts, with scipy",
+    "sampling.attribution": "estimates shares of a variance for tables and charts, with scipy",
     "silicon.constants": "looks rows up",
     "silicon.silicon": "looks values up",
     "silicon.validation": "a table of what chip_cost gives, tested",
@@ -223,17 +225,17 @@ POINT = serving.OperatingPoint(
 SERVICE = serving.Service(*floats(5.0, 0.6, 0.4, 1.2), POINT)
 CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
 UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
-BOUNDS = outlook.Range(low=0.35, mid=0.55, high=0.7)
-NORMAL = outlook.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
-SINGLE_VALUE = outlook.Range(low=1.1, mid=1.1, high=1.1)
+BOUNDS = growth.Range(low=0.35, mid=0.55, high=0.7)
+NORMAL = growth.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
+SINGLE_VALUE = growth.Range(low=1.1, mid=1.1, high=1.1)
 START = outlook.Start(
-    electricity=outlook.Level(1.5e18, 2024.0),
-    intensity=outlook.Level(1.2e-7, 2023.0),
+    electricity=growth.Level(1.5e18, 2024.0),
+    intensity=growth.Level(1.2e-7, 2023.0),
     slowing=0.2,
     end=2035.0,
 )
 PHONE_DECODER = outlook.Device(
-    bandwidth=outlook.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
+    bandwidth=growth.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
 )
 # Of the quantities that the functions of a future read, in the alphabet's order.
 GROWING = dict(
@@ -286,18 +288,18 @@ def by(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bounded(low: jax.Array, mid: jax.Array, high: jax.Array, u: jax.Array) -> jax.Array:
-    return outlook.quantile(outlook.Range(low, mid, high), u)
+    return growth.quantile(growth.Range(low, mid, high), u)
 
 
-def drawn(first: outlook.Range, second: outlook.Range) -> Any:
-    return outlook.draws({"first": first, "second": second}, 5)
+def drawn(first: growth.Range, second: growth.Range) -> Any:
+    return sampling.draws({"first": first, "second": second}, 5)
 
 
 def demand_of_futures(start: outlook.Start, factors: Any, years: jax.Array) -> Any:
     def electricity(of: Any, year: jax.Array) -> jax.Array:
         return outlook.demand(start, of, year).electricity
 
-    return outlook.futures(electricity, factors, years)
+    return sampling.futures(electricity, factors, years)
 
 
 def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
@@ -1124,8 +1126,8 @@ CASES: dict[str, Case] = {
         ((OPTION, jnp.asarray(0.8)),),
         ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
     ),
-    "outlook.quantile": Case(
-        outlook.quantile,
+    "growth.quantile": Case(
+        growth.quantile,
         ((NORMAL, *floats(0.2)), (NORMAL, *floats(0.8))),
         (
             *((of, *floats(u)) for of in (BOUNDS, NORMAL) for u in (0.0, 0.5, 1.0)),
@@ -1134,43 +1136,43 @@ CASES: dict[str, Case] = {
             (changed(NORMAL, coverage=1.0 - 1e-12), *floats(0.3)),
         ),
     ),
-    "outlook.quantile of bounds": Case(
+    "growth.quantile of bounds": Case(
         bounded, (floats(0.35, 0.55, 0.7, 0.2), floats(0.35, 0.55, 0.7, 0.8))
     ),
-    "outlook.level": Case(
-        outlook.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
+    "growth.level": Case(
+        growth.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
     ),
-    "outlook.projected": Case(
-        outlook.projected,
-        ((outlook.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
-        ((outlook.Level(0.0), *floats(1.0, 0.0)),),
+    "growth.projected": Case(
+        growth.projected,
+        ((growth.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
+        ((growth.Level(0.0), *floats(1.0, 0.0)),),
     ),
-    "outlook.slowed": Case(
-        outlook.slowed,
+    "growth.slowed": Case(
+        growth.slowed,
         (floats(4.0, 0.2, 11.0), floats(14.0, 0.2, 11.0), floats(4.0, -0.1, 11.0)),
         (floats(0.0, 0.0, 11.0), floats(4.0, 0.0, 11.0), floats(4.0, 1e-5, 11.0)),
     ),
-    "outlook.slowing_of": Case(
-        lambda *values: outlook.slowing_of(
+    "growth.slowing_of": Case(
+        lambda *values: growth.slowing_of(
             *(
-                outlook.Level(value, year)
+                growth.Level(value, year)
                 for value, year in zip(values, (2024.0, 2030.0, 2035.0), strict=True)
             )
         ),
         (floats(415.0, 945.0, 1200.0),),
         (floats(415.0, 500.0, 1200.0),),
     ),
-    "outlook.draws": Case(
+    "sampling.draws": Case(
         drawn,
         ((NORMAL, changed(NORMAL, coverage=0.5)),),
         ((BOUNDS, NORMAL), (SINGLE_VALUE, SINGLE_VALUE)),
     ),
-    "outlook.futures": Case(
+    "sampling.futures": Case(
         demand_of_futures,
         ((START, {k: jnp.stack([v, 0.98 * v]) for k, v in GROWING.items()}, jnp.arange(1.0, 4.0)),),
     ),
-    "outlook.fan": Case(
-        outlook.fan,
+    "sampling.fan": Case(
+        sampling.fan,
         ((jnp.asarray([[1.0, 5.0], [2.0, 3.0], [4.0, 9.0], [8.0, 1.5]]),),),
         ((jnp.ones((4, 2)),),),
     ),
@@ -1194,7 +1196,7 @@ CASES: dict[str, Case] = {
     "outlook.carbon_per_answer": Case(
         outlook.carbon_per_answer,
         ((*floats(900.0), START.intensity, GROWING, *floats(7.0, 0.6)),),
-        ((*floats(0.0), outlook.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
+        ((*floats(0.0), growth.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
     ),
     "outlook.cost_per_answer": Case(
         outlook.cost_per_answer,
@@ -1213,7 +1215,7 @@ CASES: dict[str, Case] = {
     ),
     "outlook.year_reached": Case(
         lambda device, today, factors: (
-            outlook.year_reached(device, today, factors) - outlook.BASE_YEAR
+            outlook.year_reached(device, today, factors) - growth.BASE_YEAR
         ),
         ((PHONE_DECODER, *floats(70e9), GROWING),),
         (
