@@ -119,6 +119,7 @@ CORES = {
 
 # Public functions without a case of their own, and why.
 EXCEPTIONS = {
+    "numerics.evenly_spread": "numbers that no argument moves",
     "numerics.whole": "a staircase with the slope of what it stands for, tested beside it",
     "per_request.dispatch": "fleets and services of others, tested there; both ways beside it",
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",

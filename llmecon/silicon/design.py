@@ -21,6 +21,7 @@ from scipy import stats
 
 from llmecon.evidence.uncertainty import Interval, bounds
 from llmecon.execution.interpreter import compiled
+from llmecon.numerics import evenly_spread
 from llmecon.physics.roofline import forward_pass, instance_memory, kv_cache_bytes
 from llmecon.silicon import (
     MEMORY,
@@ -59,8 +60,6 @@ BEGINNINGS = {
 }
 STARTS = 4
 STEPS = 300
-# Even steps by powers of the generalised golden ratio fill a box evenly, as in `best_way`.
-_ROOTS = {3: 1.22074408460575947536, 4: 1.16730397826141868426}
 # Exceeding a limit by a share x costs PRESSURE * x more, rounded over 1 / STEEPNESS.
 PRESSURE = 4.0
 STEEPNESS = 200.0
@@ -361,8 +360,7 @@ def starts(job: Job) -> Float[np.ndarray, "starts variables"]:
     """
     names = _names(job)
     first, last = np.log(np.array([BEGINNINGS[name] for name in names])).T
-    step = _ROOTS[len(names)] ** -np.arange(1.0, len(names) + 1.0)
-    return first + (last - first) * ((0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0)
+    return first + (last - first) * evenly_spread(STARTS, len(names))
 
 
 def best_chip(
