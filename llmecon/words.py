@@ -353,8 +353,8 @@ def listing(items: Iterable[object]) -> str:
     return humanize.natural_list([str(item) for item in items])
 
 
-def counted(numbers: Mapping[str, float], verb: str = "") -> str:
-    """How many there are of each, such as "3 B200 SXM and 2 H100".
+def tally(numbers: Mapping[str, float], verb: str = "") -> str:
+    """How many there are of each kind, whose names have no plural: "3 B200 SXM and 2 H100".
 
     Args:
         numbers: by what they are of.

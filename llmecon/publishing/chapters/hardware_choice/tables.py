@@ -124,7 +124,7 @@ def _fleet(study: Study, what: str, plan: Plan) -> dict[str, str]:
     figures = (RESTS[known[xpu].read, known[xpu].measured > 0] for xpu in frames.ids(plan))
     return {
         "Fleet": what,
-        "Devices": words.counted(frames.devices(study, plan)),
+        "Devices": words.tally(frames.devices(study, plan)),
         "USD/h": words.number(takes["usd"] * SECONDS_PER_HOUR, 3),
         "kg CO₂e/h": words.number(takes["kg_co2e"] * SECONDS_PER_HOUR),
         "kW": words.number(takes["joule"] / THOUSAND),
