@@ -28,7 +28,7 @@ from llmecon.serving import (
     service,
     targets,
 )
-from llmecon.silicon import chips, design, real_chips
+from llmecon.silicon import chip_jobs, chips, design, doubts, real_chips
 from llmecon.specs import Materials, precision
 from llmecon.tiers import growth, hybrid, outlook, own_machine, placement, routing, sampling
 from llmecon.training import planning, run
@@ -99,7 +99,9 @@ MODULES: tuple[ModuleType, ...] = (
     disaggregation,
     filling,
     chips,
+    chip_jobs,
     design,
+    doubts,
     real_chips,
 )
 
@@ -138,7 +140,7 @@ EXCEPTIONS = {
     "own_machine.machine": "looks a machine up",
     "own_machine.measured": "the table of those measurements",
     "own_machine.sustained": "looks a median of measurements up",
-    "design.searched": "the best chips of many constants; design.cheapest, tested, for each",
+    "doubts.searched": "the best chips of many constants; design.cheapest, tested, for each",
     "hybrid.best_policies": "a search with scipy, against brute force in tests of its own",
     "sampling.rows": "looks rows up",
     "sampling.ranges": "looks ranges up",
@@ -150,14 +152,15 @@ EXCEPTIONS = {
     "silicon.validation": "a table of what chip_cost gives, tested",
     "design.best_chip": "a search; elasticities are compared with searching again there",
     "design.across": "best_chip at several jobs",
-    "design.along": "puts values into a record",
+    "chip_jobs.along": "puts values into a record",
+    "design.outcomes": "puts numbers side by side",
     "design.binding": "names what binds",
     "design.cheapest": "picks one of several",
     "design.at_optimum": "its derivatives are compared with searching again there",
     "design.starts": "numbers that no argument changes",
-    "design.draws": "looks ranges up, and draws with scipy",
-    "design.intervals": "quantiles of numbers computed before",
-    "design.deciding": "rank correlations of numbers computed before",
+    "doubts.draws": "looks ranges up, and draws with scipy",
+    "doubts.intervals": "quantiles of numbers computed before",
+    "doubts.deciding": "rank correlations of numbers computed before",
     "real_chips.regret": "the least of several priced, tested, over a number",
     "real_chips.laid_out": "the cheapest of several priced, tested",
     "real_chips.widths": "puts values into a record",
@@ -363,8 +366,8 @@ ALWAYS = changed(KNOBS, replay=0.0, exposures=0.0, interval=1e12)
 
 SILICON = silicon.silicon()
 CHIP = silicon.Chip(flops=1.1e15, bandwidth=5e12, memory=1.2e11, link=4e11, split=1.3)
-DECODING = design.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
-LIGHT = design.decode(DENSE, SINGLE, 3000.0, 0.05)
+DECODING = chip_jobs.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
+LIGHT = chip_jobs.decode(DENSE, SINGLE, 3000.0, 0.05)
 
 ENGINE = filling.Engine(H100, SPREAD, EFFICIENCY)
 LONELY = filling.Engine(H100, LONE, EFFICIENCY)
@@ -1326,27 +1329,27 @@ CASES: dict[str, Case] = {
         silicon.as_xpu, ((CHIP, SILICON),), ((changed(CHIP, link=0.0, memory=0.0), SILICON),)
     ),
     "silicon.chip_of": Case(silicon.chip_of, ((H100,),)),
-    "design.decode": Case(design.decode, ((EVERYTHING, SPREAD, *floats(3000.0, 0.05)),)),
-    "design.prefill": Case(design.prefill, ((EVERYTHING, SPREAD, *floats(3000.0, 2.0)),)),
-    "design.demand": Case(
-        design.demand,
+    "chip_jobs.decode": Case(chip_jobs.decode, ((EVERYTHING, SPREAD, *floats(3000.0, 0.05)),)),
+    "chip_jobs.prefill": Case(chip_jobs.prefill, ((EVERYTHING, SPREAD, *floats(3000.0, 2.0)),)),
+    "chip_jobs.demand": Case(
+        chip_jobs.demand,
         ((DECODING, CHIP, SILICON, EFFICIENCY, *floats(300.0)),),
         ((changed(DECODING, past_tokens=0.0), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
     ),
-    "design.demand of training": Case(
-        design.demand,
-        ((design.Training(EVERYTHING, RUN, LAYOUT), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
-        ((design.Training(DENSE, RUN, ALONE), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+    "chip_jobs.demand of training": Case(
+        chip_jobs.demand,
+        ((chip_jobs.Training(EVERYTHING, RUN, LAYOUT), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+        ((chip_jobs.Training(DENSE, RUN, ALONE), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
     ),
-    "design.stored_weights": Case(
-        design.stored_weights, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    "chip_jobs.stored_weights": Case(
+        chip_jobs.stored_weights, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
     ),
-    "design.cached_per_sequence": Case(
-        design.cached_per_sequence, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    "chip_jobs.cached_per_sequence": Case(
+        chip_jobs.cached_per_sequence, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
     ),
-    "design.usd_per_token": Case(
-        design.usd_per_token,
-        ((CHIP, SILICON, design.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
+    "chip_jobs.usd_per_token": Case(
+        chip_jobs.usd_per_token,
+        ((CHIP, SILICON, chip_jobs.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
     ),
     "real_chips.priced": Case(
         real_chips.priced,

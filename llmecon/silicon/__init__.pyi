@@ -1,4 +1,16 @@
-from . import chips, design, real_chips
+from . import chip_jobs, chips, design, doubts, real_chips
+from .chip_jobs import (
+    Demand,
+    Serving,
+    Training,
+    along,
+    cached_per_sequence,
+    decode,
+    demand,
+    prefill,
+    stored_weights,
+    usd_per_token,
+)
 from .chips import (
     MEMORY,
     NODE,
@@ -18,30 +30,8 @@ from .chips import (
     validation,
     yield_of,
 )
-from .design import (
-    Best,
-    Demand,
-    Searched,
-    Serving,
-    Training,
-    across,
-    along,
-    at_optimum,
-    best_chip,
-    binding,
-    cached_per_sequence,
-    cheapest,
-    deciding,
-    decode,
-    demand,
-    draws,
-    intervals,
-    prefill,
-    searched,
-    starts,
-    stored_weights,
-    usd_per_token,
-)
+from .design import Best, across, at_optimum, best_chip, binding, cheapest, starts
+from .doubts import Searched, deciding, draws, intervals, searched
 from .real_chips import laid_out, market, priced, regret, widths
 
 __all__ = [
@@ -66,6 +56,7 @@ __all__ = [
     "cached_per_sequence",
     "cheapest",
     "chip_cost",
+    "chip_jobs",
     "chip_of",
     "chips",
     "constants",
@@ -74,6 +65,7 @@ __all__ = [
     "demand",
     "design",
     "dies_per_wafer",
+    "doubts",
     "draws",
     "floorplan",
     "intervals",

@@ -171,14 +171,14 @@ class Futures:
 
 def futures(study: Study) -> Futures:
     """What published and judged ranges of yearly factors imply until 2035."""
-    growth = dict(sampling.ranges())
+    yearly = dict(sampling.ranges())
     case, way = study.case, study.taken["cloud"]
     of = case.cloud
     point = _service(of.llm, of.xpu, of.layout, case.requests, of.efficiency, of.at_once).point
     intensity = float(case.there.carbon_intensity)
     return Futures(
-        growth,
-        sampling.draws(growth, _FUTURES),
+        yearly,
+        sampling.draws(yearly, _FUTURES),
         drawn=float(way.footprint.electricity) / intensity,
         level=Level(intensity, growth.BASE_YEAR),
         memory_bound=float(point.memory_use / (point.memory_use + point.compute_use)),
