@@ -18,7 +18,7 @@ from llmecon.adaptation import knowledge, offers, own_hardware, quality, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import energy, queueing, roofline, speculation
+from llmecon.physics import architecture, energy, queueing, roofline, speculation
 from llmecon.serving import (
     batching,
     disaggregation,
@@ -28,7 +28,7 @@ from llmecon.serving import (
     service,
     targets,
 )
-from llmecon.silicon import chip_jobs, chips, design, doubts, real_chips
+from llmecon.silicon import chip_jobs, chips, design, doubts, published, real_chips
 from llmecon.specs import Materials, precision
 from llmecon.tiers import growth, hybrid, outlook, own_machine, placement, routing, sampling
 from llmecon.training import planning, run
@@ -68,6 +68,7 @@ pytestmark = pytest.mark.slow
 
 MODULES: tuple[ModuleType, ...] = (
     numerics,
+    architecture,
     roofline,
     energy,
     queueing,
@@ -99,6 +100,7 @@ MODULES: tuple[ModuleType, ...] = (
     disaggregation,
     filling,
     chips,
+    published,
     chip_jobs,
     design,
     doubts,
@@ -117,6 +119,7 @@ CORES = {
     "ways": "adaptation",
     "own_hardware": "adaptation",
     "chips": "silicon",
+    "published": "silicon",
 }
 
 # Public functions without a case of their own, and why.
@@ -455,22 +458,24 @@ CASES: dict[str, Case] = {
     "numerics.solve_increasing at its end": Case(pinned, (floats(50.0),)),
     "numerics.narrower": Case(narrowed_twice, (floats(20.0, 200.0),)),
     "numerics.elasticity": Case(cobb_douglas_elasticities, (floats(2.0, 3.0),)),
-    "roofline.parameters": Case(
-        roofline.parameters, ((EVERYTHING,), (GROUPED,)), ((DENSE,), (changed(DENSE, layers=1.0),))
+    "architecture.parameters": Case(
+        architecture.parameters,
+        ((EVERYTHING,), (GROUPED,)),
+        ((DENSE,), (changed(DENSE, layers=1.0),)),
     ),
-    "roofline.weight_bytes": Case(
-        roofline.weight_bytes, ((EVERYTHING, FP8), (GROUPED, FP8)), ((DENSE, FP8),)
+    "architecture.weight_bytes": Case(
+        architecture.weight_bytes, ((EVERYTHING, FP8), (GROUPED, FP8)), ((DENSE, FP8),)
     ),
-    "roofline.cached_elements_per_token": Case(
-        roofline.cached_elements_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
+    "architecture.cached_elements_per_token": Case(
+        architecture.cached_elements_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
     ),
-    "roofline.kv_cache_bytes": Case(
-        roofline.kv_cache_bytes,
+    "architecture.kv_cache_bytes": Case(
+        architecture.kv_cache_bytes,
         ((EVERYTHING, FP8, *floats(2000.0)), (EVERYTHING, FP8, *floats(300.0))),
         ((EVERYTHING, FP8, *floats(700.0)), (DENSE, FP8, *floats(0.0))),
     ),
-    "roofline.experts_touched": Case(
-        roofline.experts_touched,
+    "architecture.experts_touched": Case(
+        architecture.experts_touched,
         ((EVERYTHING, *floats(30.0)),),
         (
             (DENSE, *floats(30.0)),
@@ -493,8 +498,8 @@ CASES: dict[str, Case] = {
         ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
         ((GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),),
     ),
-    "roofline.touched_on_busiest": Case(
-        roofline.touched_on_busiest,
+    "architecture.touched_on_busiest": Case(
+        architecture.touched_on_busiest,
         ((EVERYTHING, *floats(0.3, 24.0)),),
         (
             (DENSE, *floats(0.0, 1.0)),
@@ -506,8 +511,8 @@ CASES: dict[str, Case] = {
     "roofline.attention_groups": Case(
         roofline.attention_groups, ((SPREAD,),), ((changed(SPREAD, tensor=4.0, expert=4.0),),)
     ),
-    "roofline.attended_pairs": Case(
-        roofline.attended_pairs,
+    "architecture.attended_pairs": Case(
+        architecture.attended_pairs,
         (
             (EVERYTHING, *floats(5.0, 2000.0)),
             (EVERYTHING, *floats(400.0, 500.0)),
@@ -519,8 +524,8 @@ CASES: dict[str, Case] = {
             (EVERYTHING, *floats(0.0, 0.0)),
         ),
     ),
-    "roofline.attention_flops": Case(
-        roofline.attention_flops,
+    "architecture.attention_flops": Case(
+        architecture.attention_flops,
         (
             (EVERYTHING, *floats(5.0, 2000.0)),
             (EVERYTHING, *floats(3000.0, 50.0)),

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from llmecon import serving
 from llmecon.adaptation.offers import Machines, Service, Tariff, Trainer
+from llmecon.physics.architecture import parameters, weight_bytes
 from llmecon.physics.energy import energy_of
-from llmecon.physics.roofline import parameters, weight_bytes
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Precision, Site, Workload
 from llmecon.training import Reliability, TrainingRun
 from llmecon.training.planning import TrainingPlan, plan_for_deadline

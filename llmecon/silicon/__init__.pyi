@@ -1,4 +1,4 @@
-from . import chip_jobs, chips, design, doubts, real_chips
+from . import chip_jobs, chips, design, doubts, published, real_chips
 from .chip_jobs import (
     Demand,
     Serving,
@@ -22,16 +22,14 @@ from .chips import (
     as_xpu,
     chip_cost,
     chip_of,
-    constants,
     dies_per_wafer,
     floorplan,
     running_cost,
-    silicon,
-    validation,
     yield_of,
 )
 from .design import Best, across, at_optimum, best_chip, binding, cheapest, starts
 from .doubts import Searched, deciding, draws, intervals, searched
+from .published import constants, silicon, validation
 from .real_chips import laid_out, market, priced, regret, widths
 
 __all__ = [
@@ -73,6 +71,7 @@ __all__ = [
     "market",
     "prefill",
     "priced",
+    "published",
     "real_chips",
     "regret",
     "running_cost",

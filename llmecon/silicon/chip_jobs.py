@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon.physics.roofline import forward_pass, instance_memory, kv_cache_bytes
+from llmecon.physics.architecture import kv_cache_bytes
+from llmecon.physics.roofline import forward_pass, instance_memory
 from llmecon.silicon import Chip, Silicon, as_xpu, running_cost
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
 from llmecon.training import (

@@ -8,7 +8,7 @@ import pytest
 
 from llmecon import serving
 from llmecon.errors import InputError
-from llmecon.physics import queueing, roofline
+from llmecon.physics import architecture, queueing, roofline
 from llmecon.specs import XPU, Deployment, LatencyTarget, precision
 from llmecon.tables import catalog
 from tests.problems import (
@@ -141,7 +141,7 @@ def test_drafting_pays_if_accepted_and_costs_if_not() -> None:
 def test_room_is_memory_over_cache() -> None:
     """80 GiB of which 90% usable, less 8.6 GB of weights, over 64 KiB a token (fp8)."""
     room = serving.largest_batch(*SYSTEM)
-    free = 0.9 * 80 * 2**30 - float(roofline.weight_bytes(DENSE, SINGLE.precision))
+    free = 0.9 * 80 * 2**30 - float(architecture.weight_bytes(DENSE, SINGLE.precision))
     context = 1500.0 + 150.0 * (1 + 0.81)
     assert room == pytest.approx(free / (65536 * context), rel=1e-9)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from llmecon import serving
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import roofline
+from llmecon.physics import architecture
 from llmecon.studies.hybrid_futures.model import GRAMS
 from llmecon.studies.hybrid_futures.study import Study
 from llmecon.tables import catalog
@@ -218,7 +218,7 @@ def reached(study: Study, futures: Futures) -> pd.DataFrame:
         pace=study.case.pace,
     )
     ids = list(dict.fromkeys([study.scenario.edge_model, study.scenario.cloud_model, _LARGE]))
-    sizes = [float(roofline.parameters(catalog.llm(of)).active) for of in ids]
+    sizes = [float(architecture.parameters(catalog.llm(of)).active) for of in ids]
     years = np.asarray(_years(handset, jnp.asarray(sizes), dict(futures.factors)))
     early, middle, late = np.quantile(years, [0.05, 0.5, 0.95], axis=1)
     return pd.DataFrame(

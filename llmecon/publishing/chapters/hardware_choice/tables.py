@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from llmecon import words
-from llmecon.choice import confidence, sensitivity
+from llmecon.choice import confidence, switching
 from llmecon.choice.filling import EngineName
 from llmecon.choice.fleets import Plan
 from llmecon.specs import SECONDS_PER_HOUR
@@ -187,7 +187,7 @@ def moves(study: Study, found: Sequence[margins.Move]) -> pd.DataFrame:
         study: whose names are used.
         found: as `margins.moves` returns them.
     """
-    farthest = words.number(sensitivity.TRIED[-1])
+    farthest = words.number(switching.TRIED[-1])
     rows = []
     for of in found:
         say = words.usd if of.what == "rent" else words.duration
