@@ -20,7 +20,7 @@ from llmecon.studies.carbon.model import GRAMS, numbers
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.carbon.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, scenarios
 
 SCENARIOS = {
     "defaults": {},
@@ -42,7 +42,7 @@ SCENARIOS = {
         "training_tokens": 0.0,
     },
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "France"))
 
 
 @cache

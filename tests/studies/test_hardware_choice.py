@@ -19,7 +19,7 @@ from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import at_first
+from tests.studies.agreement import at_first, scenarios
 
 FEW = {"xpus": "h100-sxm, b200, l40s", "grid": "usa", "other_grid": "usa"}
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "little power": FEW | {"power_kw": 9.0, "xpus": "h100-sxm, b200, mi355x"},
     "unable": FEW | {"xpu": "l40s"},
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("few", "unable"))
 
 
 @cache
@@ -73,7 +73,7 @@ def test_fleets_take_what_was_found(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["few", "one size", "little power"])
+@scenarios(["few", "one size", "little power"], quick=["few"])
 def test_elasticities_are_finite_differences(name: str) -> None:
     study, step = studied(name), 1e-5
     case = study.case_in_parts
