@@ -57,7 +57,7 @@ lint: .venv/.project  ## check style and types
 	@$(PYTHON_BIN) -m mypy
 
 lock: .venv/.project  ## update requirements.lock from pyproject.toml (newest versions: make lock UPGRADE=1)
-	@.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --group dev \
+	@.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --extra book --group dev \
 	  pyproject.toml -o requirements.lock --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove what was built; the environment stays

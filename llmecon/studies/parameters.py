@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
-import annotated_types
 import pydantic
 from pydantic.fields import FieldInfo
 
@@ -151,16 +150,16 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     type_ = str if choices else field.annotation
     assert type_ in _EXPECTED, f"{name}: {type_} is no type of a parameter"
-    lows = [of.ge for of in field.metadata if isinstance(of, annotated_types.Ge)]
-    highs = [of.le for of in field.metadata if isinstance(of, annotated_types.Le)]
+    lows = [of.ge for of in field.metadata if hasattr(of, "ge")]
+    highs = [of.le for of in field.metadata if hasattr(of, "le")]
     return Parameter(
         name=name,
         type=type_,
         default=field.default,
         help=field.description or "",
         unit=extra.get("unit", ""),
-        minimum=float(lows[0]) if lows else None,  # type: ignore[arg-type]
-        maximum=float(highs[0]) if highs else None,  # type: ignore[arg-type]
+        minimum=float(lows[0]) if lows else None,
+        maximum=float(highs[0]) if highs else None,
         choices=choices,
         table=extra.get("table"),
         column=extra.get("column", "id"),
