@@ -28,7 +28,6 @@ class Parameter:
         unit: Unit of a number; empty where it has none.
         minimum: Least value, or None.
         maximum: Greatest value, or None.
-        open: The bounds themselves are not allowed.
         choices: The only values allowed; empty where there is no such list.
         table: Catalogue table whose ids are allowed, or None.
         column: Column of that table that holds them.
@@ -43,7 +42,6 @@ class Parameter:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    open: bool = False
     choices: tuple[str, ...] = ()
     table: str | None = None
     column: str = "id"
@@ -63,9 +61,9 @@ class Parameter:
         if low is not None and high is not None:
             limits = f" from {low:g} to {high:g}"
         elif low is not None:
-            limits = f" {'above' if self.open else 'of at least'} {low:g}"
+            limits = f" of at least {low:g}"
         elif high is not None:
-            limits = f" {'below' if self.open else 'of at most'} {high:g}"
+            limits = f" of at most {high:g}"
         else:
             limits = ""
         return _EXPECTED[self.type] + limits
