@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 
 import pytest
+import yaml
 from docutils import core, nodes
 from sphinx.ext import napoleon
 
@@ -127,6 +128,36 @@ def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
         "Time and energy of a pass": {"llmecon.physics.roofline": "Known."},
         "Others": {"llmecon.brand_new.module": "Unheard of."},
     }
+
+
+def test_contents_list_packages_with_their_modules_by_short_names(tmp_path, monkeypatch):
+    library, stage = tmp_path / "llmecon", tmp_path / "stage"
+    for file in ("numerics.py", "physics/roofline.py", "tables/catalog/rows.py"):
+        (library / file).parent.mkdir(parents=True, exist_ok=True)
+        (library / file).write_text('"""About."""\n')
+    monkeypatch.setattr(paths, "LIBRARY", library)
+    stage.mkdir()
+    (stage / "api.md").write_text("# API\n\n<!-- modules -->\n")
+    (stage / "_toc.yml").write_text(
+        "root: index\nchapters:\n- file: api\n  sections:\n  - glob: api/*\n"
+    )
+    appendices.write(stage)
+    contents = yaml.safe_load((stage / "_toc.yml").read_text())
+    assert contents["chapters"][0]["sections"] == [
+        {"file": "api/numerics", "title": "numerics"},
+        {
+            "file": "api/physics",
+            "title": "physics",
+            "sections": [{"file": "api/physics-roofline", "title": "roofline"}],
+        },
+        {
+            "file": "api/tables",
+            "title": "tables",
+            "sections": [{"file": "api/tables-catalog-rows", "title": "catalog.rows"}],
+        },
+    ]
+    pages = {str(page.relative_to(stage)) for page in (stage / "api").glob("*.md")}
+    assert "api/tables-catalog-rows.md" in pages
 
 
 def _docstrings():

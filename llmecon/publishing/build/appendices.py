@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ _PACKAGES = {
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 
 _OTHERS = "Others"
+
+# What stands in the table of contents for the pages of all modules.
+_ALL_MODULES = re.compile(r"^( *)- glob: api/\*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,32 @@ def _write_modules(folder: Path) -> None:
             text = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
             (folder / "api" / page).write_text(text, encoding="utf-8")
     _fill(folder / "api.md", "<!-- modules -->", "\n".join(listed))
+    contents = folder / "_toc.yml"
+    if contents.is_file():
+        text = contents.read_text(encoding="utf-8")
+        contents.write_text(_ALL_MODULES.sub(_contents, text), encoding="utf-8")
+
+
+def _contents(place: re.Match[str]) -> str:
+    """Entries of the table of contents, each package before its modules, by their short names.
+
+    Args:
+        place: The entry that stands for all of them.
+    """
+    margin = place[1]
+    package_of = {title: package for package, title in _PACKAGES.items()}
+    lines = []
+    for title, of in modules().items():
+        package = package_of.get(title, "")
+        inside = f"{margin}    " if package else margin
+        if package:
+            lines += [f"{margin}- file: api/{package}", f"{margin}  title: {package}"]
+            lines += [f"{margin}  sections:"]
+        for name in of:
+            page = _page(name).removesuffix(".md")
+            short = name.removeprefix(f"llmecon.{package}").removeprefix(".")
+            lines += [f"{inside}- file: api/{page}", f"{inside}  title: {short}"]
+    return "\n".join(lines)
 
 
 def _page(module: str) -> str:
