@@ -77,6 +77,7 @@ def test_a_whole_count_is_paid_for_whole_but_moves_as_the_count_does() -> None:
     assert jax.vmap(jax.grad(numerics.whole))(counts).tolist() == [1.0] * 5
 
 
+@pytest.mark.slow
 def test_the_elasticity_to_all_rates_is_that_of_scaling_them_together() -> None:
     """fp8 weights with attention in bf16: both rates count, and so do both elasticities."""
     llm, xpu = catalog.llm("llama-3.1-8b"), catalog.xpu("h100-sxm")

@@ -37,6 +37,7 @@ def test_rotations_tell_distances_and_nothing_else() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_comes_later_changes_nothing_before() -> None:
     model = small()
     tokens = jax.random.randint(jax.random.key(1), (3, 20), 0, 50)

@@ -241,6 +241,7 @@ def test_a_shape_is_scaled_to_its_compute() -> None:
     assert float(found.loss) > float(scaling.compute_optimal(REFIT, CHINCHILLA).loss)
 
 
+@pytest.mark.slow
 def test_without_attention_a_shape_follows_the_closed_form() -> None:
     llm = catalog.llm("llama-3.1-8b")
     brief = changed(RUN, sequence=1.0)

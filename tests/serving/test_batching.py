@@ -154,6 +154,7 @@ def test_scheduler_caps_the_batch() -> None:
     assert room == serving.MAXIMUM_SEQUENCES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("excess", [0.0, 1.0])
 def test_requests_beyond_the_context_are_refused(excess: float) -> None:
     """One token more than fits raises where the length is known; traced, nothing is feasible."""
@@ -178,6 +179,7 @@ def test_requests_beyond_the_context_are_refused(excess: float) -> None:
             call()
 
 
+@pytest.mark.slow
 def test_operating_point_at_a_pace() -> None:
     point = jax.jit(serving.operating_point_at)(*SPREAD_SYSTEM, *floats(0.05))
     assert point.tpot == pytest.approx(0.05, rel=1e-9)

@@ -25,6 +25,7 @@ def test_a_million_tokens_are_refused_before_a_layout_is_sought() -> None:
         )
 
 
+@pytest.mark.slow
 def test_best_deployment_beats_the_layouts_it_considers() -> None:
     llm, fp8 = catalog.llm("llama-3.1-70b"), precision("fp8")
     search = jax.jit(serving.best_deployment)

@@ -46,6 +46,7 @@ def test_completions_equal_arrivals_down_to_the_lightest_load() -> None:
     assert (np.diff(found.point.batch) > 0.0).all()
 
 
+@pytest.mark.slow
 def test_no_load_is_served_by_idle_devices() -> None:
     """At a rate of zero: latencies of a lone request, idle power, finite slopes."""
 

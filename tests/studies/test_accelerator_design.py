@@ -118,6 +118,7 @@ def test_parts_add_up_to_what_is_priced() -> None:
     assert len(shown) == len(costs) + 1
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -144,6 +145,7 @@ def test_sweeps_pass_through_the_best_chip() -> None:
     assert shares.is_monotonic_increasing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [({"prompt_tokens": 9e5}, "handles at most"), ({"training_devices": 100}, "multiple")],

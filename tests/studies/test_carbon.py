@@ -69,6 +69,7 @@ def test_headline_and_panel_are_the_answer(name: str) -> None:
     assert shown["feasible"] == 1.0
 
 
+@pytest.mark.slow
 @every_scenario
 def test_elasticities_are_finite_differences(name: str) -> None:
     study = studied(name)
@@ -95,6 +96,7 @@ def test_intervals_are_those_of_draws(name: str) -> None:
         assert np.log(of.high / of.low) == pytest.approx(width, rel=0.3, abs=0.01), key
 
 
+@pytest.mark.slow
 @every_scenario
 def test_frames_agree_with_the_headline(name: str) -> None:
     study = studied(name)
@@ -147,6 +149,7 @@ def test_kinds_of_electricity_are_told_apart() -> None:
     assert set(mixed.other_kinds) == {"network and reader", "the training"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

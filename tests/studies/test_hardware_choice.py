@@ -158,6 +158,7 @@ def test_frames_agree_with_the_headlines(name: str) -> None:
     assert len(pools) == sum(len(pool.serves) for pool in study.best.pools)
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -193,6 +194,7 @@ def test_labels_say_what_the_fleets_do_not_rest_on(name: str) -> None:
             assert study.marked(xpu) in said or study.name(xpu) + study.though(xpu) in said
 
 
+@pytest.mark.slow
 def test_a_saving_of_less_than_nothing_is_told_as_what_is_dearer() -> None:
     study = resolve(Scenario(**FEW | {"xpus": "h100-sxm, b200, mi355x", "xpu": "mi355x"}))
     found = study.quantities["saving"]
@@ -219,6 +221,7 @@ def test_searches_and_checks_are_those_of_the_tables() -> None:
     assert len(tables.searches(found)) == len(published.CHOICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

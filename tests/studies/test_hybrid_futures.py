@@ -151,6 +151,7 @@ def test_frames_agree_with_the_answer(name: str) -> None:
     assert study.elasticities("quality") == {}
 
 
+@pytest.mark.slow
 @every_scenario
 def test_drafting_is_told_at_the_length_that_the_policy_has(name: str) -> None:
     study = studied(name)
@@ -231,6 +232,7 @@ def test_prose_tables_and_charts_follow(name: str) -> None:
     assert charts.flow(study, "Title") is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

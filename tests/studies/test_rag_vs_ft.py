@@ -226,6 +226,7 @@ def test_findings_are_those_of_the_studies() -> None:
     assert learned.lines["share"].max() <= 100.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -31,6 +31,7 @@ def log_variance(of: Range) -> float:
     return 0.5 * second * (low**2 + high**2) - (0.5 * first * (high - low)) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [BOUNDS, NORMAL], ids=["bounds", "normal"])
 def test_a_factor_rises_with_its_probability(of: Range) -> None:
     fine = at(of, *np.linspace(0.0, 1.0, 4001))
@@ -56,6 +57,7 @@ def test_nothing_lies_beyond_bounds() -> None:
     assert at(BOUNDS, 0.875) == pytest.approx(math.sqrt(0.68518 * 0.55204))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [BOUNDS, NORMAL], ids=["bounds", "normal"])
 def test_moments_are_those_in_closed_form(of: Range) -> None:
     middles = (np.arange(200_000) + 0.5) / 200_000
