@@ -8,7 +8,7 @@ from llmecon.specs import LatencyTarget
 
 pytestmark = pytest.mark.slow
 
-A100, H100 = "a100-sxm-80gb", "h100-sxm"
+H100 = "h100-sxm"
 
 
 def test_phases_apart_pay_for_long_prompts_under_a_tight_limit() -> None:
