@@ -1,4 +1,4 @@
-from . import disaggregation, experience, load_test, service, simulation
+from . import disaggregation, experience, load_test, service, simulation, static_batching
 from .disaggregation import Stage, decoding, mixed, prefilling
 from .experience import (
     Reader,
@@ -36,26 +36,28 @@ from .service import (
     within_context,
 )
 from .simulation import Comparison, Figures, Record, compare, open_loop, uniform_lengths
+from .static_batching import StaticBatch, longest_of, static_batch
 
 __all__ = [
     "BURST",
     "CHUNK",
-    "HORIZON",
-    "LEAST_SPARE",
-    "MAXIMUM_SEQUENCES",
-    "MINIMUM_BATCH",
-    "PIPELINE_DEPTHS",
-    "TENSOR_WIDTHS",
-    "TOLERATED_LOSS",
     "Capacity",
     "Comparison",
     "Figures",
+    "HORIZON",
+    "LEAST_SPARE",
     "LoadTest",
+    "MAXIMUM_SEQUENCES",
+    "MINIMUM_BATCH",
     "OperatingPoint",
+    "PIPELINE_DEPTHS",
     "Reader",
     "Record",
     "Service",
     "Stage",
+    "StaticBatch",
+    "TENSOR_WIDTHS",
+    "TOLERATED_LOSS",
     "best_deployment",
     "capacity",
     "closed_loop",
@@ -68,6 +70,7 @@ __all__ = [
     "full_rate",
     "largest_batch",
     "load_test",
+    "longest_of",
     "mixed",
     "open_loop",
     "operating_point",
@@ -83,6 +86,8 @@ __all__ = [
     "service",
     "service_at",
     "simulation",
+    "static_batch",
+    "static_batching",
     "tokens_per_step",
     "uniform_lengths",
     "within_context",
