@@ -162,9 +162,7 @@ def context_of_cache(llm: LLM, precision: Precision, size: Scalar) -> Scalar:
     kept = size / (cached_elements_per_token(llm) * precision.kv_cache)
     within = kept / llm.layers
     some = jnp.where(full_layers > 0, full_layers, 1.0)
-    beyond = jnp.where(
-        full_layers > 0, (kept - llm.windowed_layers * llm.window) / some, jnp.inf
-    )
+    beyond = jnp.where(full_layers > 0, (kept - llm.windowed_layers * llm.window) / some, jnp.inf)
     has_windows = (llm.windowed_layers > 0) & (within > llm.window)
     return jnp.where(has_windows, beyond, within)
 

@@ -27,9 +27,7 @@ class Scenario(Base):
     output_cv: float = number(1.0, "spread of answers' lengths over their mean", "ratio", 0, 50)
     draft_tokens: float = number(3.0, "drafted ahead a step, where drafts are", "tokens", 0.1, 32)
     acceptance: float = number(0.7, "chance that a drafted token is kept", "fraction", 0, 1)
-    draft_cost: float = number(
-        0.05, "time to draft a token, over that of a step", "fraction", 0, 1
-    )
+    draft_cost: float = number(0.05, "time to draft a token, over that of a step", "fraction", 0, 1)
     ttft_limit_s: float = number(
         2.0, "first token within this, for 99 requests in 100", "s", 0.01, 3600
     )

@@ -10,10 +10,11 @@ from llmecon import serving, specs, words
 from llmecon.errors import InputError
 from llmecon.evidence import uncertainty
 from llmecon.execution.interpreter import interpreted
+from llmecon.serving import OperatingPoint
 from llmecon.specs import Deployment, LatencyTarget, Workload
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.studies.throughput.model import UNITS, Case, inputs_moved, ladder, numbers
+from llmecon.studies.throughput.model import UNITS, Case, inputs_moved, ladder, numbers, point_of
 from llmecon.studies.throughput.scenario import Scenario
 from llmecon.tables import catalog, feasibility
 from llmecon.tables.efficiencies import System
@@ -47,6 +48,12 @@ class Study(Names):
     def values(self) -> dict[str, float]:
         """The headline numbers by name, in their units."""
         return dict(self.differentiated.values)
+
+    @cached_property
+    def point(self) -> OperatingPoint:
+        """What the instance does with the requests in flight."""
+        found: OperatingPoint = _point(self.case)
+        return found
 
     @cached_property
     def ladder(self) -> np.ndarray:
@@ -105,6 +112,7 @@ class Study(Names):
 
 
 _ladder = interpreted(ladder)
+_point = interpreted(point_of)
 
 
 def compared(scenario: Scenario) -> tuple[str, str]:
@@ -186,9 +194,7 @@ def system_of(scenario: Scenario, model: str = "", xpu: str = "") -> System:
 
 def requests(scenario: Scenario) -> Workload:
     """Lengths of a scenario's prompts and answers; requests come as a Poisson process."""
-    return Workload(
-        scenario.prompt_tokens, scenario.output_tokens, output_cv=scenario.output_cv
-    )
+    return Workload(scenario.prompt_tokens, scenario.output_tokens, output_cv=scenario.output_cv)
 
 
 def layout(scenario: Scenario, xpus: int = 0, parallelism: str = "", xpu: str = "") -> Deployment:
