@@ -380,7 +380,7 @@ DATASHEET = Efficiency(
     | dict.fromkeys(_SHARES_OF_ONE, 1.0)
     | {"sharpness": 1000.0}
 )
-"""What a device would attain that did all that its datasheet says, and to which nothing is added."""
+"""What a device would attain that did all that its datasheet says, with nothing added to it."""
 
 
 class GridKind(NamedTuple):

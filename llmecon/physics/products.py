@@ -1,4 +1,4 @@
-"""One matrix product: its arithmetic, the bytes that it moves, and which of the two sets the pace."""
+"""One matrix product: its arithmetic, the bytes it moves, and which of the two sets the pace."""
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Static batching: requests are gathered, answered together, and all wait for the longest answer."""
+"""Static batching: requests are answered in rounds, and all wait for the longest answer."""
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -689,6 +689,37 @@ class MatmulRates(Sourced):
     tflops: float = _number(gt=0, le=100_000)
 
 
+class WorkedExamples(Sourced):
+    """Worked examples of a textbook: what is given, and its answer."""
+
+    id: str = _key()
+    section: str = _text()
+    question: str = _text()
+    kind: str = _text(
+        isin=[
+            *("critical-rows", "product-time", "two-way-split", "gather"),
+            *("cache", "devices", "step-time"),
+        ]
+    )
+    rows: float = _published(ge=1, le=1e6)
+    inner: float = _published(ge=1, le=1e6)
+    columns: float = _published(ge=1, le=1e6)
+    weight_bytes: float = _published(gt=0, le=8)
+    activation_bytes: float = _published(gt=0, le=8)
+    cache_bytes: float = _published(gt=0, le=8)
+    parameters_b: float = _published(gt=0, le=1e5)
+    layers: float = _published(ge=1, le=1000)
+    kv_heads: float = _published(ge=1, le=1000)
+    head_dim: float = _published(ge=1, le=10_000)
+    tokens: float = _published(ge=0, le=1e7)
+    devices: float = _published(ge=1, le=1e6)
+    tflops: float = _published(gt=0, le=100_000)
+    bandwidth_gb_s: float = _published(gt=0, le=100_000)
+    memory_gb: float = _published(gt=0, le=100_000)
+    value: float = _number(gt=0)
+    unit: str = _text(isin=["tokens", "columns", "s", "bytes", "devices"])
+
+
 class MeasuredTrainingSteps(Sourced):
     """Measured speed of single training steps."""
 
@@ -1560,6 +1591,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "vector_store_prices": VectorStorePrices,
     "water": Water,
     "workloads": Workloads,
+    "worked_examples": WorkedExamples,
     "xpu_prices": XPUPrices,
     "xpus": XPUs,
 }

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from llmecon import physics, serving, specs, words
+from llmecon.checks import worked_examples
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import PassCost, Product
 from llmecon.serving import OperatingPoint, StaticBatch
@@ -35,10 +36,8 @@ FIRST = (
     "tpot_s",
     "share_of_peak",
     "served_per_s",
-    "batching_gain",
-    "continuous_gain",
 )
-"""The headline numbers that the chapter begins with."""
+"""The headline numbers that the chapter begins with; the reader is asked for the others first."""
 
 GIGA = 1e9
 WAYS = {
@@ -563,3 +562,14 @@ def weights_shares(study: Study) -> dict[str, float]:
     """Weights that a token is multiplied with, and all of them."""
     count = physics.parameters(study.case.llm)
     return {"active": float(count.active), "total": float(count.total)}
+
+
+def agreeing(examples: pd.DataFrame) -> dict[str, object]:
+    """How many worked examples come out alike, and those that don't, by the names in a template.
+
+    Args:
+        examples: as `worked_examples.compared` returns them.
+    """
+    near = (examples["ratio"] - 1.0).abs() <= worked_examples.AGREEMENT
+    told = {"same": int(near.sum()), "all": len(examples), "apart": examples[~near]}
+    return told | {"within": worked_examples.AGREEMENT}

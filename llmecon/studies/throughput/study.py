@@ -71,6 +71,9 @@ class Study(Names):
         found = {}
         for name, value in self.differentiated.values.items():
             ends = self.differentiated.interval(name, spread, multiples).around(value)
+            if UNITS[name] == "fraction" and "high" in ends:
+                # To first order an interval knows nothing of where a share ends.
+                ends["high"] = max(min(ends["high"], 1.0), value)
             moved = inputs_moved(self.differentiated.effects[name])
             found[name] = Quantity(
                 name,
@@ -101,7 +104,7 @@ class Study(Names):
             "weights_share": "of the weights are read in a step",
             "parallel_gain": f"as fast on {words.count(given.xpus, 'xPU')} as one could be",
             "narrowing_gain": f"as many requests in {narrow} as in {wide}",
-            "drafting_gain": f"as fast if {drafted} are drafted a step",
+            "drafting_gain": f"as fast with {drafted} drafted a step",
             "continuous_gain": "as many requests as if all waited for the longest",
         }
 

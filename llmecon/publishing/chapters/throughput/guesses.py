@@ -24,13 +24,18 @@ RANGES: dict[str, tuple[float, float]] = {
 """Least and greatest guess by headline number; shares are guessed in equal steps."""
 
 
-def ask(study: Study, name: str) -> Guess:
+def ask(study: Study, name: str) -> Guess | None:
     """A question whose answer is one of the study's headline numbers.
 
     Args:
         study: with the numbers.
         name: one of `RANGES`.
+
+    Returns:
+        The question; `None` where there is nothing to guess, as with one device or no experts.
     """
+    if not _open(study, name):
+        return None
     of = study.quantities[name]
     assert of.value is not None
     low, high = RANGES[name]
@@ -44,6 +49,16 @@ def ask(study: Study, name: str) -> Guess:
         told=of.label,
         log=of.unit != "fraction",
     )
+
+
+def _open(study: Study, name: str) -> bool:
+    """Whether the answer isn't in the question."""
+    given = study.scenario
+    if name in ("batching_gain", "continuous_gain"):
+        return given.batch > 1.0
+    if name == "weights_share":
+        return float(study.case.llm.experts) > 0.0
+    return name != "parallel_gain" or given.xpus > 1
 
 
 def ask_attained() -> Guess:

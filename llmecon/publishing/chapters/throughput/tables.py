@@ -12,6 +12,8 @@ STEPS = "A small transformer's passes on the machine that built this page"
 WAYS = "The same devices sharing the model in three ways"
 PRECISIONS = "The same instance in four precisions"
 
+EXAMPLES = "Worked examples of a book, and the same by this library"
+
 _FULL = "does not fit"
 
 
@@ -66,3 +68,34 @@ def precisions(study: Study) -> pd.DataFrame:
     ]
     columns = ["Weights in", "take", "Requests that fit", "A step", "Tokens/s of a device"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def examples(compared: pd.DataFrame) -> pd.DataFrame:
+    """Worked examples with both answers.
+
+    Args:
+        compared: as `worked_examples.compared` returns it.
+    """
+    rows = [
+        (
+            of["question"],
+            _said(of["value"], of["unit"]),
+            _said(of["ours"], of["unit"]),
+            words.signed_percent(of["ratio"] - 1.0),
+            of["note"] if isinstance(of["note"], str) else "",
+        )
+        for of in compared.to_dict("records")
+    ]
+    return pd.DataFrame(
+        rows, columns=["Example", "Book", "Here", "Difference", "The book’s answer"]
+    )
+
+
+def _said(value: float, unit: str) -> str:
+    if unit == "s":
+        size, name = (1e-3, "ms") if value >= 1e-3 else (1e-6, "µs")
+        return f"{words.number(value / size, 3)} {name}"
+    if unit == "bytes":
+        size, name = (1e9, "GB") if value >= 1e9 else (1e3, "kB")
+        return f"{words.number(value / size, 3)} {name}"
+    return f"{words.number(value, 3)} {unit}"
