@@ -5,6 +5,7 @@ and what remains is whether both count the same FLOPs and bytes.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -24,12 +25,12 @@ _PLAIN = {"layers": 80.0, "kv_heads": 8.0, "head_dim": 128.0}
 
 Row = Mapping[str, float]
 
-_critical = interpreted(physics.critical_rows)
-_seconds = interpreted(physics.product_seconds)
-_reduced = interpreted(physics.collective_time)
-_cached = interpreted(physics.kv_cache_bytes)
-_holding = interpreted(physics.devices_for_weights)
-_passed = interpreted(physics.forward_pass)
+_critical: Any = interpreted(physics.critical_rows)
+_seconds: Any = interpreted(physics.product_seconds)
+_reduced: Any = interpreted(physics.collective_time)
+_cached: Any = interpreted(physics.kv_cache_bytes)
+_holding: Any = interpreted(physics.devices_for_weights)
+_passed: Any = interpreted(physics.forward_pass)
 
 
 def compared() -> pd.DataFrame:
@@ -44,7 +45,21 @@ def compared() -> pd.DataFrame:
     return table.assign(ours=ours, ratio=ours / table["value"])
 
 
-def _numbers(row: Mapping[str, object]) -> dict[str, float]:
+def agreeing(examples: pd.DataFrame) -> dict[str, Any]:
+    """How many examples come out alike, and those that don't.
+
+    Args:
+        examples: as `compared` returns them.
+
+    Returns:
+        same and all, numbers of examples; apart, the rows of the others; within, the share.
+    """
+    near = (examples["ratio"] - 1.0).abs() <= AGREEMENT
+    told = {"same": int(near.sum()), "all": len(examples), "apart": examples[~near]}
+    return told | {"within": AGREEMENT}
+
+
+def _numbers(row: Mapping[Any, Any]) -> dict[str, float]:
     return {
         str(name): float(value)
         for name, value in row.items()

@@ -150,14 +150,8 @@ def run(settings: Settings | None = None) -> Rates:
 
     size = of.width // of.heads
     square = (of.width, of.width)
-    layers = [
-        Layer(
-            *(numbers(*square) for _ in range(4)),
-            up=numbers(of.width, of.hidden),
-            down=numbers(of.hidden, of.width),
-        )
-        for _ in range(of.layers)
-    ]
+    shapes = (*[square] * 4, (of.width, of.hidden), (of.hidden, of.width))
+    layers = [Layer(*(numbers(*shape) for shape in shapes)) for _ in range(of.layers)]
     head = numbers(of.width, of.vocabulary)
 
     def step(sequences: int, new: int, past: int) -> float:

@@ -1,30 +1,25 @@
 """What the charts and tables of the chapter on throughput show, as frames."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import physics, serving, specs, words
-from llmecon.checks import worked_examples
+from llmecon import physics, specs, words
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import PassCost, Product
-from llmecon.serving import OperatingPoint, StaticBatch
+from llmecon.physics import Product
 from llmecon.specs import LLM, Precision
-from llmecon.studies.systems import stacked
 from llmecon.studies.throughput.model import (
     LADDER,
-    Case,
     attained,
     one_device,
-    point_of,
     with_drafts,
     with_precision,
 )
+from llmecon.studies.throughput.several import TOGETHER, passes, points, room_of, rounds
 from llmecon.studies.throughput.study import Study, layout
 from llmecon.tables import catalog
 from llmecon.tables.catalog import TERA
@@ -50,70 +45,10 @@ WAYS = {
 MIXTURES = ("mixtral-8x7b", "qwen3-30b-a3b", "qwen3-235b-a22b", "gpt-oss-120b", "deepseek-v3")
 """Models whose experts are compared."""
 
-# Cases that one program computes at once; fewer are filled up, so that it is traced once.
-_TOGETHER = 24
-
-
-@interpreted
-def _points(cases: Case) -> OperatingPoint:
-    found: OperatingPoint = jax.vmap(point_of)(cases)
-    return found
-
-
-@interpreted
-def _passes(cases: Case, new: Scalar, past: Scalar) -> PassCost:
-    def one(case: Case, new: Scalar, past: Scalar) -> PassCost:
-        found: PassCost = physics.forward_pass(
-            case.llm, case.xpu, case.layout, case.efficiency, case.batch, new, past
-        )
-        return found
-
-    found: PassCost = jax.vmap(one)(cases, new, past)
-    return found
-
-
-@interpreted
-def _rounds(cases: Case) -> StaticBatch:
-    def one(case: Case) -> StaticBatch:
-        return serving.static_batch(
-            case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.batch
-        )
-
-    found: StaticBatch = jax.vmap(one)(cases)
-    return found
-
-
-def _filled(cases: Sequence[Case]) -> Case:
-    assert len(cases) <= _TOGETHER
-    made: Case = stacked([*cases, *[cases[-1]] * (_TOGETHER - len(cases))])
-    return made
-
-
-def _first(found: object, count: int) -> dict[str, np.ndarray]:
-    return {name: np.asarray(leaf)[:count] for name, leaf in vars(found).items()}
-
-
-def points(cases: Sequence[Case]) -> dict[str, np.ndarray]:
-    """Operating points of some cases, by field."""
-    return _first(_points(_filled(cases)), len(cases))
-
-
-def passes(cases: Sequence[Case], new: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
-    """Forward passes of some cases, by field.
-
-    Args:
-        cases: with their batches.
-        new: tokens of each request that a pass computes.
-        past: tokens of each that are cached before it.
-    """
-    fill = (0, _TOGETHER - len(cases))
-    given = (np.pad(np.asarray(of, float), fill, "edge") for of in (new, past))
-    return _first(_passes(_filled(cases), *given), len(cases))
-
 
 def batches(study: Study) -> np.ndarray:
     """Numbers of requests in flight, from one to as many as fit, equal factors apart."""
-    return np.geomspace(1.0, max(study.room, 2.0), _TOGETHER)
+    return np.geomspace(1.0, max(study.room, 2.0), TOGETHER)
 
 
 def facts(study: Study) -> dict[str, object]:
@@ -130,7 +65,7 @@ def facts(study: Study) -> dict[str, object]:
 
 
 @interpreted
-def _rates(products: Product, peak: Scalar, bandwidth: Scalar) -> Scalar:
+def _rates(products: Product, peak: Any, bandwidth: Any) -> Scalar:
     intensity = physics.arithmetic_intensity(products)
     return physics.attainable_rate(intensity, peak, bandwidth)
 
@@ -159,9 +94,12 @@ def products(study: Study) -> pd.DataFrame:
             precision.activation,
         )
         series["an expert's matrix"] = (own, flops, bandwidth)
+    rows = {of: np.asarray(_rates(*given)) / TERA for of, given in series.items()}
     return pd.concat(
-        pd.DataFrame({"tokens": tokens, "tflops": np.asarray(_rates(*given)) / TERA, "series": of})
-        for of, given in series.items()
+        [
+            pd.DataFrame({"tokens": tokens, "tflops": tflops, "series": of})
+            for of, tflops in rows.items()
+        ]
     )
 
 
@@ -172,7 +110,9 @@ def attained_rates() -> pd.DataFrame:
         The table of rates with columns name, label, peak [TFLOP/s] and share, in its order.
     """
     rates, chips = catalog.table("matmul_rates"), catalog.table("xpus").set_index("id")
-    peak = [chips.loc[of.xpu, f"{of.precision}_tflops"] for of in rates.itertuples()]
+    peak = np.asarray(
+        [chips[f"{of['precision']}_tflops"][of["xpu"]] for of in rates.to_dict("records")], float
+    )
     name = [catalog.name("xpus", xpu) for xpu in rates["xpu"]]
     label = [f"{n}, {p}" for n, p in zip(name, rates["precision"], strict=True)]
     return rates.assign(name=name, label=label, peak=peak, share=rates["tflops"] / peak)
@@ -192,7 +132,7 @@ def caches(study: Study) -> pd.DataFrame:
     """
     case = study.case
     most = max(float(case.llm.context), 2.0 * float(case.requests.mean_context))
-    contexts = np.geomspace(100.0, most, _TOGETHER)
+    contexts = np.geomspace(100.0, most, TOGETHER)
     ones = np.ones_like(contexts)
     found = passes([case] * len(contexts), ones, contexts - 1.0)
     cached = float(case.batch) * np.asarray(_caches(case.llm, case.layout.precision, contexts))
@@ -203,7 +143,9 @@ def caches(study: Study) -> pd.DataFrame:
     )
 
 
-_caches = interpreted(physics.kv_cache_bytes)
+@interpreted
+def _caches(llm: LLM, precision: Precision, context: Any) -> Scalar:
+    return physics.kv_cache_bytes(llm, precision, context)
 
 
 @interpreted
@@ -311,7 +253,7 @@ def mixtures(study: Study) -> list[str]:
 
 
 @interpreted
-def _touched(llm: LLM, tokens: Scalar, popularity_cv: Scalar) -> Scalar:
+def _touched(llm: LLM, tokens: Any, popularity_cv: Scalar) -> Scalar:
     return physics.experts_touched(llm, tokens, popularity_cv) / llm.experts
 
 
@@ -379,7 +321,7 @@ def ways(study: Study) -> pd.DataFrame:
     cases = [replace(case, layout=of) for of in layouts]
     mean = float(case.requests.mean_context)
     found = passes(cases, np.ones(len(cases)), np.full(len(cases), mean - 1.0))
-    room = [float(_room(of)) for of in cases]
+    room = [room_of(of) for of in cases]
     written = points(cases)["rate"] * float(case.requests.output_tokens)
     fits = np.asarray(room) >= float(case.batch)
     return pd.DataFrame(
@@ -394,11 +336,6 @@ def ways(study: Study) -> pd.DataFrame:
     )
 
 
-@interpreted
-def _room(case: Case) -> Scalar:
-    return serving.largest_batch(case.llm, case.xpu, case.layout, case.requests, case.efficiency)
-
-
 def precisions(study: Study) -> pd.DataFrame:
     """The same instance in every precision.
 
@@ -410,7 +347,7 @@ def precisions(study: Study) -> pd.DataFrame:
     names = list(specs.PRECISIONS)
     cases = [with_precision(case, of) for of in specs.PRECISIONS.values()]
     found = points(cases)
-    room = np.asarray([float(_room(of)) for of in cases])
+    room = np.asarray([room_of(of) for of in cases])
     written = found["rate"] * float(case.requests.output_tokens) / float(case.layout.xpus)
     weights = [float(physics.weight_bytes(case.llm, of)) for of in specs.PRECISIONS.values()]
     return pd.DataFrame(
@@ -459,8 +396,7 @@ def continuous(study: Study) -> pd.DataFrame:
     """
     flight = batches(study)
     cases = [replace(study.case, batch=jnp.asarray(of)) for of in flight]
-    rounds = _first(_rounds(_filled(cases)), len(cases))
-    rates = {"continuous": points(cases)["rate"], "in rounds": rounds["rate"]}
+    rates = {"continuous": points(cases)["rate"], "in rounds": rounds(cases)["rate"]}
     return pd.concat(
         pd.DataFrame({"batch": flight, "rate": rate, "series": of}) for of, rate in rates.items()
     )
@@ -468,7 +404,7 @@ def continuous(study: Study) -> pd.DataFrame:
 
 def alive(study: Study) -> float:
     """Share of a round's slots that hold an unfinished answer, on average over its steps."""
-    return float(np.asarray(_rounds(_filled([study.case])).alive)[0])
+    return float(rounds([study.case])["alive"][0])
 
 
 def rungs(study: Study) -> pd.DataFrame:
@@ -555,21 +491,10 @@ def own_rates(study: Study, rates: pd.DataFrame) -> list[str]:
         rates: as `attained_by_chip` returns it.
     """
     own = rates[rates["xpu"] == study.scenario.xpu]
-    return [f"{words.percent(of.share)} in {of.precision}" for of in own.itertuples()]
+    return [f"{words.percent(of['share'])} in {of['precision']}" for of in own.to_dict("records")]
 
 
 def weights_shares(study: Study) -> dict[str, float]:
     """Weights that a token is multiplied with, and all of them."""
     count = physics.parameters(study.case.llm)
     return {"active": float(count.active), "total": float(count.total)}
-
-
-def agreeing(examples: pd.DataFrame) -> dict[str, object]:
-    """How many worked examples come out alike, and those that don't, by the names in a template.
-
-    Args:
-        examples: as `worked_examples.compared` returns them.
-    """
-    near = (examples["ratio"] - 1.0).abs() <= worked_examples.AGREEMENT
-    told = {"same": int(near.sum()), "all": len(examples), "apart": examples[~near]}
-    return told | {"within": worked_examples.AGREEMENT}

@@ -1,5 +1,7 @@
 """The machine that built the book: what it attained, and what the roofline said that it would."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ from llmecon.laboratory.rates import Rates
 
 GIGA = 1e9
 
-_seconds = interpreted(physics.product_seconds)
+_seconds: Any = interpreted(physics.product_seconds)
 
 
 def measured() -> Rates:
@@ -73,7 +75,7 @@ def facts(of: Rates) -> dict[str, object]:
         of: what was measured.
     """
     passes = steps(of)
-    worst = passes.loc[passes["ratio"].idxmax()]
+    worst = passes.sort_values("ratio").iloc[-1]
     slowest = (
         f"a step of {words.count(float(worst['sequences']), 'sequence')}"
         if worst["kind"] == "decode"
