@@ -32,7 +32,10 @@
       }
       answer.hidden = false;
       answer.open = true;
-      for (const part of veiled) part.removeAttribute("hidden");
+      for (const part of veiled) {
+        part.removeAttribute("hidden");
+        part.classList.remove("llmecon-veiled");
+      }
       box.dataset.state = "told";
     }
 
@@ -42,6 +45,7 @@
     // Found by the browser's own search, and by links into it, what is veiled shows itself.
     for (const part of veiled) {
       part.setAttribute("hidden", "until-found");
+      part.classList.add("llmecon-veiled");
       part.addEventListener("beforematch", () => open(false));
     }
     box.dataset.state = "asked";

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from llmecon import physics
 from llmecon.execution.disk_cache import digest
@@ -101,8 +101,8 @@ class Rates:
         """Bytes that a copy reads and writes a second."""
         return 2.0 * BYTES * self.settings.copied / self.copy
 
-    def product(self, rows: int) -> Product:
-        """One of the products that were timed."""
+    def product(self, rows: ArrayLike) -> Product:
+        """A product with the matrices that were timed, of any number of rows."""
         return Product(rows, self.settings.inner, self.settings.columns, BYTES, BYTES)
 
 

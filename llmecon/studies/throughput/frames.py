@@ -261,19 +261,26 @@ def experts(study: Study) -> pd.DataFrame:
     """Share of the experts that tokens visit together.
 
     Returns:
-        Columns tokens, percent and series (the model's name).
+        Columns tokens, percent and series: the models' names, in one where their routers choose
+        as large a share.
     """
     tokens = np.geomspace(1.0, 4096.0, 49)
     uneven = study.case.efficiency.routing_cv
+    alike: dict[float, list[str]] = {}
+    for of in mixtures(study):
+        llm = catalog.llm(of)
+        alike.setdefault(float(llm.experts_per_token / llm.experts), []).append(of)
     return pd.concat(
-        pd.DataFrame(
-            {
-                "tokens": tokens,
-                "percent": 100.0 * np.asarray(_touched(catalog.llm(of), tokens, uneven)),
-                "series": catalog.name("models", of),
-            }
-        )
-        for of in mixtures(study)
+        [
+            pd.DataFrame(
+                {
+                    "tokens": tokens,
+                    "percent": 100.0 * np.asarray(_touched(catalog.llm(ids[0]), tokens, uneven)),
+                    "series": ", ".join(catalog.name("models", of) for of in ids),
+                }
+            )
+            for ids in alike.values()
+        ]
     )
 
 

@@ -21,24 +21,42 @@ def measured() -> Rates:
 
 
 def products(of: Rates) -> pd.DataFrame:
-    """Products of ever more rows against their roof.
+    """Products of ever more rows and their roof.
 
     Args:
         of: what was measured.
 
     Returns:
-        Columns rows, gflops, series (measured or allowed), and ratio (of measured to allowed time).
+        Columns rows, gflops and series (the roof or measured).
     """
-    rows = sorted(of.products)
-    took = np.asarray([of.products[row] for row in rows])
-    flops = np.asarray([float(physics.product_flops(of.product(row))) for row in rows])
-    least = np.asarray([float(_seconds(of.product(row), of.flops, of.bandwidth)) for row in rows])
+    rows = np.asarray(sorted(of.products), float)
+    took = np.asarray([of.products[int(row)] for row in rows])
+    along = np.geomspace(rows[0], rows[-1], 49)
+    series = {"the roof": (along, _least(of, along)), "measured": (rows, took)}
     return pd.concat(
-        pd.DataFrame(
-            {"rows": rows, "gflops": flops / seconds / GIGA, "series": name, "ratio": took / least}
-        )
-        for name, seconds in {"the roof": least, "measured": took}.items()
+        [
+            pd.DataFrame({"rows": x, "gflops": _flops(of, x) / seconds / GIGA, "series": name})
+            for name, (x, seconds) in series.items()
+        ]
     )
+
+
+def over_roof(of: Rates) -> pd.Series:
+    """Measured over least time of each product, by its rows.
+
+    Args:
+        of: what was measured.
+    """
+    took = pd.Series(of.products, dtype=float).sort_index()
+    return took / _least(of, took.index.to_numpy(float))
+
+
+def _flops(of: Rates, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(physics.product_flops(of.product(rows)))
+
+
+def _least(of: Rates, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(_seconds(of.product(rows), of.flops, of.bandwidth))
 
 
 def balance(of: Rates) -> float:

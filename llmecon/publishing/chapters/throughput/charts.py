@@ -62,7 +62,6 @@ def machine_products(measured: Rates, title: str) -> Any:
         y_title="Arithmetic [GFLOP/s]",
         log_x=True,
         log_y=True,
-        points=True,
         height=300,
     )
 
@@ -195,7 +194,7 @@ def ladder(study: Study, title: str) -> Any:
         "rung",
         "tokens",
         title=title,
-        subtitle=f"{system(study)}; each bar counts what those above it do, and one thing more",
+        subtitle=f"{system(study)}; each row counts what those above it do, and one thing more",
         unit="output tokens per second and device",
         log=True,
         ranked=False,

@@ -87,7 +87,7 @@ def examples(compared: pd.DataFrame) -> pd.DataFrame:
         for of in compared.to_dict("records")
     ]
     return pd.DataFrame(
-        rows, columns=["Example", "Book", "Here", "Difference", "The book’s answer"]
+        rows, columns=["Example", "Book", "Here", "Difference", "Note on the book’s answer"]
     )
 
 
