@@ -1,4 +1,19 @@
-from . import energy, products, queueing, roofline, speculation
+from . import architecture, energy, products, queueing, roofline, speculation
+from .architecture import (
+    Parameters,
+    attended_pairs,
+    attention_flops,
+    cached_elements_per_token,
+    context_of_cache,
+    experts_touched,
+    kv_cache_bytes,
+    parameters,
+    read_by,
+    token_flops,
+    touched_on_busiest,
+    weight_bytes,
+    weights_read,
+)
 from .energy import Energy, device_power, energy_of
 from .products import (
     Product,
@@ -12,28 +27,16 @@ from .products import (
 )
 from .queueing import Wait, lognormal_quantile, wait
 from .roofline import (
-    Parameters,
     PassCost,
     attained_flops,
-    attended_pairs,
-    attention_flops,
     attention_groups,
-    cached_elements_per_token,
     collective_time,
-    context_of_cache,
     devices_for_weights,
     exchange_time,
-    experts_touched,
     forward_pass,
     instance_memory,
-    kv_cache_bytes,
-    parameters,
     peak_flops,
     sequences_that_fit,
-    token_flops,
-    touched_on_busiest,
-    weight_bytes,
-    weights_read,
 )
 from .speculation import Draft, acceptance_to_pay, best_length, seconds_per_token, tokens_per_round
 
@@ -45,6 +48,7 @@ __all__ = [
     "Product",
     "Wait",
     "acceptance_to_pay",
+    "architecture",
     "arithmetic_intensity",
     "attainable_rate",
     "attained_flops",
@@ -74,6 +78,7 @@ __all__ = [
     "product_seconds",
     "products",
     "queueing",
+    "read_by",
     "roofline",
     "seconds_per_token",
     "sequences_that_fit",

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from llmecon.physics.queueing import lognormal_quantile
 from llmecon.physics.roofline import attention_groups
-from llmecon.serving.service import operating_point, tokens_per_step
+from llmecon.serving.batching import operating_point, tokens_per_step
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 
 Scalar = Float[Array, "..."]

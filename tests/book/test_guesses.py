@@ -1,4 +1,4 @@
-"""Guesses in a real browser: asked by keyboard before the answer, and told how far off they were."""
+"""Guesses in a real browser: asked by keyboard before the answer, told how far off they were."""
 
 import json
 import re
