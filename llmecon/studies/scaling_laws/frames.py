@@ -25,6 +25,7 @@ from llmecon.studies.scaling_laws.model import (
     in_dollars,
     in_kilograms,
     inputs_moved,
+    repetition,
 )
 from llmecon.studies.scaling_laws.study import DRAWS, LAWS, REFIT, Study, fitted, law_of
 from llmecon.tables import catalog
@@ -65,8 +66,20 @@ CHINCHILLA = 5.76e23
 SAID = 20.0
 """Tokens per parameter that its text says [Hoffmann2022]."""
 
+STOCK, USED = 1.07, 1.5
+"""Text on the web, and tokens in training sets, over those of a year before [Villalobos2022]."""
+
+PASSES = (4.0, 40.0)
+"""Over the same tokens, of which the worth is told."""
+
+CARBON_PRICE = 200.0
+"""USD per tonne, that is tried beside the scenario's."""
+
 RULES = {"compute": "above 2e20 FLOP", "edge": "one step beyond the rest"}
 """Which runs of the testbed are held out, by rule."""
+
+TRAINED_ON = {"c4_original": "C4", "rpj": "RedPajama", "rw_original": "RefinedWeb"}
+"""Data of the testbed, as they are called."""
 
 LANDMARKS = ("GPT-3 175B", "Chinchilla 70B", "Llama 3.1 405B", "Llama 3.1 8B")
 """Published models that a chart singles out."""
@@ -189,6 +202,40 @@ def at_chinchilla() -> dict[str, float]:
         name: float(scaling.compute_optimal(law_of(name), CHINCHILLA).tokens_per_parameter)
         for name in LAWS
     }
+
+
+def rounded() -> tuple[float, float]:
+    """Least and most tokens per parameter at the compute of Chinchilla, by unknown digits.
+
+    The printed exponents may each be off by half a unit of their second decimal.
+    """
+    law, half = scaling.law("hoffmann-2022"), 0.005
+    found = [
+        scaling.compute_optimal(
+            replace(
+                law,
+                size_exponent=law.size_exponent + size,
+                data_exponent=law.data_exponent + data,
+            ),
+            CHINCHILLA,
+        )
+        for size in (-half, half)
+        for data in (-half, half)
+    ]
+    ratios = [float(of.tokens_per_parameter) for of in found]
+    return min(ratios), max(ratios)
+
+
+def together() -> float:
+    """Correlation of log B and beta as the fit leaves them."""
+    of = fitted().covariance
+    return float(of[1, 4] / np.sqrt(of[1, 1] * of[4, 4]))
+
+
+def worth(study: Study) -> dict[float, float]:
+    """Fresh tokens that some passes over one token are worth, by how many."""
+    law = repetition(study.case)
+    return {of: float(scaling.effective_tokens(law, of, 1.0)) for of in PASSES}
 
 
 def certainty(study: Study) -> pd.DataFrame:
@@ -329,11 +376,15 @@ def changes(study: Study) -> pd.DataFrame:
         "ten times the budget and as many unique tokens": replace(
             case, budget=10.0 * case.budget, unique=10.0 * case.unique
         ),
-        "a tenth more unique tokens": replace(case, unique=1.1 * case.unique),
+        "a year's growth of text on the web": replace(case, unique=STOCK * case.unique),
+        "a year's growth of training sets": replace(case, unique=USED * case.unique),
         "half as many unique tokens": replace(case, unique=0.5 * case.unique),
         "serving at half the cost": replace(case, serving=_scaled(case.serving, 0.5)),
         "serving at a tenth of the cost": replace(case, serving=_scaled(case.serving, 0.1)),
         "ten times as much served": replace(case, served=10.0 * case.served),
+        f"carbon at USD {CARBON_PRICE:g} a tonne": replace(
+            case, carbon_price=jnp.asarray(CARBON_PRICE / KILOGRAMS)
+        ),
     }
     found = _all(catalog.stack(list(cases.values())))
     return pd.DataFrame(
@@ -361,7 +412,7 @@ def published(study: Study) -> pd.DataFrame:
     """Published dense models against what the law says of their compute.
 
     Returns:
-        Columns name, release, parameters, tokens, compute, ratio (tokens per parameter), best (the
+        Columns id, name, release, year, parameters, tokens, compute, ratio (tokens per parameter), best (the
         same of the best size for that compute), over (one over the other), loss and lowest (by the
         law), and demand (tokens served for which the training is worth while).
     """
@@ -382,6 +433,7 @@ def published(study: Study) -> pd.DataFrame:
         best=np.asarray(best.tokens_per_parameter),
         loss=np.asarray(scaling.loss(law, sizes, tokens)),
         lowest=np.asarray(best.loss),
+        year=found["release"].astype(str).str[:4].astype(int),
         demand=np.asarray(scaling.implied_demand(law, sizes, tokens, life)),
     )
     return frame.assign(over=frame["ratio"] / frame["best"]).sort_values("compute")
@@ -428,6 +480,28 @@ def held_out(rule: str) -> HeldOut:
         float(inside.mean()),
         float(points.median()),
     )
+
+
+def reached(rule: str) -> pd.DataFrame:
+    """Predicted over measured loss of the runs that a rule holds out, with 90% intervals.
+
+    Args:
+        rule: a key of `RULES`.
+
+    Returns:
+        Columns name, middle, low and high.
+    """
+    rows = held_out(rule).rows
+    sizes = [f"{size / 1e6:,.0f} M" for size in rows["parameters"]]
+    names = [
+        f"{TRAINED_ON[data]}, {size} on {tokens / 1e9:,.0f} G"
+        for data, size, tokens in zip(rows["data"], sizes, rows["tokens"], strict=True)
+    ]
+    over = {
+        end: rows[f"predicted_loss{suffix}"].to_numpy(float) / rows["loss"].to_numpy(float)
+        for end, suffix in (("middle", ""), ("low", "_low"), ("high", "_high"))
+    }
+    return pd.DataFrame({"name": names, **over}).sort_values("name")
 
 
 def by_rule() -> dict[str, HeldOut]:

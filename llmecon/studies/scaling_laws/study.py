@@ -42,7 +42,11 @@ DRAWS = 256
 LEAST_COMPUTE, MOST_COMPUTE = 1e15, 1e30
 """Training compute between which a budget has an answer, FLOP."""
 
+PRICED, CLOSE = 4, 1e-4
+"""Times that the run which a budget buys is priced anew at most, and when it is near enough."""
+
 REFIT = "refit"
+NATS = "nats per token"
 
 LAWS = {
     REFIT: "the law fitted here",
@@ -112,6 +116,8 @@ class Study(Names):
                 value,
                 UNITS[name],
                 self.labels[name],
+                # Of losses it is the third and fourth digit that matters.
+                f"{words.number(value, 4)} {NATS}" if UNITS[name] == NATS else "",
                 **self.interval(name).around(value),
                 elasticities={of: float(effect) for of, effect in moved.items()},
             )
@@ -129,7 +135,7 @@ class Study(Names):
     def labels(self) -> Mapping[str, str]:
         """What each headline number is, in a few words."""
         given = self.scenario
-        served = words.quantity(given.served_tokens, "tokens")
+        served = words.quantity(given.served_tokens, "tokens") if given.served_tokens else "none"
         near = words.percent(given.near)
         return {
             "parameters": f"in the model of lowest loss for {self.budget}",
@@ -147,7 +153,8 @@ class Study(Names):
             "greenest_saving": "of the carbon of training and serving is saved by that",
             "smallest": f"in the smallest model within {near} of the lowest loss",
             "largest": "in the largest such model",
-            "passes": f"over {words.quantity(given.unique_tokens, 'tokens')}, if there are no more",
+            "passes": f"that training sees {words.quantity(given.unique_tokens, 'tokens')}, if there are "
+            "no more",
             "scarce_loss": "is the lowest loss then",
         }
 
@@ -235,9 +242,12 @@ def resolve(scenario: Scenario) -> Study:
         chosen = prices.nearest(float(scaling.compute_optimal(law, compute).parameters))
     needs = prices.answered(scenario, chosen, prices.tokens_for(chosen, compute))
     found = case(scenario, law, needs)
-    if scenario.budget_unit != "flop":
-        # What the budget buys is known only now; the run that prices it is that one.
-        compute = _within(scenario, scenario.budget / float(budgeted(found, found.training)))
+    for _ in range(PRICED):
+        # What the budget buys is known only from the run that it buys.
+        bought = _within(scenario, scenario.budget / float(budgeted(found, found.training)))
+        if abs(bought / compute - 1.0) < CLOSE:
+            break
+        compute = bought
         needs = prices.answered(scenario, chosen, prices.tokens_for(chosen, compute))
         found = case(scenario, law, needs)
     return Study(scenario, found, needs)

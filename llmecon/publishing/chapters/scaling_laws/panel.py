@@ -51,7 +51,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         answers=[
             live.Answer("parameters", "parameters", "at the lowest loss", "log_sd"),
             live.Answer("tokens", "tokens", "to train it on"),
-            live.Answer("loss", "nats per token", "that it reaches"),
+            live.Answer("tokens_per_parameter", "tokens", "for each parameter"),
             live.Answer(
                 "served_parameters", "parameters", "at the same loss and least cost in its life"
             ),
@@ -109,12 +109,13 @@ def _sliders(study: Study) -> list[live.Slider]:
     ]
 
 
-def _spread(law: str) -> Array:
+def _spread(law: str) -> tuple[tuple[float, ...], ...]:
     """A root of the covariance of a law's constants; nothing where none is published."""
     if law != REFIT:
-        return np.zeros((len(_NAMES), len(_NAMES)))
+        return ((0.0,) * len(_NAMES),) * len(_NAMES)
     values, vectors = np.linalg.eigh(fitted().covariance)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return tuple(tuple(float(f"{x:.6g}") for x in row) for row in root)
 
 
 def _log_sd(effects: Settings, s: Settings) -> Scalar:
@@ -129,7 +130,7 @@ def _log_sd(effects: Settings, s: Settings) -> Scalar:
     )
     variance = jnp.asarray(1e-24)  # keeps the root's slope finite where nothing varies
     for i in range(len(_NAMES)):
-        terms = [s.spread[i, j] * slope for j, slope in enumerate(slopes)]
+        terms = [s.spread[i][j] * slope for j, slope in enumerate(slopes)]
         variance = variance + sum(terms, jnp.asarray(0.0)) ** 2
     return jnp.sqrt(variance)
 
@@ -155,7 +156,7 @@ def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
     return {
         "parameters": told["parameters"],
         "tokens": told["tokens"],
-        "loss": told["loss"],
+        "tokens_per_parameter": told["tokens_per_parameter"],
         "served_parameters": told["served_parameters"],
         "saving": told["served_saving"],
         "here_x": told["parameters"],
@@ -176,8 +177,8 @@ _EFFECTS = {
     "budget": "budget",
     "rent of an xPU": "rent",
     "price of carbon": "usd_per_t_co2e",
-    "A, what size leaves": "law.size_factor",
-    "B, what data leave": "law.data_factor",
-    "alpha, of parameters": "law.size_exponent",
-    "beta, of tokens": "law.data_exponent",
+    "factor of size (A)": "law.size_factor",
+    "factor of data (B)": "law.data_factor",
+    "exponent of size (alpha)": "law.size_exponent",
+    "exponent of data (beta)": "law.data_exponent",
 }

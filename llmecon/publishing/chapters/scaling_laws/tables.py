@@ -86,7 +86,7 @@ def changes(of: pd.DataFrame) -> pd.DataFrame:
             f"{words.number(row['parameters'])} on {words.number(row['tokens'])}",
             f"{words.number(row['served_parameters'])} on {words.number(row['served_tokens'])}",
             words.percent(max(row["saving"], 0.0)),
-            f"{words.number(row['scarce_loss'], 4)}, {words.number(row['passes'])} passes",
+            f"{words.number(row['scarce_loss'], 4)}, tokens seen {words.number(row['passes'])} times",
         )
         for row in of.to_dict("records")
     ]
@@ -107,11 +107,11 @@ def published(of: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         of: as `frames.published` returns them.
         names: of the models to show.
     """
-    shown = of[of["name"].isin(list(names))].sort_values("release")
+    shown = of[of["name"].isin(list(names))].sort_values(["release", "name"])
     rows = [
         (
             row["name"],
-            str(row["release"])[:4],
+            str(row["year"]),
             words.number(row["parameters"]),
             words.number(row["ratio"]),
             words.number(row["best"]),
