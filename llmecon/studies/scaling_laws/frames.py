@@ -60,6 +60,10 @@ CONSTANTS = {
 BUDGETS = (0.01, 0.1, 1.0, 10.0)
 """Times the scenario's compute, of which losses are shown by size."""
 
+TRILLION = 1e12  # tokens
+
+ZETTA = 1e21  # FLOP, of which charts count
+
 CHINCHILLA = 5.76e23
 """Training compute of the model that the printed law is about, FLOP [Hoffmann2022]."""
 
@@ -71,6 +75,8 @@ STOCK, USED = 1.07, 1.5
 
 PASSES = (4.0, 40.0)
 """Over the same tokens, of which the worth is told."""
+
+LEAST_EFFECT = 0.005  # that a chart of elasticities would not show as 0
 
 CARBON_PRICE = 200.0
 """USD per tonne, that is tried beside the scenario's."""
@@ -119,7 +125,7 @@ def _with_unique(case: Case, unique: Array) -> Case:
 
 
 def valleys(study: Study) -> pd.DataFrame:
-    """Loss by size for several budgets of compute: parameters, loss and of (the budget)."""
+    """Loss by size for several budgets of compute: parameters, loss, left (above E) and of."""
     best = study.answer.best
     sizes = float(best.parameters) * np.geomspace(1 / 40, 40, 49)
     parts = []
@@ -127,9 +133,10 @@ def valleys(study: Study) -> pd.DataFrame:
         tokens = times * float(study.answer.compute) / TRAINING_FLOPS / sizes
         losses = np.asarray(_losses(study.case.law, sizes, tokens))
         name = "this budget" if times == 1.0 else f"{times:g} times"
-        # The least of each is on the grid's middle; beyond twice its excess nothing is read.
-        shown = losses <= losses.min() * 1.25
-        parts.append(pd.DataFrame({"parameters": sizes, "loss": losses, "of": name})[shown])
+        left = losses - float(study.case.law.entropy)
+        of = pd.DataFrame({"parameters": sizes, "loss": losses, "left": left, "of": name})
+        # Far from its bottom a valley says nothing more, and would flatten the others.
+        parts.append(of[left <= 3.0 * left.min()])
     return pd.concat(parts)
 
 
@@ -167,7 +174,7 @@ def runs() -> pd.DataFrame:
 
     Returns:
         Columns of loss_measurements.csv, and name, predicted, off (measured over predicted loss,
-        less 1) and fitted (whether the law has seen the run).
+        less 1, in percent), zettaflop and fitted (whether the law has seen the run).
     """
     table = catalog.table("loss_measurements")
     found = table[table["data"] == scaling.fit.FIGURE].sort_values("tokens")
@@ -178,11 +185,12 @@ def runs() -> pd.DataFrame:
         name=[f"run {i + 1}" for i in range(len(found))],
         predicted=predicted,
         off=100.0 * (found["loss"] / predicted - 1.0),
+        zettaflop=found["training_flop"] / ZETTA,
     )
 
 
 def ratios(study: Study) -> pd.DataFrame:
-    """Tokens per parameter of the best size by compute, for each law: compute, ratio and of."""
+    """Tokens per parameter of the best size by compute, for each law: zettaflop, ratio and of."""
     computes = np.geomspace(1e19, max(1e27, 3.0 * float(study.answer.compute)), 25)
     parts = []
     for name, called in LAWS.items():
@@ -190,7 +198,11 @@ def ratios(study: Study) -> pd.DataFrame:
         found = scaling.compute_optimal(law, computes)
         parts.append(
             pd.DataFrame(
-                {"compute": computes, "ratio": np.asarray(found.tokens_per_parameter), "of": called}
+                {
+                    "zettaflop": computes / ZETTA,
+                    "ratio": np.asarray(found.tokens_per_parameter),
+                    "of": called,
+                }
             )
         )
     return pd.concat(parts)
@@ -333,27 +345,28 @@ def life(study: Study) -> pd.DataFrame:
 
 
 def demand(study: Study) -> pd.DataFrame:
-    """Tokens per parameter by how much is served: served, ratio and of (what is to be least)."""
+    """Tokens per parameter by trillions served: served, ratio and of (what is to be least)."""
     served = float(study.answer.best.tokens) * np.geomspace(1e-2, 1e4, 25)
     found = _answers(study.case, jnp.asarray(served), _with_served)
     ways = {"cost": found.served, "carbon": found.greenest}
     return pd.concat(
-        pd.DataFrame({"served": served, "ratio": np.asarray(of.size.tokens_per_parameter), "of": k})
+        pd.DataFrame({"served": served / TRILLION, "ratio": np.asarray(of.size.tokens_per_parameter), "of": k})
         for k, of in ways.items()
     )
 
 
 def scarce(study: Study) -> pd.DataFrame:
-    """The lowest loss by how many tokens differ: unique, loss, parameters and passes."""
+    """The lowest loss by how many tokens differ: unique, loss, above [%], parameters, passes."""
     unique = float(study.answer.best.tokens) * np.geomspace(0.01, 3.0, 25)
     found = _answers(study.case, jnp.asarray(unique), _with_unique)
     return pd.DataFrame(
         {
             "unique": unique,
             "loss": np.asarray(found.scarce.loss),
+            "above": 100.0 * (np.asarray(found.scarce.loss) / float(study.answer.best.loss) - 1.0),
             "parameters": np.asarray(found.scarce.parameters),
             "passes": np.asarray(found.passes),
-            "of": "repeated as pays best",
+            "of": "loss",
         }
     )
 
@@ -412,7 +425,7 @@ def published(study: Study) -> pd.DataFrame:
     """Published dense models against what the law says of their compute.
 
     Returns:
-        Columns id, name, release, year, parameters, tokens, compute, ratio (tokens per parameter), best (the
+        Columns id, name, release, year, parameters, tokens, compute, zettaflop, ratio (tokens per parameter), best (the
         same of the best size for that compute), over (one over the other), loss and lowest (by the
         law), and demand (tokens served for which the training is worth while).
     """
@@ -429,6 +442,7 @@ def published(study: Study) -> pd.DataFrame:
         parameters=sizes,
         tokens=tokens,
         compute=compute,
+        zettaflop=compute / ZETTA,
         ratio=tokens / sizes,
         best=np.asarray(best.tokens_per_parameter),
         loss=np.asarray(scaling.loss(law, sizes, tokens)),
@@ -510,14 +524,14 @@ def by_rule() -> dict[str, HeldOut]:
 
 
 def elasticities(study: Study, name: str = "served_parameters") -> dict[str, float]:
-    """By how many percent a headline number changes with each input.
+    """By how many percent a headline number changes with each input that moves it.
 
     Args:
         study: whose number.
         name: the number's.
     """
     moved = inputs_moved(study.differentiated.effects[name])
-    return {of: float(effect) for of, effect in moved.items()}
+    return {of: float(effect) for of, effect in moved.items() if abs(float(effect)) >= LEAST_EFFECT}
 
 
 def relative(study: Study) -> tuple[float, float]:

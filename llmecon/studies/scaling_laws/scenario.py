@@ -24,7 +24,7 @@ class Scenario(parameters.Scenario):
     served_tokens: float = number(
         1e13, "to pass through the model in its life, prompts and outputs", "tokens", 0, 1e18
     )
-    unique_tokens: float = number(1e12, "different ones to train on", "tokens", 1e8, 1e17)
+    unique_tokens: float = number(3e11, "different ones to train on", "tokens", 1e8, 1e17)
     near: float = number(0.01, "loss above the lowest that still is near", "fraction", 1e-4, 0.1)
     model: str = identifier(
         NEAREST, "model whose run and service price FLOPs", "models", besides=NEAREST

@@ -12,15 +12,15 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.scaling import LossLaw
-from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.scaling_laws import model
+from llmecon.studies.scaling_laws.frames import TRILLION
 from llmecon.studies.scaling_laws.model import BUDGETS, KILOGRAMS, Case, Work
 from llmecon.studies.scaling_laws.study import LAWS, REFIT, Study, fitted, law_of
 
 Scalar = Float[Array, ""]
 
-WIDEST = 30.0  # times the best size, and its inverse, between which the curve is drawn
+WIDEST = 1e3  # times the demand, and its inverse, between which the curve is drawn
 _NAMES = ("A", "B", "E", "alpha", "beta")
 
 
@@ -58,16 +58,15 @@ def panel(study: Study, data: Provenance) -> live.Panel:
             live.Answer("saving", "fraction", "of training and serving is saved by that"),
         ],
         curve=live.Curve(
-            Partial(_by_size, study.case),
-            "Parameters",
-            "Loss for this budget [nats per token]",
-            log_y=False,
+            Partial(_by_demand, study.case),
+            "Tokens served in the model's life [trillion]",
+            "Training tokens per parameter at least cost",
         ),
         smooth="parameters",
         effects=_EFFECTS,
         effect_title="1% more of this changes the best size by so many percent",
-        description="Loss against parameters for the budget: a flat valley, steep far from its "
-        "bottom on either side.",
+        description="Training tokens per parameter of the model that costs least in its life, "
+        "against what it serves: level at first, then rising.",
         note=f"What a FLOP takes is that of {study.reference_name} on {study.xpu_name} as above, and "
         "stays while these are moved. Only the law that is fitted here has an interval.",
         data=data,
@@ -159,18 +158,19 @@ def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
         "tokens_per_parameter": told["tokens_per_parameter"],
         "served_parameters": told["served_parameters"],
         "saving": told["served_saving"],
-        "here_x": told["parameters"],
-        "here_y": told["loss"],
+        "here_x": case.served / TRILLION,
+        "here_y": told["served_tokens_per_parameter"],
     }
 
 
-def _by_size(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-    """Loss of the budget's models of a thirtieth of the best size to thirty times as large."""
+def _by_demand(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
+    """Tokens per parameter at least cost, for a thousandth of the demand to a thousand times as much."""
     case = _set(case, s)
-    compute = case.budget / model.budgeted(case, case.training)
-    best = scaling.compute_optimal(case.law, compute)
-    size = best.parameters * jnp.exp((2.0 * along - 1.0) * jnp.log(WIDEST))
-    return size, scaling.loss(case.law, size, compute / TRAINING_FLOPS / size)
+    served = case.served * jnp.exp((2.0 * along - 1.0) * jnp.log(WIDEST))
+    best = scaling.compute_optimal(case.law, case.budget / model.budgeted(case, case.training))
+    life = model.in_dollars(replace(case, served=served))
+    found = scaling.lifetime_optimal(case.law, best.loss, life)
+    return served / TRILLION, found.size.tokens_per_parameter
 
 
 _EFFECTS = {
