@@ -14,7 +14,6 @@ from llmecon import scaling
 from llmecon.evidence import uncertainty
 from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import Lifetime, LossLaw
-from llmecon.scaling.fit import figure_runs
 from llmecon.scaling.sizes import SERVING_FLOPS, TRAINING_FLOPS
 from llmecon.studies.scaling_laws.model import (
     KILOGRAMS,
@@ -195,7 +194,7 @@ def ratios(study: Study) -> pd.DataFrame:
     parts = []
     for name, called in LAWS.items():
         law = law_of(name)
-        found = scaling.compute_optimal(law, computes)
+        found = scaling.compute_optimal(law, jnp.asarray(computes))
         parts.append(
             pd.DataFrame(
                 {
@@ -330,7 +329,7 @@ def life(study: Study) -> pd.DataFrame:
     dollars, found = in_dollars(study.case), study.answer
     low, high = (float(of.parameters) for of in (found.served, found.best))
     sizes = np.geomspace(min(low, high) / 3.0, max(low, high) * 4.0, 80)
-    tokens = np.asarray(scaling.tokens_for(study.case.law, sizes, found.best.loss))
+    tokens = np.asarray(scaling.tokens_for(study.case.law, jnp.asarray(sizes), found.best.loss))
     there = np.isfinite(tokens)
     sizes, tokens = sizes[there], tokens[there]
     training = float(dollars.training_price) * TRAINING_FLOPS * sizes * tokens
@@ -350,7 +349,13 @@ def demand(study: Study) -> pd.DataFrame:
     found = _answers(study.case, jnp.asarray(served), _with_served)
     ways = {"cost": found.served, "carbon": found.greenest}
     return pd.concat(
-        pd.DataFrame({"served": served / TRILLION, "ratio": np.asarray(of.size.tokens_per_parameter), "of": k})
+        pd.DataFrame(
+            {
+                "served": served / TRILLION,
+                "ratio": np.asarray(of.size.tokens_per_parameter),
+                "of": k,
+            }
+        )
         for k, of in ways.items()
     )
 
@@ -425,9 +430,10 @@ def published(study: Study) -> pd.DataFrame:
     """Published dense models against what the law says of their compute.
 
     Returns:
-        Columns id, name, release, year, parameters, tokens, compute, zettaflop, ratio (tokens per parameter), best (the
-        same of the best size for that compute), over (one over the other), loss and lowest (by the
-        law), and demand (tokens served for which the training is worth while).
+        Columns id, name, release, year, parameters, tokens, compute, zettaflop, ratio (tokens per
+        parameter), best (the same of the best size for that compute), over (one over the other),
+        loss and lowest (by the law), and demand (tokens served for which the training is worth
+        while).
     """
     table = catalog.table("models")
     dense = table["parameters_total_b"] == table["parameters_active_b"]
@@ -436,7 +442,8 @@ def published(study: Study) -> pd.DataFrame:
     tokens = found["training_tokens_t"].to_numpy(float) * 1e12
     compute = TRAINING_FLOPS * sizes * tokens
     law = study.case.law
-    best = scaling.compute_optimal(law, compute)
+    given = jnp.asarray(sizes), jnp.asarray(tokens)
+    best = scaling.compute_optimal(law, jnp.asarray(compute))
     life: Lifetime = in_dollars(study.case)
     frame = found[["id", "name", "release", "family", "checked"]].assign(
         parameters=sizes,
@@ -445,10 +452,10 @@ def published(study: Study) -> pd.DataFrame:
         zettaflop=compute / ZETTA,
         ratio=tokens / sizes,
         best=np.asarray(best.tokens_per_parameter),
-        loss=np.asarray(scaling.loss(law, sizes, tokens)),
+        loss=np.asarray(scaling.loss(law, *given)),
         lowest=np.asarray(best.loss),
         year=found["release"].astype(str).str[:4].astype(int),
-        demand=np.asarray(scaling.implied_demand(law, sizes, tokens, life)),
+        demand=np.asarray(scaling.implied_demand(law, *given, life)),
     )
     return frame.assign(over=frame["ratio"] / frame["best"]).sort_values("compute")
 

@@ -1,4 +1,4 @@
-"""What FLOPs cost: a run and a service of one real model, by the chapter on numbers of accelerators.
+"""What FLOPs cost: a run and a service of a real model, by the chapter on numbers of accelerators.
 
 A law counts 6 FLOPs a parameter and token of training, and 2 of serving. What these take on an
 accelerator is not theirs to say: it is asked of the model of the catalogue that is nearest in size,
@@ -118,8 +118,8 @@ def answered(scenario: Scenario, model: str, tokens: float) -> needs_study.Study
         )
     if not found.can_serve:
         raise InputError(
-            f"{model} on {scenario.xpu} can't keep the limits on time of xpu-needs: choose a faster "
-            "xpu, a narrower precision or shorter requests"
+            f"{model} on {scenario.xpu} can't keep the limits on time of xpu-needs: choose a "
+            "faster xpu, a narrower precision or shorter requests"
         )
     return found
 
@@ -184,4 +184,3 @@ def roughly(scenario: Scenario) -> float:
     drawn = ROUGH_POWER * float(xpu.tdp) * scenario.pue / JOULES_PER_KWH * seconds
     grams = float(catalog.row("grid", scenario.grid)["g_co2e_per_kwh"])
     return scenario.budget * 1e6 / (drawn * grams)
-

@@ -14,7 +14,9 @@ class Scenario(parameters.Scenario):
 
     chapter: ClassVar[str] = "scaling-laws"
 
-    budget: float = number(5.76e23, "to spend on training, in the unit below", "budget_unit", 1e-3, 1e30)
+    budget: float = number(
+        5.76e23, "to spend on training, in the unit below", "budget_unit", 1e-3, 1e30
+    )
     budget_unit: Literal["flop", "usd", "xpu-days", "t-co2e"] = choice(
         "flop", "what the budget is counted in"
     )

@@ -144,7 +144,8 @@ class Study(Names):
             "loss": f"that it reaches, by {LAWS[given.law]}",
             "training_cost": f"to rent {self.xpu_name} for the run",
             "training_carbon": f"operational carbon of the run, {self.grid_name}",
-            "served_parameters": f"where {served} are to be served, at the same loss and least cost",
+            "served_parameters": f"where {served} are to be served, "
+            "at the same loss and least cost",
             "served_tokens_per_parameter": "for each of those parameters",
             "served_saving": "of the cost of training and serving is saved by that",
             "within_parameters": "where the budget must pay for serving them too",
@@ -153,8 +154,8 @@ class Study(Names):
             "greenest_saving": "of the carbon of training and serving is saved by that",
             "smallest": f"in the smallest model within {near} of the lowest loss",
             "largest": "in the largest such model",
-            "passes": f"that training sees {words.quantity(given.unique_tokens, 'tokens')}, if there are "
-            "no more",
+            "passes": f"that training sees {words.quantity(given.unique_tokens, 'tokens')}, "
+            "if there are no more",
             "scarce_loss": "is the lowest loss then",
         }
 
@@ -283,7 +284,7 @@ def _within(scenario: Scenario, compute: float) -> float:
     if not LEAST_COMPUTE <= compute <= MOST_COMPUTE:
         unit = BUDGETS[scenario.budget_unit]
         raise InputError(
-            f"budget: {scenario.budget:g} {unit} buys {compute:.2g} FLOP of training; give one that "
-            f"buys {LEAST_COMPUTE:g} to {MOST_COMPUTE:g}"
+            f"budget: {scenario.budget:g} {unit} buys {compute:.2g} FLOP of training; give one "
+            f"that buys {LEAST_COMPUTE:g} to {MOST_COMPUTE:g}"
         )
     return compute

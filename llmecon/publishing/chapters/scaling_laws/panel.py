@@ -67,8 +67,8 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         effect_title="1% more of this changes the best size by so many percent",
         description="Training tokens per parameter of the model that costs least in its life, "
         "against what it serves: level at first, then rising.",
-        note=f"What a FLOP takes is that of {study.reference_name} on {study.xpu_name} as above, and "
-        "stays while these are moved. Only the law that is fitted here has an interval.",
+        note=f"What a FLOP takes is that of {study.reference_name} on {study.xpu_name} as above, "
+        "and stays while these are moved. Only the law that is fitted here has an interval.",
         data=data,
         log_sd=_log_sd,
     )
@@ -164,7 +164,7 @@ def _answered(case: Case, s: Settings) -> dict[str, Scalar]:
 
 
 def _by_demand(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
-    """Tokens per parameter at least cost, for a thousandth of the demand to a thousand times as much."""
+    """Tokens per parameter at least cost, for a thousandth of the demand to a thousand times it."""
     case = _set(case, s)
     served = case.served * jnp.exp((2.0 * along - 1.0) * jnp.log(WIDEST))
     best = scaling.compute_optimal(case.law, case.budget / model.budgeted(case, case.training))

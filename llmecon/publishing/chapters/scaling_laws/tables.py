@@ -86,7 +86,8 @@ def changes(of: pd.DataFrame) -> pd.DataFrame:
             f"{words.number(row['parameters'])} on {words.number(row['tokens'])}",
             f"{words.number(row['served_parameters'])} on {words.number(row['served_tokens'])}",
             words.percent(max(row["saving"], 0.0)),
-            f"{words.number(row['scarce_loss'], 4)}, tokens seen {words.number(row['passes'])} times",
+            f"{words.number(row['scarce_loss'], 4)}, "
+            f"tokens seen {words.number(row['passes'])} times",
         )
         for row in of.to_dict("records")
     ]
