@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +100,7 @@ def facts(study: Study) -> dict[str, object]:
 
 
 @interpreted
-def _losses(law: LossLaw, parameters: Array, tokens: Array) -> Array:
+def _losses(law: LossLaw, parameters: Any, tokens: Any) -> Array:
     return scaling.loss(law, parameters, tokens)
 
 
