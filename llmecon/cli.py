@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from llmecon import inputs, paths
-from llmecon.errors import InputError
+from llmecon.errors import InputError, absent
 from llmecon.execution import compiling
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _complain(2, error.format_message())
     except InputError as error:
         status = _complain(2, str(error))
+    except ModuleNotFoundError as error:
+        own = (error.name or "").startswith("llmecon")
+        status = _complain(1, _record_failure(error)) if own else _complain(2, absent(error))
     except (click.Abort, KeyboardInterrupt):
         status = _complain(130, "interrupted")
     except Exception as error:

@@ -159,12 +159,12 @@ def test_a_quantity_with_more_digits():
     assert plain(words.quantity(1.0, "requests", 1)) == "1 request"
 
 
-def test_counted():
+def test_tally():
     fleet = {"B200 SXM": 3.0, "H100": 1.0}
-    assert words.counted(fleet) == "3 B200 SXM and 1 H100"
-    assert words.counted(fleet, "serve") == "3 B200 SXM and 1 H100 serve"
-    assert words.counted({"H100": 1.0}, "serve") == "1 H100 serves"
-    assert words.counted({"H100": 2.0}, "serve") == "2 H100 serve"
+    assert words.tally(fleet) == "3 B200 SXM and 1 H100"
+    assert words.tally(fleet, "serve") == "3 B200 SXM and 1 H100 serve"
+    assert words.tally({"H100": 1.0}, "serve") == "1 H100 serves"
+    assert words.tally({"H100": 2.0}, "serve") == "2 H100 serve"
 
 
 def test_listing():

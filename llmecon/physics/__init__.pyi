@@ -1,25 +1,27 @@
-from . import energy, queueing, roofline, speculation
+from . import architecture, energy, queueing, roofline, speculation
+from .architecture import (
+    Parameters,
+    attended_pairs,
+    attention_flops,
+    cached_elements_per_token,
+    experts_touched,
+    kv_cache_bytes,
+    parameters,
+    touched_on_busiest,
+    weight_bytes,
+)
 from .energy import Energy, device_power, energy_of
 from .queueing import Wait, lognormal_quantile, wait
 from .roofline import (
-    Parameters,
     PassCost,
-    attended_pairs,
-    attention_flops,
     attention_groups,
-    cached_elements_per_token,
     collective_time,
     devices_for_weights,
     exchange_time,
-    experts_touched,
     forward_pass,
     instance_memory,
-    kv_cache_bytes,
-    parameters,
     peak_flops,
     sequences_that_fit,
-    touched_on_busiest,
-    weight_bytes,
 )
 from .speculation import Draft, acceptance_to_pay, best_length, seconds_per_token, tokens_per_round
 
@@ -30,6 +32,7 @@ __all__ = [
     "PassCost",
     "Wait",
     "acceptance_to_pay",
+    "architecture",
     "attended_pairs",
     "attention_flops",
     "attention_groups",

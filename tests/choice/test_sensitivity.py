@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from llmecon import choice
-from llmecon.choice import Plan, Relaxed, candidates, objective, sensitivity
+from llmecon.choice import Plan, Relaxed, candidates, objective, sensitivity, switching
 from llmecon.choice.description import problem
 from llmecon.choice.objective import Case
 from llmecon.choice.sensitivity import INPUTS
@@ -164,7 +164,7 @@ def test_at_a_switch_two_configurations_cost_the_same():
     described = problem(PLAIN)
     # Until so much is paid for it, the accelerator in use stays.
     path = ("choices", "usd_per_hour", "mi300x")
-    found = sensitivity.switch(described, path, "more")
+    found = switching.switch(described, path, "more")
     assert found.factor is not None
     assert found.value == pytest.approx(2.34 * found.factor)
     assert {name.xpu for name in found.before} == {"mi300x"}
@@ -183,10 +183,10 @@ def test_at_a_switch_two_configurations_cost_the_same():
 
 
 def test_a_limit_that_cannot_be_kept_any_more_ends_everything():
-    found = sensitivity.switch(problem(PLAIN | {"caps": {"kw": 25.0}}), ("caps", "kw"), "less")
+    found = switching.switch(problem(PLAIN | {"caps": {"kw": 25.0}}), ("caps", "kw"), "less")
     assert found.factor is not None
     assert found.factor < 1.0
-    never = sensitivity.switch(problem(PLAIN), ("hardware_years",), "more")
+    never = switching.switch(problem(PLAIN), ("hardware_years",), "more")
     assert never.factor is None
     assert never.before == never.after
 
@@ -194,9 +194,9 @@ def test_a_limit_that_cannot_be_kept_any_more_ends_everything():
 @pytest.mark.parametrize("path", [("caps", "kw"), ("model",), ("buckets", 7, "ttft"), ("nothing",)])
 def test_what_is_no_number_has_no_switch(path: tuple[str | int, ...]):
     with pytest.raises(InputError, match="is no number of the description"):
-        sensitivity.switch(problem(PLAIN), path, "more")
+        switching.switch(problem(PLAIN), path, "more")
 
 
 def test_without_a_fleet_there_is_no_switch():
     with pytest.raises(InputError, match="nothing serves all requests"):
-        sensitivity.switch(problem(PLAIN | {"caps": {"kw": 0.1}}), ("caps", "kw"), "more")
+        switching.switch(problem(PLAIN | {"caps": {"kw": 0.1}}), ("caps", "kw"), "more")

@@ -114,6 +114,7 @@ def test_weights_that_fit_nowhere_give_nothing() -> None:
     assert saturated("h100-sxm", 16.0, "deepseek-v3") > 0.0
 
 
+@pytest.mark.slow
 def test_every_number_of_clients_at_once() -> None:
     workload = lengths(1000.0, 500.0)
     clients = jnp.geomspace(1.0, 4096.0, 25)

@@ -8,7 +8,7 @@ import pytest
 
 from llmecon import serving
 from llmecon.errors import InputError
-from llmecon.physics import queueing, roofline
+from llmecon.physics import architecture, queueing, roofline
 from llmecon.specs import XPU, Deployment, LatencyTarget, precision
 from llmecon.tables import catalog
 from tests.problems import (
@@ -141,7 +141,7 @@ def test_drafting_pays_if_accepted_and_costs_if_not() -> None:
 def test_room_is_memory_over_cache() -> None:
     """80 GiB of which 90% usable, less 8.6 GB of weights, over 64 KiB a token (fp8)."""
     room = serving.largest_batch(*SYSTEM)
-    free = 0.9 * 80 * 2**30 - float(roofline.weight_bytes(DENSE, SINGLE.precision))
+    free = 0.9 * 80 * 2**30 - float(architecture.weight_bytes(DENSE, SINGLE.precision))
     context = 1500.0 + 150.0 * (1 + 0.81)
     assert room == pytest.approx(free / (65536 * context), rel=1e-9)
 
@@ -168,6 +168,7 @@ def test_completions_equal_arrivals_down_to_the_lightest_load() -> None:
     assert (np.diff(found.point.batch) > 0.0).all()
 
 
+@pytest.mark.slow
 def test_no_load_is_served_by_idle_devices() -> None:
     """At a rate of zero: latencies of a lone request, idle power, finite slopes."""
 
@@ -188,6 +189,7 @@ def test_no_load_is_served_by_idle_devices() -> None:
 LONG = changed(CHAT, prompt_tokens=1e6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("excess", [0.0, 1.0])
 def test_requests_beyond_the_context_are_refused(excess: float) -> None:
     """One token more than fits raises where the length is known; traced, nothing is feasible."""
@@ -340,6 +342,7 @@ def test_impossible_targets_and_models_have_no_capacity() -> None:
     assert (refused.rate, refused.feasible) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_operating_point_at_a_pace() -> None:
     point = jax.jit(serving.operating_point_at)(*SPREAD_SYSTEM, *floats(0.05))
     assert point.tpot == pytest.approx(0.05, rel=1e-9)
@@ -354,6 +357,7 @@ def test_prefill_rate_is_that_of_a_saturated_prompt_queue() -> None:
     assert rate == pytest.approx(1 / (float(point.chunked_prefill) + begin / together), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_best_deployment_beats_the_layouts_it_considers() -> None:
     llm, fp8 = catalog.llm("llama-3.1-70b"), precision("fp8")
     search = jax.jit(serving.best_deployment)

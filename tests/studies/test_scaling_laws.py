@@ -21,7 +21,7 @@ from llmecon.studies.scaling_laws.scenario import Scenario
 from llmecon.studies.scaling_laws.study import Study, resolve
 from llmecon.studies.xpu_needs import study as needs_study
 from llmecon.studies.xpu_needs.scenario import Scenario as Needs
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -48,7 +48,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "near": 0.003,
     },
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "dollars"))
 
 
 @cache

@@ -28,7 +28,7 @@ FILTERS = (
     "sources",
     "span",
     "between",
-    "counted",
+    "tally",
 )
 """Functions of `words` that a template may use as filters, by name."""
 
