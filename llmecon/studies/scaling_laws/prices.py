@@ -9,8 +9,8 @@ FLOPs. So both chapters price one run alike.
 import math
 
 from llmecon.errors import InputError
+from llmecon.physics.architecture import parameters
 from llmecon.physics.energy import energy_of
-from llmecon.physics.roofline import parameters
 from llmecon.scaling.sizes import SERVING_FLOPS, TRAINING_FLOPS
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_DAY, SECONDS_PER_HOUR
 from llmecon.studies.scaling_laws.model import Work

@@ -24,7 +24,7 @@ class Scenario(parameters.Scenario):
         "refit", "besiroglu-2024", "hoffmann-2022", "hoffmann-2022-unrounded", "sardana-2023"
     ] = choice("refit", "law of the loss, refit for the one fitted here")
     served_tokens: float = number(
-        1e13, "to pass through the model in its life, prompts and outputs", "tokens", 0, 1e18
+        1e13, "prompts and outputs in the model's life", "tokens", 0, 1e18
     )
     unique_tokens: float = number(3e11, "different ones to train on", "tokens", 1e8, 1e17)
     near: float = number(0.01, "loss above the lowest that still is near", "fraction", 1e-4, 0.1)
