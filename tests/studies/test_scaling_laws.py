@@ -208,7 +208,7 @@ def test_prose_and_tables_follow(name: str) -> None:
     assert ("are to be served" in said) == (served and study.numbers["served_saving"] > 1e-3)
     full = prose.render("scaling-laws", "answer", study=study)
     assert full.startswith(said)
-    assert ("has an interval" in full) == study.certain
+    assert ("published without saying" in full) == study.certain
     scarce = prose.render("scaling-laws", "scarce", study=study, worth=frames.worth(study))
     assert ("suffice" in scarce) == (float(study.answer.passes) <= 1.0)
     assert study.command in prose.render("scaling-laws", "handover", study=study)
