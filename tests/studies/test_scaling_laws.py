@@ -163,6 +163,12 @@ def test_constants_are_within_the_published_intervals() -> None:
     assert (found["curvature"] / found["bootstrap"]).between(0.5, 2.0).all()
 
 
+def test_searches_agree_on_the_law() -> None:
+    found = frames.searches()
+    assert found.count == 36
+    assert found.share > 0.9
+
+
 def test_printed_constants_contradict_their_text() -> None:
     at = frames.at_chinchilla()
     assert 85.0 < at["hoffmann-2022"] < 140.0
