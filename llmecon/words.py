@@ -167,6 +167,15 @@ def quantity(x: float, unit: str, more: int = 0) -> str:
     return _with_unit(_end(x, unit, x, more)[1], unit, x)
 
 
+def multiple(x: float) -> str:
+    """How many times as much, to stand before an adjective: `23 times as`, `as` for about once.
+
+    Args:
+        x: The factor.
+    """
+    return "as" if 0.95 < x < 1.05 else f"{number(x)} times as"
+
+
 def whole(n: float, unit: str) -> str:
     """A whole number with its unit, in full: `1 request`, `1,580 tokens`.
 

@@ -18,7 +18,7 @@ from llmecon.adaptation import knowledge, offers, own_hardware, quality, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import architecture, energy, queueing, roofline, speculation
+from llmecon.physics import architecture, energy, products, queueing, roofline, speculation
 from llmecon.scaling import laws, sizes
 from llmecon.serving import (
     batching,
@@ -27,6 +27,7 @@ from llmecon.serving import (
     layouts,
     load_test,
     service,
+    static_batching,
     targets,
 )
 from llmecon.silicon import chip_jobs, chips, design, doubts, published, real_chips
@@ -71,6 +72,7 @@ MODULES: tuple[ModuleType, ...] = (
     numerics,
     architecture,
     roofline,
+    products,
     energy,
     queueing,
     batching,
@@ -78,6 +80,7 @@ MODULES: tuple[ModuleType, ...] = (
     targets,
     layouts,
     load_test,
+    static_batching,
     experience,
     run,
     planning,
@@ -193,6 +196,9 @@ EXCEPTIONS = {
 
 H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
+PRODUCT = products.Product(
+    rows=90.0, inner=4096.0, columns=14336.0, weight_bytes=1.1, activation_bytes=2.0
+)
 HANDSET = carbon.EndDevice(power=1.0, making=60.0, lifetime=3000 * 3600.0)
 MATERIALS = Materials(die_area=8.1, wafer_carbon=2.6, memory=86e9, power=700.0)
 FLEET = per_request.Fleet(rate=6.0, active=3.0, waiting=2.0)
@@ -520,6 +526,54 @@ CASES: dict[str, Case] = {
         ),
     ),
     "roofline.peak_flops": Case(roofline.peak_flops, ((H100, FP8),)),
+    "roofline.attained_flops": Case(roofline.attained_flops, ((H100, FP8, EFFICIENCY),)),
+    "architecture.token_flops": Case(architecture.token_flops, ((EVERYTHING,),), ((DENSE,),)),
+    "architecture.weights_read": Case(
+        architecture.weights_read,
+        ((EVERYTHING, FP8, *floats(30.0, 0.7)),),
+        ((DENSE, FP8, *floats(30.0, 0.0)), (EVERYTHING, FP8, *floats(0.0, 0.0))),
+    ),
+    "architecture.context_of_cache": Case(
+        architecture.context_of_cache,
+        ((EVERYTHING, FP8, *floats(9e7)), (EVERYTHING, FP8, *floats(1e7))),
+        (
+            (DENSE, FP8, *floats(0.0)),
+            (changed(GROUPED, windowed_layers=80.0), FP8, *floats(1e12)),
+        ),
+    ),
+    "products.product_flops": Case(products.product_flops, ((PRODUCT,),)),
+    "products.product_bytes": Case(
+        products.product_bytes, ((PRODUCT,),), ((changed(PRODUCT, activation_bytes=0.0),),)
+    ),
+    "products.arithmetic_intensity": Case(products.arithmetic_intensity, ((PRODUCT,),)),
+    "products.attainable_rate": Case(
+        products.attainable_rate,
+        (floats(50.0, 1e15, 3e12), floats(900.0, 1e15, 3e12)),
+        (floats(0.0, 1e15, 3e12), floats(1e3, 1e15, 1e12)),
+    ),
+    "products.product_seconds": Case(
+        products.product_seconds,
+        ((PRODUCT, *floats(1e15, 3e12)), (changed(PRODUCT, rows=3e4), *floats(1e15, 3e12))),
+    ),
+    "products.critical_rows": Case(
+        products.critical_rows,
+        ((PRODUCT, *floats(1e15, 3e12)),),
+        (
+            (changed(PRODUCT, activation_bytes=0.0), *floats(1e15, 3e12)),
+            (changed(PRODUCT, inner=20.0), *floats(1e15, 3e12)),
+        ),
+    ),
+    "products.output_projection": Case(
+        products.output_projection, ((EVERYTHING, FP8, *floats(30.0)),)
+    ),
+    "static_batching.longest_of": Case(
+        static_batching.longest_of, (floats(30.0, 1.3),), (floats(1.0, 0.0), floats(1.0, 2.0))
+    ),
+    "static_batching.static_batch": Case(
+        static_batching.static_batch,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(200.0)),),
+        ((DENSE, H100, SINGLE, changed(CHAT, output_cv=0.0), EFFICIENCY, *floats(1.0)),),
+    ),
     "roofline.attention_groups": Case(
         roofline.attention_groups, ((SPREAD,),), ((changed(SPREAD, tensor=4.0, expert=4.0),),)
     ),

@@ -222,6 +222,13 @@ def test_between():
 
 
 @pytest.mark.parametrize(
+    ("x", "said"), [(23.4, "23 times as"), (1.02, "as"), (0.97, "as"), (0.5, "0.5 times as")]
+)
+def test_multiple(x, said):
+    assert words.multiple(x) == said
+
+
+@pytest.mark.parametrize(
     ("value", "low", "high", "unit", "said"),
     [
         (300.0, 210.0, 350.0, "xPUs", "210 to 350 xPUs"),

@@ -18,7 +18,7 @@ from llmecon.adaptation.knowledge import PASSAGE, Learning, Reading, Retriever, 
 from llmecon.errors import InputError
 
 if TYPE_CHECKING:  # the experiment comes with the book
-    from llmecon.laboratory.study import Study
+    import llmecon.laboratory.study
 
 # A share this near to 0 or 1 can't be told from it by a few hundred questions.
 NEAR = 1e-3
@@ -192,7 +192,7 @@ def published(curve: str, recall_of_five: float = 0.0) -> Constants:
     )
 
 
-def measured(study: "Study", recall_of_five: float = 0.0) -> Constants:
+def measured(study: "llmecon.laboratory.study.Study", recall_of_five: float = 0.0) -> Constants:
     """Constants from the laboratory's experiment: least, middle and most of its seeds.
 
     Args:
@@ -263,7 +263,7 @@ def _time_constant(curve: np.ndarray) -> float:
     return float(np.argmax(curve >= wanted)) + 1.0
 
 
-def _tuned_odds(study: "Study") -> np.ndarray:
+def _tuned_odds(study: "llmecon.laboratory.study.Study") -> np.ndarray:
     """What tuning did to the odds of reading rightly, where the index finds the passage."""
     found = study.recall[:, study.settings.searched - 1]
 

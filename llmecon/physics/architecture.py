@@ -81,6 +81,11 @@ def parameters(llm: LLM) -> Parameters:
     )
 
 
+def token_flops(llm: LLM) -> Scalar:
+    """FLOPs of one token's products with the weights, its attention to others left out."""
+    return 2.0 * parameters(llm).active
+
+
 def weight_bytes(llm: LLM, precision: Precision) -> Scalar:
     """Bytes of all weights in a precision.
 
@@ -128,6 +133,26 @@ def kv_cache_bytes(llm: LLM, precision: Precision, context: Scalar) -> Scalar:
     return kept * cached_elements_per_token(llm) * precision.kv_cache
 
 
+def context_of_cache(llm: LLM, precision: Precision, size: Scalar) -> Scalar:
+    """The context at which one sequence's KV cache takes some bytes: `kv_cache_bytes` turned round.
+
+    Args:
+        llm: the model.
+        precision: bytes per cached element.
+        size: bytes per sequence.
+
+    Returns:
+        Tokens; infinite where all layers have windows and the cache never grows so large.
+    """
+    full_layers = llm.layers - llm.windowed_layers
+    kept = size / (cached_elements_per_token(llm) * precision.kv_cache)
+    within = kept / llm.layers
+    some = jnp.where(full_layers > 0, full_layers, 1.0)
+    beyond = jnp.where(full_layers > 0, (kept - llm.windowed_layers * llm.window) / some, jnp.inf)
+    has_windows = (llm.windowed_layers > 0) & (within > llm.window)
+    return jnp.where(has_windows, beyond, within)
+
+
 def experts_touched(llm: LLM, tokens: Scalar, popularity_cv: Scalar | float = 0.0) -> Scalar:
     """Experts that at least one of some tokens is routed to.
 
@@ -147,6 +172,44 @@ def experts_touched(llm: LLM, tokens: Scalar, popularity_cv: Scalar | float = 0.
     variance = jnp.maximum(jnp.asarray(popularity_cv, float) ** 2, 1e-8)
     missed = jnp.exp(-jnp.log1p(variance * visits) / variance)
     return jnp.where(llm.experts > 0, experts * (1.0 - missed), 0.0)
+
+
+def read_by(count: Parameters, precision: Precision, touched: Scalar) -> tuple[Scalar, Scalar]:
+    """Bytes of weights that a pass reads: those that all tokens share, and those of experts.
+
+    Args:
+        count: the model's weights.
+        precision: bytes per weight of each part.
+        touched: share of the experts that are read.
+    """
+    shared = (
+        count.attention * precision.attention
+        + count.feed_forward * precision.feed_forward
+        + count.head * precision.embedding
+    )
+    return shared, touched * count.experts * precision.feed_forward
+
+
+def weights_read(
+    llm: LLM, precision: Precision, tokens: Scalar, popularity_cv: Scalar | float = 0.0
+) -> Scalar:
+    """Share of the weights that tokens are multiplied with which one pass over some tokens reads.
+
+    Args:
+        llm: the model.
+        precision: bytes per weight of each part.
+        tokens: tokens in the pass.
+        popularity_cv: how unevenly experts are chosen, as in `experts_touched`.
+
+    Returns:
+        A share of bytes: 1 for a dense model. The input embedding, a look-up, isn't counted.
+    """
+    count = parameters(llm)
+    experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
+    touched = experts_touched(llm, tokens, popularity_cv) / experts
+    dense, chosen = read_by(count, precision, touched)
+    _, every = read_by(count, precision, jnp.ones_like(touched))
+    return (dense + chosen) / (dense + every)
 
 
 def touched_on_busiest(llm: LLM, touched: Scalar, ways: Scalar) -> Scalar:

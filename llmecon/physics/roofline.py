@@ -15,6 +15,7 @@ from llmecon.physics.architecture import (
     experts_touched,
     kv_cache_bytes,
     parameters,
+    read_by,
     touched_on_busiest,
     weight_bytes,
 )
@@ -36,6 +37,15 @@ def peak_flops(xpu: XPU, precision: Precision) -> Scalar:
     # The limits lie between the numbers of bits there are: at one of them the rate would jump.
     narrow = jnp.where(precision.operand_bits > 6.0, xpu.fp8_flops, xpu.fp4_flops)
     return jnp.where(precision.operand_bits > 12.0, xpu.bf16_flops, narrow)
+
+
+def attained_flops(xpu: XPU, precision: Precision, efficiency: Efficiency) -> Scalar:
+    """FLOP/s at which an accelerator's products multiply weights of a precision while serving."""
+    peak = peak_flops(xpu, precision)
+    # Each doubling of the rate by smaller numbers is attained less fully.
+    doublings = jnp.log2(jnp.maximum(peak / xpu.bf16_flops, 1.0))
+    attained = xpu.matmul_share * efficiency.compute * efficiency.quantised_compute**doublings
+    return peak * attained
 
 
 def attention_groups(deployment: Deployment) -> Scalar:
@@ -175,21 +185,13 @@ def forward_pass(
     expert_flops = 2.0 * count.active_experts * tokens
     # Arithmetic above the 16-bit rate comes with quantised activations.
     quantised = jnp.where(peak > 1.01 * xpu.bf16_flops, 1.0, 0.0)
-    # Each doubling of the rate by smaller numbers is attained less fully.
-    doublings = jnp.log2(jnp.maximum(peak / xpu.bf16_flops, 1.0))
-    attained = xpu.matmul_share * efficiency.compute * efficiency.quantised_compute**doublings
     linear_compute = (group_flops / deployment.tensor + spread * expert_flops / devices) / (
-        peak * attained
+        attained_flops(xpu, precision, efficiency)
     )
 
-    dense_bytes = (
-        count.attention * precision.attention
-        + count.feed_forward * precision.feed_forward
-        + count.head * precision.embedding
-    )
     experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
     touched = experts_touched(llm, tokens, efficiency.routing_cv) / experts
-    expert_bytes = touched * count.experts * precision.feed_forward
+    dense_bytes, expert_bytes = read_by(count, precision, touched)
     busiest = touched_on_busiest(llm, touched, deployment.expert)
     busiest_bytes = busiest * count.experts * precision.feed_forward
     linear_memory = (

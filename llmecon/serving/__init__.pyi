@@ -8,6 +8,7 @@ from . import (
     service,
     simulated_engine,
     simulation,
+    static_batching,
     targets,
 )
 from .agreement import Comparison, Figures, compare
@@ -37,6 +38,7 @@ from .layouts import PIPELINE_DEPTHS, TENSOR_WIDTHS, TOLERATED_LOSS, best_deploy
 from .load_test import LoadTest, closed_loop, saturated
 from .service import BURST, HORIZON, LEAST_SPARE, Service, serve, service_at
 from .simulation import Record, open_loop, uniform_lengths
+from .static_batching import StaticBatch, longest_of, static_batch
 from .targets import Capacity, capacity
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Record",
     "Service",
     "Stage",
+    "StaticBatch",
     "agreement",
     "batching",
     "best_deployment",
@@ -73,6 +76,7 @@ __all__ = [
     "largest_batch",
     "layouts",
     "load_test",
+    "longest_of",
     "mixed",
     "open_loop",
     "operating_point",
@@ -89,6 +93,8 @@ __all__ = [
     "service_at",
     "simulated_engine",
     "simulation",
+    "static_batch",
+    "static_batching",
     "targets",
     "tokens_per_step",
     "uniform_lengths",

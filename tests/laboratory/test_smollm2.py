@@ -38,33 +38,6 @@ def test_wilson_by_hand() -> None:
     assert smollm2.wilson(40, 40).high == pytest.approx(1.0)
 
 
-def test_rotations_tell_distances_and_nothing_else() -> None:
-    """The product of a query and a key depends on how far apart they stand."""
-    query, key = jax.random.normal(jax.random.key(0), (2, 8), jnp.float32)
-    at = jnp.tile(jnp.stack([query, key])[None, :, :], (12, 1, 1))
-    turned = smollm2_model.rotated(at, 100.0)
-    products = np.asarray(turned[:, 0] @ turned[:, 1].T)
-    for shift in (1, 5):
-        assert products[shift, 0] == pytest.approx(products[11, 11 - shift], rel=1e-4)
-    assert products[5, 0] != pytest.approx(products[1, 0], rel=1e-2)
-    np.testing.assert_allclose(
-        np.linalg.norm(turned, axis=-1), np.linalg.norm(at, axis=-1), rtol=1e-5
-    )
-
-
-@pytest.mark.slow
-def test_what_comes_later_changes_nothing_before() -> None:
-    model = small()
-    tokens = jax.random.randint(jax.random.key(1), (3, 20), 0, 50)
-    other = tokens.at[:, 12:].set((tokens[:, 12:] + 7) % 50)
-    places = jnp.tile(jnp.arange(20), (3, 1))
-    first, second = (smollm2_model.most_likely(model, of, places) for of in (tokens, other))
-    assert np.array_equal(first[:, :12], second[:, :12])
-    assert not np.array_equal(first[:, 12:], second[:, 12:])
-    some = smollm2_model.most_likely(model, tokens, jnp.asarray([[4], [9], [11]]))
-    assert np.array_equal(some[:, 0], first[jnp.arange(3), jnp.asarray([4, 9, 11])])
-
-
 def test_a_prompt_holds_passages_only_where_there_are_some() -> None:
     without = smollm2.prompt("Where?", [], "In")
     assert without.endswith("<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\nIn")
@@ -98,16 +71,6 @@ def test_facts_are_invented_and_never_their_own_distraction() -> None:
     for i in range(30):
         others = smollm2._others(random, i, 30, 29)
         assert sorted(others) == [j for j in range(30) if j != i]
-
-
-def test_bytes_are_merged_and_come_back() -> None:
-    pytest.importorskip("tokenizers")
-    letters = [*"abcdehlo", "Ġ", "1", "2"]
-    vocabulary = {token: i for i, token in enumerate([*letters, "he", "ll", "<end>"])}
-    made = smollm2_model.byte_pairs(vocabulary, [("h", "e"), ("l", "l")], ["<end>"])
-    ids = made.encode("hello 12<end>").ids
-    assert [made.id_to_token(i) for i in ids] == ["he", "ll", "o", "Ġ", "1", "2", "<end>"]
-    assert made.decode(ids) == "hello 12"
 
 
 @pytest.mark.skipif(not smollm2_model.available(), reason="make smollm2 installs the model")

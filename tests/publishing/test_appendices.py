@@ -153,7 +153,7 @@ def test_contents_list_packages_with_their_modules_by_short_names(tmp_path, monk
         {
             "file": "api/tables",
             "title": "tables",
-            "sections": [{"file": "api/tables-catalog-rows", "title": "catalog.rows"}],
+            "sections": [{"file": "api/tables-catalog-rows", "title": "catalog.\u200brows"}],
         },
     ]
     pages = {str(page.relative_to(stage)) for page in (stage / "api").glob("*.md")}

@@ -137,12 +137,12 @@ def test_the_descriptor_names_keys_and_references():
     (energy,) = [
         of for of in data_package.package()["resources"] if of["name"] == "measured_serving"
     ]
-    assert models["schema"]["primaryKey"] == "id"
+    assert models["schema"]["primaryKey"] == ["id"]
     by_name = {field["name"]: field for field in models["schema"]["fields"]}
     assert by_name["layers"]["constraints"] == {"required": True, "minimum": 1, "maximum": 500}
     assert by_name["attention"]["constraints"]["enum"] == ["MHA", "MQA", "GQA", "MLA"]
-    reference = {"resource": "xpus", "fields": "id"}
-    assert {"fields": "xpu", "reference": reference} in energy["schema"]["foreignKeys"]
+    reference = {"resource": "xpus", "fields": ["id"]}
+    assert {"fields": ["xpu"], "reference": reference} in energy["schema"]["foreignKeys"]
 
 
 # A way to break each kind of column, and what a refusal then expects.

@@ -201,7 +201,9 @@ def _contents(place: re.Match[str]) -> str:
             lines += [f"{margin}  sections:"]
         for name in of:
             page = _page(name).removesuffix(".md")
+            # A line may end after a dot, and not within a word.
             short = name.removeprefix(f"llmecon.{package}").removeprefix(".")
+            short = short.replace(".", ".\u200b")
             lines += [f"{inside}- file: api/{page}", f"{inside}  title: {short}"]
     return "\n".join(lines)
 

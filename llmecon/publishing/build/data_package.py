@@ -17,6 +17,8 @@ from llmecon.tables.columns import Column
 LIST = re.compile(r"^\| column \|.*(?:\n\|.*)*", re.MULTILINE)
 """A list of columns in `data/README.md`."""
 
+# Version 2 of the standard: the first with bounds that don't belong to a range.
+_PROFILES = "https://datapackage.org/profiles/2.0"
 _HEAD = "| column | cells | meaning |\n|---|---|---|"
 _TYPES = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 _CELLS = {
@@ -105,9 +107,9 @@ def readme() -> str:
 def package() -> dict[str, Any]:
     """The descriptor of the tables as a Frictionless data package."""
     return {
+        "$schema": f"{_PROFILES}/datapackage.json",
         "name": "llmecon",
         "title": "The Economics of LLM Deployment: tables",
-        "profile": "tabular-data-package",
         "licenses": [{"name": "CC-BY-4.0", "title": "Creative Commons Attribution 4.0"}],
         "resources": [_resource(name, title) for name, (title, _) in sections()[1].items()],
     }
@@ -144,15 +146,16 @@ def _resource(name: str, title: str) -> dict[str, Any]:
     unique = [column for column in declared if column.key == "unique"]
     joint = [column.name for column in declared if column.key == "joint"]
     keys = [column.name for column in unique] or joint
-    schema: dict[str, Any] = {"fields": [_field(column) for column in declared]}
+    schema: dict[str, Any] = {"$schema": f"{_PROFILES}/tableschema.json"}
+    schema["fields"] = [_field(column) for column in declared]
     # A primary key has no empty cells, which the key of some tables may have.
     whole = all(not column.nullable for column in declared if column.name in keys)
-    schema |= {"primaryKey": keys[0] if len(keys) == 1 else keys} if keys and whole else {}
+    schema |= {"primaryKey": keys} if keys and whole else {}
     schema |= {"uniqueKeys": [joint]} if joint and (unique or not whole) else {}
     foreign = [
         {
-            "fields": column.name,
-            "reference": {"resource": column.refers_to[0], "fields": column.refers_to[1]},
+            "fields": [column.name],
+            "reference": {"resource": column.refers_to[0], "fields": [column.refers_to[1]]},
         }
         for column in declared
         if column.refers_to
@@ -162,7 +165,8 @@ def _resource(name: str, title: str) -> dict[str, Any]:
         "name": name,
         "title": title,
         "path": f"{name}.csv",
-        "profile": "tabular-data-resource",
+        "$schema": f"{_PROFILES}/dataresource.json",
+        "type": "table",
         "format": "csv",
         "encoding": "utf-8",
         "schema": schema | {"missingValues": [""]},

@@ -25,6 +25,7 @@ FILTERS = (
     "mass",
     "energy",
     "listing",
+    "multiple",
     "sources",
     "span",
     "between",

@@ -104,6 +104,7 @@ def rental_offers(*xpu_ids: str) -> pd.DataFrame:
     return pd.concat([table("rental_prices").iloc[:0], *map(_rental_offers, xpu_ids)])
 
 
+@cache
 def _rental_offers(xpu_id: str) -> pd.DataFrame:
     require("xpus", xpu_id)
     frame = table("rental_prices")
