@@ -412,6 +412,7 @@ def changes(study: Study) -> pd.DataFrame:
     cases: dict[str, Case] = {
         "as asked": case,
         "ten times the budget": replace(case, budget=10.0 * case.budget),
+        "half the carbon of training": replace(case, budget=0.5 * case.budget),
         "ten times the budget and as many unique tokens": replace(
             case, budget=10.0 * case.budget, unique=10.0 * case.unique
         ),
