@@ -64,6 +64,7 @@ class LawFit:
             distribution of which 90% lies where 90% of them do.
         rows: runs that were fitted.
         objective: the sum of Huber losses, over the knee.
+        ends: the same where each search ended, which started from another place.
     """
 
     data: tuple[str, ...]
@@ -72,6 +73,7 @@ class LawFit:
     spread: float
     rows: int
     objective: float
+    ends: tuple[float, ...] = ()
 
     def law(self, data: str | None = None) -> LossLaw:
         """The law of a kind of data.
@@ -184,7 +186,9 @@ def fit_laws(
         )
     ]
     problem = Problem(residuals, data, knee, seen)
-    best, objective = problem.best(np.asarray(starts))
+    found, ends = problem.ended(np.asarray(starts))
+    first = int(np.nanargmin(ends))
+    best, objective = found[first], float(ends[first])
     # Factors at means of size and tokens are those at one parameter and token, times powers.
     both = np.eye(3 * many + 2)[:, : len(best)]
     both[-1, -1] = 1.0
@@ -193,7 +197,8 @@ def fit_laws(
     covered = both @ ways[covariance](problem, best) @ both.T
     off = np.asarray(residuals(jnp.asarray(best), data))[seen]
     spread = float(np.quantile(np.abs(off), 0.9)) / NINETY
-    return LawFit(tuple(map(str, names)), both @ best, covered, spread, int(seen.sum()), objective)
+    kinds, rows_seen = tuple(map(str, names)), int(seen.sum())
+    return LawFit(kinds, both @ best, covered, spread, rows_seen, objective, tuple(ends.tolist()))
 
 
 def _residuals(vector: Vector, data: Any) -> Array:
@@ -238,10 +243,13 @@ class Problem:
         Returns:
             The constants, and the sum of Huber losses there, over the knee.
         """
-        weights = np.tile(self.counted.astype(float), (len(starts), 1))
-        found, objectives = self.searched(starts, weights)
+        found, objectives = self.ended(starts)
         first = int(np.nanargmin(objectives))
         return found[first], float(objectives[first])
+
+    def ended(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where searches from some starts end, and the objective there; arguments as of `best`."""
+        return self.searched(starts, np.tile(self.counted.astype(float), (len(starts), 1)))
 
     def searched(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Searches from several starts, with several weights of the runs.

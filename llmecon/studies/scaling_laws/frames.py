@@ -189,6 +189,26 @@ def runs() -> pd.DataFrame:
     )
 
 
+@dataclass(frozen=True)
+class Searches:
+    """Searches for the constants, from different starts.
+
+    Attributes:
+        count: of searches.
+        share: of them that end within a thousandth of the least objective.
+    """
+
+    count: int
+    share: float
+
+
+def searches() -> Searches:
+    """How many searches found the law that is taken."""
+    fit = fitted()
+    ends = np.array(fit.ends)
+    return Searches(len(ends), float(np.mean(ends <= 1.001 * fit.objective)))
+
+
 def ratios(study: Study) -> pd.DataFrame:
     """Tokens per parameter of the best size by compute, for each law: zettaflop, ratio and of."""
     computes = np.geomspace(1e19, max(1e27, 3.0 * float(study.answer.compute)), 25)
@@ -392,6 +412,7 @@ def changes(study: Study) -> pd.DataFrame:
     cases: dict[str, Case] = {
         "as asked": case,
         "ten times the budget": replace(case, budget=10.0 * case.budget),
+        "half the carbon of training": replace(case, budget=0.5 * case.budget),
         "ten times the budget and as many unique tokens": replace(
             case, budget=10.0 * case.budget, unique=10.0 * case.unique
         ),

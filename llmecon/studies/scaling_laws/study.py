@@ -46,7 +46,8 @@ PRICED, CLOSE = 4, 1e-4
 """Times that the run which a budget buys is priced anew at most, and when it is near enough."""
 
 REFIT = "refit"
-NATS = "nats per token"
+NATS, DIGITS = "nats per token", 4
+"""The unit of losses, of which the third and fourth digits matter."""
 
 LAWS = {
     REFIT: "the law fitted here",
@@ -111,14 +112,14 @@ class Study(Names):
         found = {}
         for name, value in self.numbers.items():
             moved = inputs_moved(self.differentiated.effects[name])
+            nats, ends = UNITS[name] == NATS, self.interval(name).around(value)
             found[name] = Quantity(
                 name,
                 value,
                 UNITS[name],
-                self.labels[name],
-                # Of losses it is the third and fourth digit that matters.
-                f"{words.number(value, 4)} {NATS}" if UNITS[name] == NATS else "",
-                **self.interval(name).around(value),
+                self.labels[name] + (_between(**ends) if nats else ""),
+                f"{words.number(value, DIGITS)} {NATS}" if nats else "",
+                **({} if nats else ends),
                 elasticities={of: float(effect) for of, effect in moved.items()},
             )
         return found
@@ -135,7 +136,11 @@ class Study(Names):
     def labels(self) -> Mapping[str, str]:
         """What each headline number is, in a few words."""
         given = self.scenario
-        served = words.quantity(given.served_tokens, "tokens") if given.served_tokens else "none"
+        served = (
+            f"{words.quantity(given.served_tokens, 'tokens')} are"
+            if given.served_tokens
+            else "nothing is"
+        )
         near = words.percent(given.near)
         return {
             "parameters": f"in the model of lowest loss for {self.budget}",
@@ -144,11 +149,10 @@ class Study(Names):
             "loss": f"that it reaches, by {LAWS[given.law]}",
             "training_cost": f"to rent {self.xpu_name} for the run",
             "training_carbon": f"operational carbon of the run, {self.grid_name}",
-            "served_parameters": f"where {served} are to be served, "
-            "at the same loss and least cost",
+            "served_parameters": f"where {served} to be served, at the same loss and least cost",
             "served_tokens_per_parameter": "for each of those parameters",
             "served_saving": "of the cost of training and serving is saved by that",
-            "within_parameters": "where the budget must pay for serving them too",
+            "within_parameters": "where the budget must pay for serving, too",
             "within_loss": "that this one reaches",
             "greenest_parameters": "where carbon is to be least, at the same loss",
             "greenest_saving": "of the carbon of training and serving is saved by that",
@@ -197,6 +201,12 @@ class Study(Names):
         ]
         said += [f"grid {given.grid}"] if given.grid != default.grid else []
         return "llmecon ask xpu-needs " + " ".join(f"-p {of}" for of in said)
+
+
+def _between(low: float = 0.0, high: float = 0.0) -> str:
+    """An interval of losses, with as many digits as losses have."""
+    ends = [words.number(end, DIGITS) for end in (low, high)]
+    return f" (90%: {ends[0]} to {ends[1]})" if ends[0] != ends[1] else ""
 
 
 @interpreted

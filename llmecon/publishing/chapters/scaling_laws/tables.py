@@ -85,7 +85,7 @@ def changes(of: pd.DataFrame) -> pd.DataFrame:
             row["of"],
             f"{words.number(row['parameters'])} on {words.number(row['tokens'])}",
             f"{words.number(row['served_parameters'])} on {words.number(row['served_tokens'])}",
-            words.percent(max(row["saving"], 0.0)),
+            words.percent(row["saving"] if row["saving"] > 1e-6 else 0.0),
             f"{words.number(row['scarce_loss'], 4)}, "
             f"tokens seen {words.number(row['passes'])} times",
         )
