@@ -22,13 +22,6 @@ def test_the_parameters_cell_is_what_the_study_declares(chapter: str) -> None:
 
 
 @every_study
-def test_a_cell_read_back_declares_the_same(chapter: str) -> None:
-    declared = studies.scenario_of(chapter).parameters()
-    read = [scenario._declaration(chapter, line) for line in scenario.cell(declared).splitlines()]
-    assert tuple(read) == declared
-
-
-@every_study
 def test_defaults_are_allowed(chapter: str) -> None:
     scenario.validate(scenario.chapter(chapter), {})
     studies.scenario_of(chapter)()
