@@ -269,7 +269,7 @@ def _serving(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
 
 
 def _offline(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
-    reasons, rows = _usable(frame, OFFLINE_COLUMNS)
+    reasons, rows = _usable(frame.assign(regime="offline"), OFFLINE_COLUMNS)
     found = _with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
     nothing = found["throughput"] == 0.0
     reasons[nothing[nothing].index] = "the weights fit in no layout of these devices"
@@ -277,9 +277,11 @@ def _offline(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
 
 
 def _saturated(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
-    rate = jax.vmap(lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus))(
-        systems, efficiency
-    )
+    rate = jax.vmap(
+        lambda s, e: saturated(
+            s.llm, s.xpu, s.deployment, s.workload, e, s.xpus, s.width, s.depth
+        )
+    )(systems, efficiency)
     return {"throughput": rate}
 
 

@@ -681,6 +681,56 @@ class MeasuredOffline(Sourced):
     submitter: str = _text()
 
 
+class PublishedServing(Sourced):
+    """Speed and power of serving as publishers measured it whom the physics was not fitted to."""
+
+    id: str = _key()
+    publisher: str = _reference()
+    model: str = _reference()
+    xpu: str = _reference()
+    n_xpus: float = _number(ge=1, le=100_000)
+    tensor_parallel: float = _published(ge=1, le=1024)
+    expert_parallel: float = _published(ge=1, le=1024)
+    data_parallel: float = _published(ge=1, le=1024)
+    precision: str = _text(isin=PRECISIONS)
+    engine: str = _remark(str_matches=SLUG)
+    engine_version: str = _remark()
+    month: str = _remark(str_matches=FULL_MONTH)
+    batching: str = _remark(isin=["static", "continuous"])
+    lengths: str = _remark(isin=["fixed", "uniform"])
+    concurrency: float = _number(gt=0, le=1_000_000)
+    mean_concurrency: float = _published(gt=0, le=1_000_000)
+    prompt_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens: float = _number(ge=1, le=10_000_000)
+    ttft_s: float = _published(gt=0)
+    tpot_s: float = _published(gt=0)
+    output_tokens_per_s: float = _published(gt=0)
+    power_w_per_xpu: float = _published(gt=0)
+    energy_j_per_output_token: float = _published(gt=0)
+    speculative: float = _number(isin=[0, 1])
+    suspect: str = _remark()
+
+
+class PublishedOffline(Sourced):
+    """Throughput of backlogs as publishers measured it whom the physics was not fitted to."""
+
+    id: str = _key()
+    publisher: str = _reference()
+    model: str = _reference()
+    xpu: str = _reference()
+    n_xpus: float = _number(ge=1, le=100_000)
+    tensor_parallel: float = _published(ge=1, le=1024)
+    pipeline_parallel: float = _published(ge=1, le=1024)
+    precision: str = _text(isin=PRECISIONS)
+    engine: str = _remark(str_matches=SLUG)
+    engine_version: str = _remark()
+    month: str = _remark(str_matches=FULL_MONTH)
+    prompt_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens: float = _number(ge=1, le=10_000_000)
+    output_tokens_per_s: float = _number(gt=0)
+    suspect: str = _remark()
+
+
 class MatmulRates(Sourced):
     """Rates that large matrix products attained, with nothing else running."""
 
@@ -1541,6 +1591,8 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "payloads": Payloads,
     "peers": Peers,
     "published_choices": PublishedChoices,
+    "published_offline": PublishedOffline,
+    "published_serving": PublishedServing,
     "quality": Quality,
     "reading": Reading,
     "reading_speeds": ReadingSpeeds,
@@ -1591,6 +1643,10 @@ FOREIGN_KEYS: dict[tuple[str, str], tuple[str, str]] = {
     ("published_choices", "model"): ("models", "id"),
     ("published_choices", "rival"): ("xpus", "id"),
     ("published_choices", "xpu"): ("xpus", "id"),
+    ("published_offline", "model"): ("models", "id"),
+    ("published_offline", "xpu"): ("xpus", "id"),
+    ("published_serving", "model"): ("models", "id"),
+    ("published_serving", "xpu"): ("xpus", "id"),
     ("rental_prices", "xpu"): ("xpus", "id"),
     ("routers", "pair"): ("router_pairs", "id"),
     ("scenarios", "region"): ("grid", "id"),
