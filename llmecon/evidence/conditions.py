@@ -20,6 +20,12 @@ _TENSOR, _PIPELINE = (re.compile(rf"\b{of} ?(\d+)\b") for of in ("TP", "PP"))
 _ROUND = re.compile(r"(?P<engine>[a-z_]+)-(?P<version>\d.*)")
 _DATED = re.compile(r"(20\d\d)-(\d\d)")
 
+# Benchmarks whose systems are tuned by those who know them best: the physics is fitted to the first
+# two, and agrees with MLPerf's submissions.
+_TUNED = re.compile(
+    r"inference ?(x|max)\b|aiconfigurator|ml\.?energy|mlperf|mlcommons", re.IGNORECASE
+)
+
 # Other spellings of the engines.
 ENGINES: Mapping[str, str] = {
     "tensorrt-llm": "trtllm",
@@ -95,8 +101,9 @@ def stated(frame: pd.DataFrame) -> pd.DataFrame:
         frame: rows of kind serving or offline.
 
     Returns:
-        One row a row: publisher, engine, batching (static or continuous) and lengths (fixed or
-        uniform), as texts that are empty where nothing is said; year (of the software, in years
+        One row a row: publisher, engine, batching (static or continuous) and lengths (fixed,
+        uniform or measured means), as texts that are empty where nothing is said; tuned (whether
+        the source is one of the benchmarks that tune every system); year (of the software, in years
         with fractions), mean_concurrency, tensor_parallel and pipeline_parallel, NaN where nothing
         is said.
     """
@@ -107,9 +114,8 @@ def stated(frame: pd.DataFrame) -> pd.DataFrame:
     engine = engine.where(engine != "", of_round["engine"].fillna("")).replace(dict(ENGINES))
     version = _texts(frame, "engine_version")
     version = version.where(version != "", of_round["version"].fillna(""))
-    publisher = _texts(frame, "publisher")
-    publisher = publisher.where(publisher != "", _texts(frame, "submitter"))
-    published = publisher.where(publisher != "", _texts(frame, "source"))
+    sources = _texts(frame, "source")
+    tuned = sources.map(lambda of: bool(_TUNED.search(of))) | rounds.isin(list(ROUNDS))
     months = _texts(frame, "month")
     years = [
         _year(month, name, number, of)
@@ -120,7 +126,8 @@ def stated(frame: pd.DataFrame) -> pd.DataFrame:
     batching, lengths = (_texts(frame, of).str.lower() for of in ("batching", "lengths"))
     return pd.DataFrame(
         {
-            "publisher": published,
+            "publisher": _texts(frame, "publisher"),
+            "tuned": tuned,
             "engine": engine,
             "batching": batching.where(batching != "", _named(notes, _STATIC, "static")),
             "lengths": lengths.where(

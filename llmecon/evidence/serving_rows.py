@@ -185,18 +185,18 @@ def systems(frame: pd.DataFrame) -> Systems:
     cache = np.where(steady, np.maximum(precisions.kv_cache, 2.0), precisions.kv_cache)
     speculative = _optional(frame, "speculative", 0.0) > 0
     said = conditions.stated(frame)
-    fixed, uniform = (
-        ((said["lengths"] == of) & ~steady).to_numpy() for of in ("fixed", "uniform")
-    )
+    fixed, uniform = (((said["lengths"] == of) & ~steady).to_numpy() for of in ("fixed", "uniform"))
     # Throughput of a backlog is published with the means of its lengths.
-    means = steady | fixed | uniform | (_regime(frame) == "offline")
+    measured = (said["lengths"] == "measured").to_numpy()
+    means = steady | fixed | uniform | measured | (_regime(frame) == "offline")
     lengths = np.where(means, 1.0, EVEN_MEAN)
     spread = np.select([steady, fixed, uniform], [0.5, 0.0, UNIFORM_CV], EVEN_CV)
     clients = _optional(frame, "concurrency", 1.0)
     in_flight = said["mean_concurrency"].to_numpy(float)
     clients = np.where(in_flight > 0, np.clip(in_flight, 1.0, clients), clients)
     tried = (
-        said["tensor_parallel"].isin(TENSOR_WIDTHS) & said["pipeline_parallel"].isin(PIPELINE_DEPTHS)
+        said["tensor_parallel"].isin(TENSOR_WIDTHS)
+        & said["pipeline_parallel"].isin(PIPELINE_DEPTHS)
     ).to_numpy()
     none = np.zeros(len(frame))
     return Systems(

@@ -91,11 +91,12 @@ def closed_loop(
     rest = jnp.maximum(chunks - 1.0, 0.0)
     first = alone - turn + 0.5 * (turn * (batch + together) + point.step * rest)
     # Later waves ask again at the end of a step, and share the next one with those whose outputs
-    # happen to have ended at the same step: a normal's density, ever wider.
+    # happen to have ended at the same step: a normal's density, ever wider. Outputs of one length
+    # all end together, and each waits for half of the others.
     others = jnp.maximum(batch - 1.0, 0.0)
-    spread = jnp.maximum(workload.output_cv * workload.output_tokens, 1.0)
+    spread = workload.output_cv * workload.output_tokens
     waves = jnp.arange(1.0, WAVES)
-    meetings = others / (spread * jnp.sqrt(4.0 * jnp.pi * waves))
+    meetings = others / jnp.sqrt(4.0 + 4.0 * jnp.pi * waves * spread**2)
     accompanied = jnp.minimum(others, 1.0)
     steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * accompanied
     own = alone + accompanied * (among - alone)

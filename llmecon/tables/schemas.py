@@ -872,6 +872,57 @@ class TrainingPosterior(pa.DataFrameModel):
         unique: ClassVar[list[str]] = ["parameter", "against"]
 
 
+class PublishedPredictions(pa.DataFrameModel):
+    """What the physics predicts of other publishers' rows."""
+
+    kind: str = _text(isin=["serving", "offline"])
+    id: str = _reference()
+    target: str = _text(isin=["ttft", "tpot", "throughput", "energy"])
+    predicted: float = _number(gt=0)
+    sd: float = _number(gt=0)
+    outside: float = _published(ge=0, le=1)
+
+    class Config:
+        """No column beyond those declared; one row a prediction."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["kind", "id", "target"]
+
+
+class DeploymentLevels(pa.DataFrameModel):
+    """How far deployments differ; a fit's result, so its source is the fit's."""
+
+    quantity: str = _text(isin=["pace", "first_token", "energy"])
+    name: str = _text()
+    role: str = _text(isin=["spread", "term"])
+    value: float = _number(ge=0)
+
+    class Config:
+        """No column beyond those declared; one row a spread or term."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["quantity", "name"]
+
+
+class PublishedHeldOut(pa.DataFrameModel):
+    """Predictions of published rows by levels that saw none or few of their publisher's rows."""
+
+    kind: str = _text(isin=["serving", "offline"])
+    id: str = _reference()
+    target: str = _text(isin=["ttft", "tpot", "throughput", "energy"])
+    left_out: str = _reference()
+    own_rows: int = _number(ge=0)
+    trial: int = _number(ge=0)
+    predicted: float = _number(gt=0)
+    sd: float = _number(gt=0)
+
+    class Config:
+        """No column beyond those declared; one row a prediction."""
+
+        strict = True
+        unique: ClassVar[list[str]] = ["kind", "id", "target", "own_rows", "trial"]
+
+
 class HeldOut(pa.DataFrameModel):
     """Predictions of measured rows by fits that saw nothing of their group."""
 
@@ -1555,6 +1606,7 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "api_prices": APIPrices,
     "carbon_splits": CarbonSplits,
     "choice_checks": ChoiceChecks,
+    "deployment_levels": DeploymentLevels,
     "drafting": Drafting,
     "edge_devices": EdgeDevices,
     "efficiencies": Efficiencies,
@@ -1591,7 +1643,9 @@ SCHEMAS: dict[str, type[pa.DataFrameModel]] = {
     "payloads": Payloads,
     "peers": Peers,
     "published_choices": PublishedChoices,
+    "published_held_out": PublishedHeldOut,
     "published_offline": PublishedOffline,
+    "published_predictions": PublishedPredictions,
     "published_serving": PublishedServing,
     "quality": Quality,
     "reading": Reading,
