@@ -192,6 +192,14 @@ CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
 UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
 BOUNDS = outlook.Range(low=0.35, mid=0.55, high=0.7)
 NORMAL = outlook.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
+# Batch, times, rate, shares and power of an instance in a closed loop.
+POINT = service.OperatingPoint(
+    *floats(60.0, 0.02, 0.015, 0.05, 0.04, 0.045, 8.0, 0.3, 1.0, 0.4, 0.6, 500.0)
+)
+LOADED = load_test.LoadTest(*floats(0.5, 0.02, 0.015, 2e3, 1.0), point=POINT)
+ALONE_LOADED = load_test.LoadTest(
+    *floats(0.1, 0.01, 0.01, 1e2, 5.0), point=changed(POINT, batch=1.0)
+)
 SINGLE_VALUE = outlook.Range(low=1.1, mid=1.1, high=1.1)
 START = outlook.Start(
     electricity=outlook.Level(1.5e18, 2024.0),
@@ -452,7 +460,15 @@ CASES: dict[str, Case] = {
     "load_test.saturated": Case(
         load_test.saturated,
         ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
-        ((GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),),
+        (
+            (GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),
+            (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0, 8.0, 1.0)),
+        ),
+    ),
+    "load_test.static_batch": Case(
+        load_test.static_batch,
+        ((LOADED, SPREAD, CHAT, EFFICIENCY),),
+        ((ALONE_LOADED, SINGLE, CHAT, EFFICIENCY),),
     ),
     "roofline.touched_on_busiest": Case(
         roofline.touched_on_busiest,

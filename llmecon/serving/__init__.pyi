@@ -8,7 +8,7 @@ from .experience import (
     reading_time,
     response_time,
 )
-from .load_test import LoadTest, closed_loop, saturated
+from .load_test import LoadTest, closed_loop, saturated, static_batch
 from .service import (
     BURST,
     CHUNK,
@@ -83,6 +83,7 @@ __all__ = [
     "service",
     "service_at",
     "simulation",
+    "static_batch",
     "tokens_per_step",
     "uniform_lengths",
     "within_context",
