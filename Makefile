@@ -1,4 +1,4 @@
-.PHONY: help book pdf check test test-all versions bench loops peers searches smollm2 lint lock clean
+.PHONY: help book pdf tables check test test-all versions bench loops peers searches smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -15,6 +15,9 @@ book: .venv/.project  ## build everything: environment, notebooks, website
 
 pdf: .venv/.project  ## print the whole book as a PDF (takes Chromium)
 	@$(PYTHON_BIN) -m llmecon pdf
+
+tables: .venv/.project  ## write what follows from data/columns.csv: lists in data/README.md, datapackage.json
+	@$(PYTHON_BIN) -m llmecon.publishing.build.data_package
 
 check: lint  ## the quick part of the tests: style, types, values, properties, tables, text (minutes)
 	@$(PYTHON_BIN) -m pytest $(TESTS) -m "not slow and not site and not release"
@@ -54,7 +57,7 @@ lint: .venv/.project  ## check style and types
 	@$(PYTHON_BIN) -m mypy
 
 lock: .venv/.project  ## update requirements.lock from pyproject.toml (newest versions: make lock UPGRADE=1)
-	@.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --group dev \
+	@.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --extra book --group dev \
 	  pyproject.toml -o requirements.lock --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove what was built; the environment stays

@@ -7,10 +7,10 @@ one finds the scripts, styles and fonts that other pages have loaded.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import quantiles
@@ -82,55 +82,65 @@ def served(site: Path = SITE) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Load:
-    """Sizes by address of all that a page loads with an empty cache, and when charts stood."""
+class Visit:
+    """A first visit to a page.
+
+    Attributes:
+        sizes: of all that the page loads with an empty cache, itself first [bytes], by address.
+        first_chart: from navigation to the first chart's picture [ms]; None without charts.
+        first_live: from navigation to the first live chart [ms]; None without charts.
+    """
 
     sizes: dict[str, int]
     first_chart: float | None
     first_live: float | None
 
 
-def _load(browser: Browser, address: str) -> _Load:
+def _visit(browser: Browser, address: str) -> Visit:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     page.add_init_script(_WATCH)
     page.goto(address, wait_until="networkidle")
     if page.query_selector(".llmecon-chart, .llmecon-panel"):
         page.wait_for_function("window.firstLive !== null")
-    load = _Load(
+    visit = Visit(
         dict(page.evaluate(_LOADED)),
         page.evaluate("window.firstChart"),
         page.evaluate("window.firstLive"),
     )
     context.close()
-    return load
+    return visit
 
 
-def weigh(browser: Browser, host: str, names: list[str]) -> dict[str, Weight]:
-    """Weigh pages.
+def visits(browser: Browser, host: str) -> Callable[[str], Visit]:
+    """First visits to the pages of a site; each page is visited once, when it is asked for.
 
     Args:
         browser: an open browser.
         host: where the site is served.
-        names: the pages, relative to the site.
 
     Returns:
-        The weight of each.
+        A function of a page's name, relative to the site.
     """
-    loads = {name: _load(browser, f"{host}/{name}") for name in {*names, *SEEN}}
-    weights = {}
-    for name in names:
-        sizes = loads[name].sizes
-        known = {address for seen in SEEN if seen != name for address in loads[seen].sizes}
-        own = next(address for address in sizes if address.startswith(f"{host}/{name}"))
-        weights[name] = Weight(
-            html=sizes[own],
-            first=sum(sizes.values()),
-            later=sum(size for address, size in sizes.items() if address not in known),
-            first_chart=loads[name].first_chart,
-            first_live=loads[name].first_live,
-        )
-    return weights
+    return cache(lambda name: _visit(browser, f"{host}/{name}"))
+
+
+def weigh(visited: Callable[[str], Visit], name: str) -> Weight:
+    """Weigh a page.
+
+    Args:
+        visited: the first visit to a page by its name, as `visits` makes it.
+        name: the page, relative to the site.
+    """
+    visit = visited(name)
+    known = {address for seen in SEEN if seen != name for address in visited(seen).sizes}
+    return Weight(
+        html=next(iter(visit.sizes.values())),
+        first=sum(visit.sizes.values()),
+        later=sum(size for address, size in visit.sizes.items() if address not in known),
+        first_chart=visit.first_chart,
+        first_live=visit.first_live,
+    )
 
 
 _MOVE = """
@@ -182,7 +192,8 @@ def main() -> None:
         return
     with sync_playwright() as play, served() as host:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        weights = weigh(browser, host, names)
+        visited = visits(browser, host)
+        weights = {name: weigh(visited, name) for name in names}
         panels = {
             name: updates(browser, f"{host}/{name}")
             for name in names

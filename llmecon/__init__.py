@@ -8,11 +8,11 @@ are loaded when first used, so that the command line answers without waiting for
 import os
 import sys
 
-import lazy_loader
+from llmecon import lazy
 
 if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", True)
 else:
     os.environ["JAX_ENABLE_X64"] = "1"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

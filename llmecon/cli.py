@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from llmecon import inputs, paths
-from llmecon.errors import InputError
+from llmecon.errors import InputError, absent
 from llmecon.execution import compiling
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _complain(2, error.format_message())
     except InputError as error:
         status = _complain(2, str(error))
+    except ModuleNotFoundError as error:
+        own = (error.name or "").startswith("llmecon")
+        status = _complain(1, _record_failure(error)) if own else _complain(2, absent(error))
     except (click.Abort, KeyboardInterrupt):
         status = _complain(130, "interrupted")
     except Exception as error:
@@ -294,12 +297,14 @@ def validate_file(
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
         return
-    head = f"{'':<24} {'rows':>5} {'median':>7} {'mean':>7} {'in 2x':>6} {'bias':>7} {'in 90%':>7}"
+    head = f"{'':<24} {'rows':>5} {'median':>7} {'mean':>7} {'in 2x':>6} {'bias':>7} {'in 90%':>7} "
+    head += f"{'width':>6}"
     for name, errors in found.targets.items():
         click.echo(f"{name}: absolute percentage error over rows, and by {group}\n{head}")
         click.echo(
             f"{'all':<24} {errors.rows:>5} {errors.median_ape:>7.1%} {errors.mean_ape:>7.1%} "
-            f"{errors.within_2x:>6.0%} {errors.bias:>+7.1%} {errors.coverage_90:>7.0%}"
+            f"{errors.within_2x:>6.0%} {errors.bias:>+7.1%} {errors.coverage_90:>7.0%} "
+            f"{errors.width_90:>5.2f}x"
         )
         mean = "mean over models" if group == "model" else f"mean over {group}"
         click.echo(f"{mean:<24} {'':>5} {errors.over_models:>7.1%}")

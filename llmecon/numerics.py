@@ -1,4 +1,4 @@
-"""Smooth maxima, monotone root solves and elasticities whose gradients stay finite."""
+"""Smooth maxima, root solves, starts of searches, and elasticities whose gradients stay finite."""
 
 from collections.abc import Callable
 from functools import partial, reduce
@@ -286,3 +286,23 @@ def of_all_rates(effects: XPU) -> Scalar:
         a service that multiplies in one of them computes its attention in another.
     """
     return effects.bf16_flops + effects.fp8_flops + effects.fp4_flops
+
+
+def evenly_spread(points: int, dimensions: int) -> Float[np.ndarray, "points dimensions"]:
+    """Points that fill a box evenly, however many there are: where several searches begin.
+
+    Args:
+        points: how many, 1 or more.
+        dimensions: of the box, 1 or more.
+
+    Returns:
+        The i-th point is 1/2 + i steps, less whole boxes, within (0, 1) in each dimension. The
+        steps are the negative powers of the root of x**(dimensions + 1) = x + 1, which in one
+        dimension is the golden ratio: no multiple of these comes near a whole box soon.
+    """
+    root = 2.0
+    # Every turn brings the root closer by half or more: these reach the last digit.
+    for _ in range(64):
+        root = (1.0 + root) ** (1.0 / (dimensions + 1.0))
+    steps = root ** -np.arange(1.0, dimensions + 1.0)
+    return (0.5 + np.arange(1, points + 1)[:, None] * steps) % 1.0

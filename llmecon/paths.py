@@ -1,8 +1,7 @@
 """Where the book's sources are: in the checkout if there is one, else in the installed package."""
 
+import os
 from pathlib import Path
-
-import platformdirs
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
@@ -21,5 +20,6 @@ LIBRARY = _PACKAGE
 BUILD = BOOK / "_build" if IN_CHECKOUT else Path("llmecon-book")
 
 # What need not be computed again: programs that JAX compiled, experiments, and what is slow to fit.
-KEPT = BUILD / "kept" if IN_CHECKOUT else platformdirs.user_cache_path("llmecon")
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+KEPT = BUILD / "kept" if IN_CHECKOUT else _CACHES / "llmecon"
 COMPILED = KEPT / "compiled"

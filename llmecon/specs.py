@@ -356,6 +356,33 @@ class Efficiency(eqx.Module):
     host_power: Number = number()
 
 
+_SHARES_OF_ONE = (
+    "compute",
+    "quantised_compute",
+    "training_compute",
+    "training_attention",
+    "training_narrow_gain",
+    "attention_compute",
+    "memory",
+    "expert_memory",
+    "link",
+    "host_batch",
+    "prefill_interference",
+    "decode_multiple",
+    "prefill_multiple",
+    "first_token_prefills",
+    "first_token_multiple",
+    "usable_memory",
+    "power_multiple",
+)
+DATASHEET = Efficiency(
+    **dict.fromkeys(Efficiency.__dataclass_fields__, 0.0)
+    | dict.fromkeys(_SHARES_OF_ONE, 1.0)
+    | {"sharpness": 1000.0}
+)
+"""What a device would attain that did all that its datasheet says, with nothing added to it."""
+
+
 class GridKind(NamedTuple):
     """What a carbon intensity counts; intensities of different kinds do not compare.
 

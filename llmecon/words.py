@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-import humanize
-
 _LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _TINY = 1e-6  # a share that nobody tells from none
 _PLURAL = re.compile(r"^(?!times\b|[kMG]bps\b)([A-Za-z]{2,}[A-Za-rt-z])s(?![A-Za-z])")
@@ -167,6 +165,15 @@ def quantity(x: float, unit: str, more: int = 0) -> str:
     if unit == "s":
         return duration(x)
     return _with_unit(_end(x, unit, x, more)[1], unit, x)
+
+
+def multiple(x: float) -> str:
+    """How many times as much, to stand before an adjective: `23 times as`, `as` for about once.
+
+    Args:
+        x: The factor.
+    """
+    return "as" if 0.95 < x < 1.05 else f"{number(x)} times as"
 
 
 def whole(n: float, unit: str) -> str:
@@ -350,11 +357,12 @@ def sources(keys: str) -> str:
 
 def listing(items: Iterable[object]) -> str:
     """Several things in a sentence: `a`, `a and b`, `a, b and c`."""
-    return humanize.natural_list([str(item) for item in items])
+    said = [str(item) for item in items]
+    return f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else "".join(said)
 
 
-def counted(numbers: Mapping[str, float], verb: str = "") -> str:
-    """How many there are of each, such as "3 B200 SXM and 2 H100".
+def tally(numbers: Mapping[str, float], verb: str = "") -> str:
+    """How many there are of each kind, whose names have no plural: "3 B200 SXM and 2 H100".
 
     Args:
         numbers: by what they are of.

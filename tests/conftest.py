@@ -2,26 +2,39 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import nbformat
+import pydantic
 import pytest
 
-from llmecon import paths
+from llmecon import paths, studies
 from llmecon.execution import compiling
+from llmecon.publishing import scenario
+from llmecon.studies.parameters import Scenario, choice, identifier, number
 
 compiling.apply()  # before anything imports JAX
 
 import jax  # noqa: E402
 
-PARAMETERS = """\
-xpu: str = "h100-sxm"  # accelerator to rent [xpu id]
-rivals: str = "h100-sxm, h200-sxm"  # accelerators to compare [xpu ids]
-tokens: float = 15e12  # training tokens [tokens, > 0]
-deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]
-replicas: int = 2  # copies of the model [1 to 100]
-precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]
-spot: bool = False  # rent spare capacity [yes or no]
-"""
+
+class Toy(Scenario):
+    """What may be set in both chapters."""
+
+    chapter: ClassVar[str] = "fast-one"
+
+    xpu: str = identifier("h100-sxm", "accelerator to rent", "xpus")
+    rivals: str = identifier("h100-sxm, h200-sxm", "accelerators to compare", "xpus", several=True)
+    tokens: float = number(15e12, "training tokens", "tokens", minimum=1)
+    deadline_days: float = number(90.0, "wall-clock time allowed", "days", 0.1, 3650)
+    replicas: int = number(2, "copies of the model", "", 1, 100)
+    precision: Literal["bf16", "fp8", "fp4", "int4"] = choice("bf16", "weights while serving")
+    spot: bool = pydantic.Field(
+        False, description="rent spare capacity", json_schema_extra={"unit": "yes or no"}
+    )
+
+
+PARAMETERS = scenario.cell(Toy.parameters())
 
 BODY = """\
 from llmecon.publishing.prose import results
@@ -39,8 +52,8 @@ def write_notebook(path: Path, *code: str, title: str, parameters: str = PARAMET
         v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
         *(v4.new_code_cell(source) for source in code),
     ]
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"
+    for place, cell in enumerate(cells):
+        cell.id = f"cell-{place}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
@@ -65,6 +78,8 @@ def write_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "_config.yml").write_text(
         'title: Toy\nonly_build_toc_files: true\nexecute: {execute_notebooks: "off"}\n'
     )
+    monkeypatch.setattr(studies, "CHAPTERS", ("fast-one", "slow-one"))
+    monkeypatch.setattr(studies, "scenario_of", lambda chapter: Toy)
     monkeypatch.setattr(paths, "ROOT", root)
     monkeypatch.setattr(paths, "NOTEBOOKS", root / "notebooks")
     monkeypatch.setattr(paths, "BOOK", book)

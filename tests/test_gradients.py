@@ -14,15 +14,24 @@ import numpy as np
 import pytest
 
 from llmecon import adaptation, numerics, serving, silicon, training
-from llmecon.adaptation import knowledge, ways
+from llmecon.adaptation import knowledge, offers, own_hardware, quality, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import energy, queueing, roofline, speculation
-from llmecon.serving import disaggregation, experience, load_test, service
-from llmecon.silicon import chips, design, real_chips
+from llmecon.physics import architecture, energy, products, queueing, roofline, speculation
+from llmecon.serving import (
+    batching,
+    disaggregation,
+    experience,
+    layouts,
+    load_test,
+    service,
+    static_batching,
+    targets,
+)
+from llmecon.silicon import chip_jobs, chips, design, doubts, published, real_chips
 from llmecon.specs import Materials, precision
-from llmecon.tiers import hybrid, outlook, own_machine, placement, routing
+from llmecon.tiers import growth, hybrid, outlook, own_machine, placement, routing, sampling
 from llmecon.training import planning, run
 from tests.problems import (
     AGENT,
@@ -60,11 +69,17 @@ pytestmark = pytest.mark.slow
 
 MODULES: tuple[ModuleType, ...] = (
     numerics,
+    architecture,
     roofline,
+    products,
     energy,
     queueing,
+    batching,
     service,
+    targets,
+    layouts,
     load_test,
+    static_batching,
     experience,
     run,
     planning,
@@ -75,29 +90,54 @@ MODULES: tuple[ModuleType, ...] = (
     routing,
     speculation,
     placement,
+    growth,
+    sampling,
     outlook,
     own_machine,
     hybrid,
     knowledge,
+    offers,
+    quality,
     ways,
+    own_hardware,
     disaggregation,
     filling,
     chips,
+    published,
+    chip_jobs,
     design,
+    doubts,
     real_chips,
 )
 
 # What these offer is the core of their packages, and goes by the package's name.
-CORES = {"service": "serving", "run": "training", "ways": "adaptation", "chips": "silicon"}
+CORES = {
+    "batching": "serving",
+    "service": "serving",
+    "targets": "serving",
+    "layouts": "serving",
+    "run": "training",
+    "offers": "adaptation",
+    "quality": "adaptation",
+    "ways": "adaptation",
+    "own_hardware": "adaptation",
+    "chips": "silicon",
+    "published": "silicon",
+}
 
 # Public functions without a case of their own, and why.
 EXCEPTIONS = {
+    "numerics.evenly_spread": "numbers that no argument moves",
     "numerics.whole": "a staircase with the slope of what it stands for, tested beside it",
     "per_request.dispatch": "fleets and services of others, tested there; both ways beside it",
     "economics.image_tokens": "counts whole tiles: a staircase of Python numbers",
     "serving.deployment_of": "divides whole devices into whole groups",
     "carbon.kind": "says in words what an intensity counts",
     "serving.within_context": "yes or no",
+    "serving.meets": "yes or no",
+    "serving.require_context": "refuses or does nothing",
+    "serving.prompts_at_once": "a product of two counts of the layout",
+    "serving.service_of_point": "what serve and service_at give, both tested",
     "serving.best_deployment": "picks a layout; its gradient is that of capacity, tested there",
     "serving.full_rate": "operating_point at largest_batch, both tested",
     "serving.operating_point_at": "operating_point at a solve_increasing, as in serve",
@@ -106,30 +146,35 @@ EXCEPTIONS = {
     "own_machine.machine": "looks a machine up",
     "own_machine.measured": "the table of those measurements",
     "own_machine.sustained": "looks a median of measurements up",
-    "design.searched": "the best chips of many constants; design.cheapest, tested, for each",
+    "doubts.searched": "the best chips of many constants; design.cheapest, tested, for each",
     "hybrid.best_policies": "a search with scipy, against brute force in tests of its own",
-    "outlook.rows": "looks rows up",
-    "outlook.ranges": "looks ranges up",
+    "sampling.rows": "looks rows up",
+    "sampling.ranges": "looks ranges up",
     "outlook.published": "looks a level up",
     "outlook.start": "looks levels up; its slowing is slowing_of, tested",
-    "outlook.attribution": "estimates shares of a variance for tables and charts, with scipy",
+    "sampling.attribution": "estimates shares of a variance for tables and charts, with scipy",
     "silicon.constants": "looks rows up",
     "silicon.silicon": "looks values up",
     "silicon.validation": "a table of what chip_cost gives, tested",
     "design.best_chip": "a search; elasticities are compared with searching again there",
     "design.across": "best_chip at several jobs",
-    "design.along": "puts values into a record",
+    "chip_jobs.along": "puts values into a record",
+    "design.outcomes": "puts numbers side by side",
     "design.binding": "names what binds",
     "design.cheapest": "picks one of several",
     "design.at_optimum": "its derivatives are compared with searching again there",
     "design.starts": "numbers that no argument changes",
-    "design.draws": "looks ranges up, and draws with scipy",
-    "design.intervals": "quantiles of numbers computed before",
-    "design.deciding": "rank correlations of numbers computed before",
+    "doubts.draws": "looks ranges up, and draws with scipy",
+    "doubts.intervals": "quantiles of numbers computed before",
+    "doubts.deciding": "rank correlations of numbers computed before",
     "real_chips.regret": "the least of several priced, tested, over a number",
     "real_chips.laid_out": "the cheapest of several priced, tested",
     "real_chips.widths": "puts values into a record",
     "real_chips.market": "a table of what regret gives",
+    "adaptation.held_tokens": "a part of outcome, tested",
+    "adaptation.require_method": "refuses or does nothing",
+    "adaptation.service_for": "picks one of several",
+    "adaptation.trainer_for": "picks one of several",
     "adaptation.bill": "a part of outcome, tested; equal to it beside",
     "adaptation.operation": "a part of outcome, tested; equal to it beside",
     "adaptation.own_service": "the gradient of serving.capacity, compared with it beside",
@@ -142,6 +187,9 @@ EXCEPTIONS = {
 
 H100 = catalog.xpu("h100-sxm")
 FP8 = precision("fp8")
+PRODUCT = products.Product(
+    rows=90.0, inner=4096.0, columns=14336.0, weight_bytes=1.1, activation_bytes=2.0
+)
 HANDSET = carbon.EndDevice(power=1.0, making=60.0, lifetime=3000 * 3600.0)
 MATERIALS = Materials(die_area=8.1, wafer_carbon=2.6, memory=86e9, power=700.0)
 FLEET = per_request.Fleet(rate=6.0, active=3.0, waiting=2.0)
@@ -190,25 +238,21 @@ POINT = serving.OperatingPoint(
 SERVICE = serving.Service(*floats(5.0, 0.6, 0.4, 1.2), POINT)
 CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
 UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
-BOUNDS = outlook.Range(low=0.35, mid=0.55, high=0.7)
-NORMAL = outlook.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
-# Batch, times, rate, shares and power of an instance in a closed loop.
-POINT = service.OperatingPoint(
-    *floats(60.0, 0.02, 0.015, 0.05, 0.04, 0.045, 8.0, 0.3, 1.0, 0.4, 0.6, 500.0)
-)
 LOADED = load_test.LoadTest(*floats(0.5, 0.02, 0.015, 2e3, 1.0), point=POINT)
 ALONE_LOADED = load_test.LoadTest(
     *floats(0.1, 0.01, 0.01, 1e2, 5.0), point=changed(POINT, batch=1.0)
 )
-SINGLE_VALUE = outlook.Range(low=1.1, mid=1.1, high=1.1)
+BOUNDS = growth.Range(low=0.35, mid=0.55, high=0.7)
+NORMAL = growth.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
+SINGLE_VALUE = growth.Range(low=1.1, mid=1.1, high=1.1)
 START = outlook.Start(
-    electricity=outlook.Level(1.5e18, 2024.0),
-    intensity=outlook.Level(1.2e-7, 2023.0),
+    electricity=growth.Level(1.5e18, 2024.0),
+    intensity=growth.Level(1.2e-7, 2023.0),
     slowing=0.2,
     end=2035.0,
 )
 PHONE_DECODER = outlook.Device(
-    bandwidth=outlook.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
+    bandwidth=growth.Level(77e9, 2026.0), share=0.65, bytes_per_parameter=0.56, pace=5.0
 )
 # Of the quantities that the functions of a future read, in the alphabet's order.
 GROWING = dict(
@@ -261,18 +305,18 @@ def by(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bounded(low: jax.Array, mid: jax.Array, high: jax.Array, u: jax.Array) -> jax.Array:
-    return outlook.quantile(outlook.Range(low, mid, high), u)
+    return growth.quantile(growth.Range(low, mid, high), u)
 
 
-def drawn(first: outlook.Range, second: outlook.Range) -> Any:
-    return outlook.draws({"first": first, "second": second}, 5)
+def drawn(first: growth.Range, second: growth.Range) -> Any:
+    return sampling.draws({"first": first, "second": second}, 5)
 
 
 def demand_of_futures(start: outlook.Start, factors: Any, years: jax.Array) -> Any:
     def electricity(of: Any, year: jax.Array) -> jax.Array:
         return outlook.demand(start, of, year).electricity
 
-    return outlook.futures(electricity, factors, years)
+    return sampling.futures(electricity, factors, years)
 
 
 def quantile_of_wait(q: jax.Array, *given: jax.Array) -> jax.Array:
@@ -335,8 +379,8 @@ ALWAYS = changed(KNOBS, replay=0.0, exposures=0.0, interval=1e12)
 
 SILICON = silicon.silicon()
 CHIP = silicon.Chip(flops=1.1e15, bandwidth=5e12, memory=1.2e11, link=4e11, split=1.3)
-DECODING = design.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
-LIGHT = design.decode(DENSE, SINGLE, 3000.0, 0.05)
+DECODING = chip_jobs.decode(EVERYTHING, SPREAD, 3000.0, 0.05)
+LIGHT = chip_jobs.decode(DENSE, SINGLE, 3000.0, 0.05)
 
 ENGINE = filling.Engine(H100, SPREAD, EFFICIENCY)
 LONELY = filling.Engine(H100, LONE, EFFICIENCY)
@@ -424,22 +468,24 @@ CASES: dict[str, Case] = {
     "numerics.solve_increasing at its end": Case(pinned, (floats(50.0),)),
     "numerics.narrower": Case(narrowed_twice, (floats(20.0, 200.0),)),
     "numerics.elasticity": Case(cobb_douglas_elasticities, (floats(2.0, 3.0),)),
-    "roofline.parameters": Case(
-        roofline.parameters, ((EVERYTHING,), (GROUPED,)), ((DENSE,), (changed(DENSE, layers=1.0),))
+    "architecture.parameters": Case(
+        architecture.parameters,
+        ((EVERYTHING,), (GROUPED,)),
+        ((DENSE,), (changed(DENSE, layers=1.0),)),
     ),
-    "roofline.weight_bytes": Case(
-        roofline.weight_bytes, ((EVERYTHING, FP8), (GROUPED, FP8)), ((DENSE, FP8),)
+    "architecture.weight_bytes": Case(
+        architecture.weight_bytes, ((EVERYTHING, FP8), (GROUPED, FP8)), ((DENSE, FP8),)
     ),
-    "roofline.cached_elements_per_token": Case(
-        roofline.cached_elements_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
+    "architecture.cached_elements_per_token": Case(
+        architecture.cached_elements_per_token, ((EVERYTHING,), (GROUPED,)), ((DENSE,),)
     ),
-    "roofline.kv_cache_bytes": Case(
-        roofline.kv_cache_bytes,
+    "architecture.kv_cache_bytes": Case(
+        architecture.kv_cache_bytes,
         ((EVERYTHING, FP8, *floats(2000.0)), (EVERYTHING, FP8, *floats(300.0))),
         ((EVERYTHING, FP8, *floats(700.0)), (DENSE, FP8, *floats(0.0))),
     ),
-    "roofline.experts_touched": Case(
-        roofline.experts_touched,
+    "architecture.experts_touched": Case(
+        architecture.experts_touched,
         ((EVERYTHING, *floats(30.0)),),
         (
             (DENSE, *floats(30.0)),
@@ -465,13 +511,13 @@ CASES: dict[str, Case] = {
             (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0, 8.0, 1.0)),
         ),
     ),
-    "load_test.static_batch": Case(
-        load_test.static_batch,
+    "load_test.all_at_once": Case(
+        load_test.all_at_once,
         ((LOADED, SPREAD, CHAT, EFFICIENCY),),
         ((ALONE_LOADED, SINGLE, CHAT, EFFICIENCY),),
     ),
-    "roofline.touched_on_busiest": Case(
-        roofline.touched_on_busiest,
+    "architecture.touched_on_busiest": Case(
+        architecture.touched_on_busiest,
         ((EVERYTHING, *floats(0.3, 24.0)),),
         (
             (DENSE, *floats(0.0, 1.0)),
@@ -480,11 +526,59 @@ CASES: dict[str, Case] = {
         ),
     ),
     "roofline.peak_flops": Case(roofline.peak_flops, ((H100, FP8),)),
+    "roofline.attained_flops": Case(roofline.attained_flops, ((H100, FP8, EFFICIENCY),)),
+    "architecture.token_flops": Case(architecture.token_flops, ((EVERYTHING,),), ((DENSE,),)),
+    "architecture.weights_read": Case(
+        architecture.weights_read,
+        ((EVERYTHING, FP8, *floats(30.0, 0.7)),),
+        ((DENSE, FP8, *floats(30.0, 0.0)), (EVERYTHING, FP8, *floats(0.0, 0.0))),
+    ),
+    "architecture.context_of_cache": Case(
+        architecture.context_of_cache,
+        ((EVERYTHING, FP8, *floats(9e7)), (EVERYTHING, FP8, *floats(1e7))),
+        (
+            (DENSE, FP8, *floats(0.0)),
+            (changed(GROUPED, windowed_layers=80.0), FP8, *floats(1e12)),
+        ),
+    ),
+    "products.product_flops": Case(products.product_flops, ((PRODUCT,),)),
+    "products.product_bytes": Case(
+        products.product_bytes, ((PRODUCT,),), ((changed(PRODUCT, activation_bytes=0.0),),)
+    ),
+    "products.arithmetic_intensity": Case(products.arithmetic_intensity, ((PRODUCT,),)),
+    "products.attainable_rate": Case(
+        products.attainable_rate,
+        (floats(50.0, 1e15, 3e12), floats(900.0, 1e15, 3e12)),
+        (floats(0.0, 1e15, 3e12), floats(1e3, 1e15, 1e12)),
+    ),
+    "products.product_seconds": Case(
+        products.product_seconds,
+        ((PRODUCT, *floats(1e15, 3e12)), (changed(PRODUCT, rows=3e4), *floats(1e15, 3e12))),
+    ),
+    "products.critical_rows": Case(
+        products.critical_rows,
+        ((PRODUCT, *floats(1e15, 3e12)),),
+        (
+            (changed(PRODUCT, activation_bytes=0.0), *floats(1e15, 3e12)),
+            (changed(PRODUCT, inner=20.0), *floats(1e15, 3e12)),
+        ),
+    ),
+    "products.output_projection": Case(
+        products.output_projection, ((EVERYTHING, FP8, *floats(30.0)),)
+    ),
+    "static_batching.longest_of": Case(
+        static_batching.longest_of, (floats(30.0, 1.3),), (floats(1.0, 0.0), floats(1.0, 2.0))
+    ),
+    "static_batching.static_batch": Case(
+        static_batching.static_batch,
+        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(200.0)),),
+        ((DENSE, H100, SINGLE, changed(CHAT, output_cv=0.0), EFFICIENCY, *floats(1.0)),),
+    ),
     "roofline.attention_groups": Case(
         roofline.attention_groups, ((SPREAD,),), ((changed(SPREAD, tensor=4.0, expert=4.0),),)
     ),
-    "roofline.attended_pairs": Case(
-        roofline.attended_pairs,
+    "architecture.attended_pairs": Case(
+        architecture.attended_pairs,
         (
             (EVERYTHING, *floats(5.0, 2000.0)),
             (EVERYTHING, *floats(400.0, 500.0)),
@@ -496,8 +590,8 @@ CASES: dict[str, Case] = {
             (EVERYTHING, *floats(0.0, 0.0)),
         ),
     ),
-    "roofline.attention_flops": Case(
-        roofline.attention_flops,
+    "architecture.attention_flops": Case(
+        architecture.attention_flops,
         (
             (EVERYTHING, *floats(5.0, 2000.0)),
             (EVERYTHING, *floats(3000.0, 50.0)),
@@ -1107,8 +1201,8 @@ CASES: dict[str, Case] = {
         ((OPTION, jnp.asarray(0.8)),),
         ((OPTION, jnp.asarray(0.7)), (OPTION, jnp.asarray(0.0))),
     ),
-    "outlook.quantile": Case(
-        outlook.quantile,
+    "growth.quantile": Case(
+        growth.quantile,
         ((NORMAL, *floats(0.2)), (NORMAL, *floats(0.8))),
         (
             *((of, *floats(u)) for of in (BOUNDS, NORMAL) for u in (0.0, 0.5, 1.0)),
@@ -1117,43 +1211,43 @@ CASES: dict[str, Case] = {
             (changed(NORMAL, coverage=1.0 - 1e-12), *floats(0.3)),
         ),
     ),
-    "outlook.quantile of bounds": Case(
+    "growth.quantile of bounds": Case(
         bounded, (floats(0.35, 0.55, 0.7, 0.2), floats(0.35, 0.55, 0.7, 0.8))
     ),
-    "outlook.level": Case(
-        outlook.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
+    "growth.level": Case(
+        growth.level, (floats(5.0, 1.2, 4.0),), (floats(0.0, 0.5, 0.0), floats(5.0, 1.0, -3.0))
     ),
-    "outlook.projected": Case(
-        outlook.projected,
-        ((outlook.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
-        ((outlook.Level(0.0), *floats(1.0, 0.0)),),
+    "growth.projected": Case(
+        growth.projected,
+        ((growth.Level(5.0, 2023.0), *floats(1.1, 4.0)),),
+        ((growth.Level(0.0), *floats(1.0, 0.0)),),
     ),
-    "outlook.slowed": Case(
-        outlook.slowed,
+    "growth.slowed": Case(
+        growth.slowed,
         (floats(4.0, 0.2, 11.0), floats(14.0, 0.2, 11.0), floats(4.0, -0.1, 11.0)),
         (floats(0.0, 0.0, 11.0), floats(4.0, 0.0, 11.0), floats(4.0, 1e-5, 11.0)),
     ),
-    "outlook.slowing_of": Case(
-        lambda *values: outlook.slowing_of(
+    "growth.slowing_of": Case(
+        lambda *values: growth.slowing_of(
             *(
-                outlook.Level(value, year)
+                growth.Level(value, year)
                 for value, year in zip(values, (2024.0, 2030.0, 2035.0), strict=True)
             )
         ),
         (floats(415.0, 945.0, 1200.0),),
         (floats(415.0, 500.0, 1200.0),),
     ),
-    "outlook.draws": Case(
+    "sampling.draws": Case(
         drawn,
         ((NORMAL, changed(NORMAL, coverage=0.5)),),
         ((BOUNDS, NORMAL), (SINGLE_VALUE, SINGLE_VALUE)),
     ),
-    "outlook.futures": Case(
+    "sampling.futures": Case(
         demand_of_futures,
         ((START, {k: jnp.stack([v, 0.98 * v]) for k, v in GROWING.items()}, jnp.arange(1.0, 4.0)),),
     ),
-    "outlook.fan": Case(
-        outlook.fan,
+    "sampling.fan": Case(
+        sampling.fan,
         ((jnp.asarray([[1.0, 5.0], [2.0, 3.0], [4.0, 9.0], [8.0, 1.5]]),),),
         ((jnp.ones((4, 2)),),),
     ),
@@ -1177,7 +1271,7 @@ CASES: dict[str, Case] = {
     "outlook.carbon_per_answer": Case(
         outlook.carbon_per_answer,
         ((*floats(900.0), START.intensity, GROWING, *floats(7.0, 0.6)),),
-        ((*floats(0.0), outlook.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
+        ((*floats(0.0), growth.Level(0.0), CONSTANT, *floats(0.0, 0.0)),),
     ),
     "outlook.cost_per_answer": Case(
         outlook.cost_per_answer,
@@ -1196,7 +1290,7 @@ CASES: dict[str, Case] = {
     ),
     "outlook.year_reached": Case(
         lambda device, today, factors: (
-            outlook.year_reached(device, today, factors) - outlook.BASE_YEAR
+            outlook.year_reached(device, today, factors) - growth.BASE_YEAR
         ),
         ((PHONE_DECODER, *floats(70e9), GROWING),),
         (
@@ -1306,27 +1400,27 @@ CASES: dict[str, Case] = {
         silicon.as_xpu, ((CHIP, SILICON),), ((changed(CHIP, link=0.0, memory=0.0), SILICON),)
     ),
     "silicon.chip_of": Case(silicon.chip_of, ((H100,),)),
-    "design.decode": Case(design.decode, ((EVERYTHING, SPREAD, *floats(3000.0, 0.05)),)),
-    "design.prefill": Case(design.prefill, ((EVERYTHING, SPREAD, *floats(3000.0, 2.0)),)),
-    "design.demand": Case(
-        design.demand,
+    "chip_jobs.decode": Case(chip_jobs.decode, ((EVERYTHING, SPREAD, *floats(3000.0, 0.05)),)),
+    "chip_jobs.prefill": Case(chip_jobs.prefill, ((EVERYTHING, SPREAD, *floats(3000.0, 2.0)),)),
+    "chip_jobs.demand": Case(
+        chip_jobs.demand,
         ((DECODING, CHIP, SILICON, EFFICIENCY, *floats(300.0)),),
         ((changed(DECODING, past_tokens=0.0), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
     ),
-    "design.demand of training": Case(
-        design.demand,
-        ((design.Training(EVERYTHING, RUN, LAYOUT), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
-        ((design.Training(DENSE, RUN, ALONE), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+    "chip_jobs.demand of training": Case(
+        chip_jobs.demand,
+        ((chip_jobs.Training(EVERYTHING, RUN, LAYOUT), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
+        ((chip_jobs.Training(DENSE, RUN, ALONE), CHIP, SILICON, EFFICIENCY, *floats(1.0)),),
     ),
-    "design.stored_weights": Case(
-        design.stored_weights, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    "chip_jobs.stored_weights": Case(
+        chip_jobs.stored_weights, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
     ),
-    "design.cached_per_sequence": Case(
-        design.cached_per_sequence, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
+    "chip_jobs.cached_per_sequence": Case(
+        chip_jobs.cached_per_sequence, ((DECODING, EFFICIENCY),), ((LIGHT, EFFICIENCY),)
     ),
-    "design.usd_per_token": Case(
-        design.usd_per_token,
-        ((CHIP, SILICON, design.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
+    "chip_jobs.usd_per_token": Case(
+        chip_jobs.usd_per_token,
+        ((CHIP, SILICON, chip_jobs.Demand(*floats(0.04, 300.0, 4.0, 9e10, 1e13, 8e10))),),
     ),
     "real_chips.priced": Case(
         real_chips.priced,

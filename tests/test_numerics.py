@@ -1,5 +1,6 @@
 """Smooth maxima and root solves against closed forms."""
 
+import math
 from dataclasses import replace
 
 import jax
@@ -76,6 +77,7 @@ def test_a_whole_count_is_paid_for_whole_but_moves_as_the_count_does() -> None:
     assert jax.vmap(jax.grad(numerics.whole))(counts).tolist() == [1.0] * 5
 
 
+@pytest.mark.slow
 def test_the_elasticity_to_all_rates_is_that_of_scaling_them_together() -> None:
     """fp8 weights with attention in bf16: both rates count, and so do both elasticities."""
     llm, xpu = catalog.llm("llama-3.1-8b"), catalog.xpu("h100-sxm")
@@ -96,3 +98,24 @@ def test_the_elasticity_to_all_rates_is_that_of_scaling_them_together() -> None:
     found = float(numerics.of_all_rates(apart))
     assert found == pytest.approx(float(together), rel=1e-9)
     assert found > 1.02 * float(apart.fp8_flops) > 0.0
+
+
+def test_starts_step_by_the_golden_ratio_and_its_kin() -> None:
+    golden = (math.sqrt(5.0) - 1.0) / 2.0
+    assert numerics.evenly_spread(3, 1)[:, 0] == pytest.approx(
+        [(0.5 + i * golden) % 1.0 for i in (1, 2, 3)], abs=1e-15
+    )
+    for dimensions in (2, 3, 4, 5):
+        first = numerics.evenly_spread(1, dimensions)[0]
+        root = 1.0 / ((first[0] - 0.5) % 1.0)
+        assert root ** (dimensions + 1) == pytest.approx(root + 1.0, rel=1e-12)
+        assert (first - 0.5) % 1.0 == pytest.approx(root ** -np.arange(1.0, dimensions + 1.0))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_starts_leave_no_part_of_the_box_out(dimensions: int) -> None:
+    places = numerics.evenly_spread(4**dimensions, dimensions)
+    assert places.shape == (4**dimensions, dimensions)
+    # As many parts as points in each dimension alone: none is empty.
+    for along in places.T:
+        assert set((2**dimensions * along).astype(int)) == set(range(2**dimensions))

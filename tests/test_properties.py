@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmecon import serving, training
 from llmecon.costs import economics
-from llmecon.physics import energy, queueing, roofline
+from llmecon.physics import architecture, energy, queueing, roofline
 from llmecon.serving import experience
 from llmecon.specs import PRECISIONS, Deployment
 from llmecon.tables import catalog
@@ -269,7 +269,8 @@ def test_memory_grows_with_sequences_and_shrinks_with_splitting(
 def test_cache_grows_with_context(llm: Any, context: float, gain: float) -> None:
     bf16 = PRECISIONS["bf16"]
     short, long = (
-        evaluate(roofline.kv_cache_bytes, llm, bf16, *floats(c)) for c in (context, context * gain)
+        evaluate(architecture.kv_cache_bytes, llm, bf16, *floats(c))
+        for c in (context, context * gain)
     )
     assert 0 <= short <= long
 

@@ -159,12 +159,12 @@ def test_a_quantity_with_more_digits():
     assert plain(words.quantity(1.0, "requests", 1)) == "1 request"
 
 
-def test_counted():
+def test_tally():
     fleet = {"B200 SXM": 3.0, "H100": 1.0}
-    assert words.counted(fleet) == "3 B200 SXM and 1 H100"
-    assert words.counted(fleet, "serve") == "3 B200 SXM and 1 H100 serve"
-    assert words.counted({"H100": 1.0}, "serve") == "1 H100 serves"
-    assert words.counted({"H100": 2.0}, "serve") == "2 H100 serve"
+    assert words.tally(fleet) == "3 B200 SXM and 1 H100"
+    assert words.tally(fleet, "serve") == "3 B200 SXM and 1 H100 serve"
+    assert words.tally({"H100": 1.0}, "serve") == "1 H100 serves"
+    assert words.tally({"H100": 2.0}, "serve") == "2 H100 serve"
 
 
 def test_listing():
@@ -219,6 +219,13 @@ def test_span(low, high, unit, said):
 def test_between():
     assert plain(words.between(24.0, 24.0, "xPUs")) == "24 xPUs"
     assert plain(words.between(1.2, 2.3, "USD per hour")) == "between USD 1.20 and 2.30 per hour"
+
+
+@pytest.mark.parametrize(
+    ("x", "said"), [(23.4, "23 times as"), (1.02, "as"), (0.97, "as"), (0.5, "0.5 times as")]
+)
+def test_multiple(x, said):
+    assert words.multiple(x) == said
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def block(
             '<p><button type="button" onclick="initThebeSBT()">On this page (Thebe)</button></p>'
         )
         if "Colab" in links:
-            install = f"%pip install git+{repository}"
+            install = f'%pip install "llmecon[book] @ git+{repository}"'
             inside += "<p>In Colab, run this first:</p>" + _copyable(install, "the installation")
         parts.append(_fold("Launch", inside))
     return (

@@ -150,6 +150,7 @@ def write_rows(app: Sphinx, env: BuildEnvironment) -> None:
     static = Path(app.doctreedir) / "rows"
     for folder in ("data", "tables"):
         (static / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(paths.DATA / "datapackage.json", static / "data" / "datapackage.json")
     for table in appendices.tables():
         shutil.copyfile(paths.DATA / f"{table.name}.csv", static / "data" / f"{table.name}.csv")
         script = static / "tables" / f"{table.name}.js"

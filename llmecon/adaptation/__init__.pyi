@@ -1,4 +1,4 @@
-from . import best_way, constants, knowledge, published_studies, ways
+from . import best_way, constants, knowledge, offers, own_hardware, published_studies, quality, ways
 from .best_way import (
     Best,
     Information,
@@ -27,6 +27,21 @@ from .knowledge import (
     recall,
     right_with_passages,
 )
+from .offers import (
+    METHODS,
+    RETRIEVING,
+    TUNED,
+    Case,
+    Index,
+    Knobs,
+    Knowledge,
+    Machines,
+    Offers,
+    Service,
+    Tariff,
+    Trainer,
+)
+from .own_hardware import adapter_slowdown, own_service, own_trainer
 from .published_studies import (
     Fitted,
     adapters,
@@ -41,31 +56,8 @@ from .published_studies import (
     transfer,
     tuned_reading,
 )
-from .ways import (
-    METHODS,
-    RETRIEVING,
-    TUNED,
-    Bill,
-    Case,
-    Index,
-    Knobs,
-    Knowledge,
-    Machines,
-    Offers,
-    Operation,
-    Outcome,
-    Service,
-    Tariff,
-    Trainer,
-    adapter_slowdown,
-    bill,
-    operation,
-    outcome,
-    own_service,
-    own_trainer,
-    quality_at,
-    quality_over_life,
-)
+from .quality import quality_at, quality_over_life
+from .ways import Bill, Operation, Outcome, bill, operation, outcome
 
 __all__ = [
     "METHODS",
@@ -115,12 +107,15 @@ __all__ = [
     "least_bill",
     "measured",
     "misreading",
+    "offers",
     "operation",
     "outcome",
+    "own_hardware",
     "own_service",
     "own_trainer",
     "published",
     "published_studies",
+    "quality",
     "quality_at",
     "quality_over_life",
     "reading",

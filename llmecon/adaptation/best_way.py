@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from llmecon.adaptation import METHODS, Case, Knobs, Knowledge, Offers, Outcome, bill, outcome
-from llmecon.numerics import solve_increasing
+from llmecon.numerics import evenly_spread, solve_increasing
 from llmecon.specs import SECONDS_PER_DAY
 
 Scalar = Float[Array, "..."]
@@ -44,9 +44,6 @@ FREE: Mapping[str, tuple[str, ...]] = MappingProxyType(
 DEGREE = 3
 STARTS = 8
 STEPS = 256
-# Where the search begins within the limits: even steps by powers of the plastic number and its
-# kin, which fill a box of any dimension evenly.
-_ROOTS = {2: 1.32471795724474602596, 3: 1.22074408460575947536, 5: 1.1347241384015194926}
 # The logistic is searched up to here on either side: nearer to a limit nothing changes any more.
 REACH = 18.0
 
@@ -186,8 +183,7 @@ def _searched(
 
 def _starts(dimensions: int) -> Float[Array, "starts knobs"]:
     """Where searches begin, spread evenly."""
-    step = _ROOTS[dimensions] ** -np.arange(1.0, dimensions + 1.0)
-    share = (0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0
+    share = evenly_spread(STARTS, dimensions)
     return jnp.asarray(np.log(share / (1.0 - share)))
 
 

@@ -6,6 +6,7 @@ set, for facts that are short, plain and asked for as they were taught.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,9 @@ from jaxtyping import Array, Float
 from llmecon.adaptation import Knowledge, published_studies
 from llmecon.adaptation.knowledge import PASSAGE, Learning, Reading, Retriever, crowding
 from llmecon.errors import InputError
-from llmecon.laboratory.study import Study
+
+if TYPE_CHECKING:  # the experiment comes with the book
+    import llmecon.laboratory.study
 
 # A share this near to 0 or 1 can't be told from it by a few hundred questions.
 NEAR = 1e-3
@@ -189,7 +192,7 @@ def published(curve: str, recall_of_five: float = 0.0) -> Constants:
     )
 
 
-def measured(study: Study, recall_of_five: float = 0.0) -> Constants:
+def measured(study: "llmecon.laboratory.study.Study", recall_of_five: float = 0.0) -> Constants:
     """Constants from the laboratory's experiment: least, middle and most of its seeds.
 
     Args:
@@ -260,7 +263,7 @@ def _time_constant(curve: np.ndarray) -> float:
     return float(np.argmax(curve >= wanted)) + 1.0
 
 
-def _tuned_odds(study: Study) -> np.ndarray:
+def _tuned_odds(study: "llmecon.laboratory.study.Study") -> np.ndarray:
     """What tuning did to the odds of reading rightly, where the index finds the passage."""
     found = study.recall[:, study.settings.searched - 1]
 

@@ -13,297 +13,30 @@ Prices come as rates by the token, so that those of an API and those of hardware
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from llmecon import serving
-from llmecon.adaptation.knowledge import (
-    PASSAGE,
-    Learning,
-    Reading,
-    Retriever,
-    freshness,
-    kept,
-    learned,
-    reads,
-    recall,
-    right_with_passages,
+from llmecon.adaptation.offers import (
+    RETRIEVING,
+    TUNED,
+    Case,
+    Index,
+    Knobs,
+    Knowledge,
+    Machines,
+    Offers,
+    Service,
+    held_tokens,
+    service_for,
+    trainer_for,
 )
+from llmecon.adaptation.quality import quality_over_life
 from llmecon.costs import per_request
 from llmecon.errors import InputError
-from llmecon.physics.energy import Energy, energy_of
-from llmecon.physics.roofline import parameters, weight_bytes
-from llmecon.specs import (
-    LLM,
-    XPU,
-    Deployment,
-    Efficiency,
-    LatencyTarget,
-    Number,
-    Precision,
-    Site,
-    Workload,
-    number,
-)
-from llmecon.training import Reliability, TrainingRun
-from llmecon.training.planning import TrainingPlan, plan_for_deadline
+from llmecon.physics.energy import Energy
 
 Scalar = Float[Array, "..."]
-
-METHODS = ("as-is", "rag", "lora", "full", "both", "long-context")
-"""Ways to answer: unaided, with passages, with an adapter, with new weights, with passages and an
-adapter, with all documents in the prompt."""
-
-RETRIEVING = ("rag", "both")
-TUNED = ("lora", "full", "both")
-
-ADAPTER_BYTES = 2.0  # adapters stay in 16 bits
-
-
-class Tariff(eqx.Module):
-    """What a request takes of something, by its tokens.
-
-    Attributes:
-        request: whatever its length.
-        input: per prompt token that is computed.
-        cached: per prompt token found in the cache.
-        output: per output token.
-    """
-
-    request: Number = number(default=0.0)
-    input: Number = number(default=0.0)
-    cached: Number = number(default=0.0)
-    output: Number = number(default=0.0)
-
-    def of(self, computed: Scalar, cached: Scalar, output: Scalar) -> Scalar:
-        """What a request of so many tokens takes.
-
-        Args:
-            computed: prompt tokens not in the cache.
-            cached: prompt tokens in the cache.
-            output: output tokens.
-
-        Returns:
-            In the tariff's unit.
-        """
-        return self.request + self.input * computed + self.cached * cached + self.output * output
-
-
-class Machines(eqx.Module):
-    """Instances that answer the questions, one's own or a provider's.
-
-    Attributes:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
-        efficiency: attained shares and overheads.
-        site: where the instances stand, with its PUE and grid.
-        workload: the typical request; its lengths are replaced by those of the case.
-        held: seconds for which a request holds an instance, with what stands ready for the peak.
-        making: embodied carbon, kg CO2e per device and second.
-        slowdown: what adapters make of every time, >= 1.
-        least: instances that are there whether or not anyone asks: 1 of one's own, 0 of a provider,
-            whose other customers fill them.
-    """
-
-    llm: LLM
-    xpu: XPU
-    deployment: Deployment
-    efficiency: Efficiency
-    site: Site
-    workload: Workload
-    held: Tariff
-    making: Number = number(default=0.0)
-    slowdown: Number = number(default=1.0)
-    least: Number = number(default=1.0)
-
-
-class Service(eqx.Module):
-    """A model that can be asked, on hardware of one's own or through an API.
-
-    Attributes:
-        price: USD.
-        least_price: paid whether or not anyone asks, USD/s: an instance, or a hosting fee.
-        cache_life: time that a prefix stays in the cache after it was used, s.
-        machines: that answer; None where only the bill is asked for.
-    """
-
-    price: Tariff
-    least_price: Number = number(default=0.0)
-    cache_life: Number = number(default=3600.0)
-    machines: Machines | None = None
-
-    def paced(self, seconds: Scalar | float, usd: Scalar | float = 1.0) -> "Service":
-        """The same service at another pace or price.
-
-        Args:
-            seconds: for which a request holds an instance, as a multiple of what it was.
-            usd: price of a request, likewise.
-
-        Returns:
-            With `slowdown` as it was: what the times themselves become is up to the machines.
-        """
-        price = jax.tree.map(lambda rate: rate * usd, self.price)
-        if self.machines is None:
-            return Service(price, self.least_price, self.cache_life)
-        held = jax.tree.map(lambda rate: rate * seconds, self.machines.held)
-        machines = eqx.tree_at(lambda of: of.held, self.machines, held)
-        return Service(price, self.least_price, self.cache_life, machines)
-
-    def slowed(self, by: Scalar | float) -> "Service":
-        """The same service with adapters that slow every step.
-
-        Args:
-            by: multiple of every time, >= 1 (`adapter_slowdown`).
-
-        Returns:
-            Requests hold an instance for longer, and cost as much more.
-        """
-        slower = self.paced(by, by)
-        if slower.machines is None:
-            return slower
-        return eqx.tree_at(lambda of: of.machines.slowdown, slower, slower.machines.slowdown * by)
-
-
-class Trainer(eqx.Module):
-    """A way to train a model.
-
-    Attributes:
-        price: USD per training token.
-        carbon: kg CO2e per training token.
-        weights: how many are trained.
-        round: of evaluating and releasing a newly trained model, USD.
-    """
-
-    price: Number = number()
-    carbon: Number = number()
-    weights: Number = number()
-    round: Number = number(default=0.0)
-
-
-class Index(eqx.Module):
-    """A searchable store of passages.
-
-    Attributes:
-        embedding: of turning text into vectors, USD per token.
-        storage: of keeping a passage, USD/s.
-        search: of one search with its reranking, USD.
-        seconds: that a search adds before the model starts, s.
-        refresh: time between updates of the index, s.
-        setup: of building it, USD.
-    """
-
-    embedding: Number = number()
-    storage: Number = number()
-    search: Number = number()
-    seconds: Number = number()
-    refresh: Number = number()
-    setup: Number = number(default=0.0)
-
-
-class Offers(eqx.Module):
-    """What there is to answer with.
-
-    Attributes:
-        base: the model as published.
-        adapted: the same with an adapter.
-        tuned: the same with weights of its own.
-        long: the model as published, for prompts that hold all documents.
-        lora: how adapters are trained.
-        full: how all weights are trained.
-        index: of the passages.
-    """
-
-    base: Service
-    adapted: Service
-    tuned: Service
-    long: Service
-    lora: Trainer
-    full: Trainer
-    index: Index
-
-
-class Case(eqx.Module):
-    """What is asked, about what, and how that changes.
-
-    Attributes:
-        queries: questions per second, on average.
-        documents: how many there are.
-        document_tokens: in each.
-        change: rate at which a fact changes, per second.
-        known: share of the questions that the model answers rightly as it is.
-        instruction_tokens: that open every prompt.
-        example_tokens: that show the model what to do, and that fine-tuning makes needless.
-        question_tokens: in each question.
-        answer_tokens: in each answer.
-        wrong: what a wrong answer costs, USD.
-        label: of preparing a document for training, each time that it changed, USD.
-        horizon: over which everything is counted, s.
-        replaced: time until a better base model takes over and training starts anew, s.
-        tenants: customers who need a model of their own.
-        window: longest prompt that the model takes, tokens.
-    """
-
-    queries: Number = number()
-    documents: Number = number()
-    document_tokens: Number = number()
-    change: Number = number()
-    known: Number = number()
-    instruction_tokens: Number = number()
-    example_tokens: Number = number()
-    question_tokens: Number = number()
-    answer_tokens: Number = number()
-    wrong: Number = number()
-    label: Number = number()
-    horizon: Number = number()
-    replaced: Number = number()
-    tenants: Number = number(default=1.0)
-    window: Number = number(default=131072.0)
-
-    @property
-    def corpus(self) -> Scalar:
-        """Tokens of all documents."""
-        return self.documents * self.document_tokens
-
-    @property
-    def life(self) -> Scalar:
-        """Time that a tuned model is kept up before it is replaced, s."""
-        return jnp.minimum(self.horizon, self.replaced)
-
-
-class Knowledge(eqx.Module):
-    """How well a model finds, reads and learns.
-
-    Attributes:
-        retriever: of passages.
-        reading: of the model.
-        learning: of all its weights.
-        adapter: learning of an adapter.
-    """
-
-    retriever: Retriever
-    reading: Reading
-    learning: Learning
-    adapter: Learning
-
-
-class Knobs(eqx.Module):
-    """What is up to whoever builds the service.
-
-    Attributes:
-        passages: put into a prompt, 1 or more.
-        passage_tokens: in each.
-        exposures: times that training shows each fact.
-        interval: time between trainings, s.
-        replay: share of the unchanged documents trained on again, 0 to 1.
-    """
-
-    passages: Number = number()
-    passage_tokens: Number = number(default=PASSAGE)
-    exposures: Number = number(default=1.0)
-    interval: Number = number(default=1.0)
-    replay: Number = number(default=1.0)
 
 
 class Bill(NamedTuple):
@@ -409,8 +142,8 @@ def outcome(
     if method in TUNED:
         documents, _ = _trained(case, knobs)
         tokens = documents * case.document_tokens * knobs.exposures
-        emitted = emitted + tokens * _trainer(method, offers).carbon
-    _, anew, cached = _prompt(method, case, _service(method, offers), knobs)
+        emitted = emitted + tokens * trainer_for(method, offers).carbon
+    _, anew, cached = _prompt(method, case, service_for(method, offers), knobs)
     quality = quality_over_life(method, case, offers, knowledge, knobs)
     return Outcome(
         bill=_bill(method, case, offers, knobs, quality),
@@ -444,7 +177,7 @@ def bill(method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: K
 
 
 def _bill(method: str, case: Case, offers: Offers, knobs: Knobs, quality: Scalar) -> Bill:
-    service = _service(method, offers)
+    service = service_for(method, offers)
     prefix, anew, cached = _prompt(method, case, service, knobs)
     each = service.price.of(anew, cached, case.answer_tokens)
     least = service.least_price * _models(method, case)
@@ -454,7 +187,7 @@ def _bill(method: str, case: Case, offers: Offers, knobs: Knobs, quality: Scalar
         setup = offers.index.setup
         retrieval = _retrieval(case, offers.index, knobs)
     if method in TUNED:
-        trainer = _trainer(method, offers)
+        trainer = trainer_for(method, offers)
         documents, rounds = _trained(case, knobs)
         tokens = documents * case.document_tokens * knobs.exposures
         training = tokens * trainer.price + rounds * trainer.round
@@ -496,7 +229,7 @@ def operation(
     Raises:
         InputError: no such method, or a service without machines.
     """
-    service = _service(method, offers)
+    service = service_for(method, offers)
     machines = service.machines
     if machines is None:
         raise InputError(
@@ -550,129 +283,6 @@ def _at_load(
     )
 
 
-def quality_over_life(
-    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs
-) -> Scalar:
-    """Share of the questions answered rightly, as a mean over the model's life.
-
-    Args:
-        method: one of `METHODS`.
-        case: the questions and documents.
-        offers: its trainers and index.
-        knowledge: how well the model finds, reads and learns.
-        knobs: passages, exposures, interval, replay.
-
-    Returns:
-        Between 0 and 1.
-
-    Raises:
-        InputError: no such method.
-    """
-    _require(method)
-    known = case.known * freshness(case.change, case.life)
-    if method in TUNED:
-        interval = jnp.minimum(knobs.interval, case.life)
-        known = _known_after(method, case, offers, knowledge, knobs, interval)
-        known = known * freshness(case.change, interval)
-    return _with_context(method, case, offers, knowledge, knobs, known)
-
-
-def quality_at(
-    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs, time: Scalar
-) -> Scalar:
-    """Share of the questions answered rightly some time after the start.
-
-    Args:
-        method: one of `METHODS`.
-        case: the questions and documents.
-        offers: its trainers and index.
-        knowledge: how well the model finds, reads and learns.
-        knobs: passages, exposures, interval, replay.
-        time: since the start, s.
-
-    Returns:
-        Between 0 and 1; a saw for a model that is trained now and then.
-
-    Raises:
-        InputError: no such method.
-    """
-    _require(method)
-    age = time % case.replaced
-    known = case.known * jnp.exp(-case.change * age)
-    if method in TUNED:
-        interval = jnp.minimum(knobs.interval, case.life)
-        done = jnp.floor(age / interval * (1.0 + 1e-12))
-        # The mean over n + 1 trainings times n + 1, less that over n, is what the last left.
-        upto, before = (
-            _known_after(method, case, offers, knowledge, knobs, interval, count)
-            for count in (done + 1.0, jnp.maximum(done, 1.0))
-        )
-        latest = jnp.where(done < 1.0, upto, (done + 1.0) * upto - done * before)
-        known = latest * jnp.exp(-case.change * (age - done * interval))
-    return _with_context(method, case, offers, knowledge, knobs, known)
-
-
-def _with_context(
-    method: str, case: Case, offers: Offers, knowledge: Knowledge, knobs: Knobs, known: Scalar
-) -> Scalar:
-    """Right answers with whatever the prompt holds, given what the weights know."""
-    if method in RETRIEVING:
-        context = knobs.passages * knobs.passage_tokens
-        found = recall(knowledge.retriever, knobs.passages, knobs.passage_tokens)
-        read = reads(knowledge.reading, context, 1.0 if method in TUNED else 0.0)
-    elif method == "long-context":
-        context = _held(case)
-        found = context / case.corpus
-        read = reads(knowledge.reading, context)
-    else:
-        return known
-    fresh = freshness(case.change, offers.index.refresh)
-    return right_with_passages(found, read, knowledge.reading.misreading, known, fresh)
-
-
-def _known_after(
-    method: str,
-    case: Case,
-    offers: Offers,
-    knowledge: Knowledge,
-    knobs: Knobs,
-    interval: Scalar,
-    updates: Scalar | None = None,
-) -> Scalar:
-    """Share of the facts known right after a training, as a mean over trainings."""
-    learning = knowledge.learning if method == "full" else knowledge.adapter
-    weights = _trainer(method, offers).weights
-    taken_up = learned(learning, knobs.exposures, case.documents, weights)
-    changed = -jnp.expm1(-case.change * interval)
-    count = case.life / interval if updates is None else updates
-    return kept(learning, case.known, taken_up, changed, knobs.replay, count)
-
-
-def _require(method: str) -> None:
-    if method not in METHODS:
-        raise InputError(f"method: {method!r} is not known; use one of {', '.join(METHODS)}")
-
-
-def _service(method: str, offers: Offers) -> Service:
-    _require(method)
-    return {
-        "full": offers.tuned,
-        "lora": offers.adapted,
-        "both": offers.adapted,
-        "long-context": offers.long,
-    }.get(method, offers.base)
-
-
-def _trainer(method: str, offers: Offers) -> Trainer:
-    return offers.full if method == "full" else offers.lora
-
-
-def _held(case: Case) -> Scalar:
-    """Tokens of the documents that a prompt can hold beside all else."""
-    rest = case.instruction_tokens + case.example_tokens + case.question_tokens + case.answer_tokens
-    return jnp.clip(case.window - rest, 0.0, case.corpus)
-
-
 def _models(method: str, case: Case) -> Scalar:
     """Models of which instances must be there."""
     return case.tenants if method == "full" else jnp.ones(())
@@ -689,7 +299,7 @@ def _prompt(
     if method not in TUNED:
         prefix = prefix + case.example_tokens
     if method == "long-context":
-        prefix = prefix + _held(case)
+        prefix = prefix + held_tokens(case)
     # The prefix is still there if somebody asked within the cache's life.
     warm = -jnp.expm1(-case.queries * service.cache_life)
     return prefix, prefix * (1.0 - warm) + passages + case.question_tokens, prefix * warm
@@ -721,123 +331,3 @@ def _labelled(case: Case) -> Scalar:
 def _rewrites(case: Case, refresh: Scalar) -> Scalar:
     """How often all documents in a prompt are computed anew, as one of them changed, per second."""
     return -jnp.expm1(-case.change * case.documents * refresh) / refresh
-
-
-def own_service(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    target: LatencyTarget,
-    site: Site,
-    device_cost: Scalar | float,
-    making: Scalar | float = 0.0,
-    peak_to_mean: Scalar | float = 1.0,
-    slowdown: Scalar | float = 1.0,
-) -> Service:
-    """A service on hardware of one's own, its price as a rate by the token.
-
-    The rates are the gradient of what `serving.capacity` says of a request; what remains is put
-    on the request. So they are exact for the typical request and to first order around it.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
-        workload: the typical request.
-        efficiency: attained shares and overheads.
-        target: limits on TTFT and TPOT.
-        site: where the instances stand.
-        device_cost: USD per device and second.
-        making: embodied carbon, kg CO2e per device and second.
-        peak_to_mean: peak over mean rate of requests, >= 1; instances are there for the peak.
-        slowdown: what adapters make of every time (`adapter_slowdown`).
-
-    Returns:
-        Rates and machines; infinite or NaN where the instance serves nothing within its targets.
-    """
-    cached = workload.prompt_tokens * workload.cached_fraction
-    typical = jnp.stack([workload.computed_prompt_tokens, cached, workload.output_tokens])
-
-    def takes(tokens: Float[Array, "3"]) -> Scalar:
-        prompt = tokens[0] + tokens[1]
-        asked = eqx.tree_at(
-            lambda of: (of.prompt_tokens, of.cached_fraction, of.output_tokens),
-            workload,
-            (prompt, tokens[1] / prompt, tokens[2]),
-        )
-        most = serving.capacity(llm, xpu, deployment, asked, efficiency, target)
-        return slowdown * peak_to_mean / most.rate
-
-    each, rates = takes(typical), jax.grad(takes)(typical)
-    held = Tariff(each - rates @ typical, *rates)
-    instance = deployment.xpus * device_cost
-    return Service(
-        price=jax.tree.map(lambda seconds: seconds * instance, held),
-        least_price=instance,
-        machines=Machines(llm, xpu, deployment, efficiency, site, workload, held, making, slowdown),
-    )
-
-
-def adapter_slowdown(
-    llm: LLM, precision: Precision, weights: Scalar, adapters: Scalar, batch: Scalar
-) -> Scalar:
-    """What reading many adapters beside the weights makes of a decode step.
-
-    Args:
-        llm: the model.
-        precision: of its weights.
-        weights: in one adapter.
-        adapters: that are in use.
-        batch: requests in flight, which no more adapters than these can serve.
-
-    Returns:
-        A multiple of its time, as if all of it went into reading; 1 where there is one adapter,
-        which is merged into the weights [Sheng2023].
-    """
-    distinct = jnp.minimum(adapters, batch)
-    extra = distinct * weights * ADAPTER_BYTES / weight_bytes(llm, precision)
-    return 1.0 + jnp.where(adapters > 1.0, extra, 0.0)
-
-
-def own_trainer(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    deadline: Scalar | float,
-    efficiency: Efficiency,
-    reliability: Reliability,
-    site: Site,
-    device_cost: Scalar | float,
-    making: Scalar | float = 0.0,
-    release: Scalar | float = 0.0,
-) -> tuple[Trainer, TrainingPlan]:
-    """Training on hardware of one's own, by the token.
-
-    Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: a typical run: its tokens, and the share of weights trained.
-        deadline: for that run, s.
-        efficiency: attained shares of peak and link rates.
-        reliability: failures and what they cost.
-        site: where the devices stand.
-        device_cost: USD per device and second.
-        making: embodied carbon, kg CO2e per device and second.
-        release: of evaluating and releasing a model, USD.
-
-    Returns:
-        What a token takes, and the plan behind it, which says whether the run fits.
-    """
-    plan = plan_for_deadline(llm, xpu, run, jnp.asarray(deadline), efficiency, reliability)
-    each = plan.device_seconds / run.tokens
-    host = efficiency.host_power * xpu.tdp
-    drawn = energy_of(each, plan.step.power, host, site).total
-    trainer = Trainer(
-        price=each * device_cost,
-        carbon=drawn * site.carbon_intensity + each * making,
-        weights=parameters(llm).total * run.trainable,
-        round=release,
-    )
-    return trainer, plan

@@ -6,6 +6,7 @@ from . import (
     noise_floor,
     older_engines,
     published_choices,
+    published_phases,
     scheduler,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "noise_floor",
     "older_engines",
     "published_choices",
+    "published_phases",
     "scheduler",
 ]

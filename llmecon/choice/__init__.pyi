@@ -1,6 +1,7 @@
 from . import (
     candidates,
     cheapest_filling,
+    columns,
     confidence,
     description,
     filling,
@@ -12,10 +13,12 @@ from . import (
     resources,
     sensitivity,
     solve,
+    switching,
     whole_instances,
 )
 from .candidates import Options, changed, forget, in_chunks, options, rows_of
 from .cheapest_filling import cheapest, coarse_cost, least_cost, refined, worth_adding
+from .columns import Columns, cost_of, merged, pools_of, standing_takes, taken_of
 from .confidence import Contest, Drawn, contest, drawn, fleet_costs, price_factors, price_range
 from .description import (
     Bucket,
@@ -43,19 +46,13 @@ from .filling import (
 )
 from .fleets import Clash, Plan, Pool, Relaxed, Serving, plan_of, raised
 from .linear_programme import (
-    Columns,
     Programme,
     Solution,
-    cost_of,
     in_parts,
     in_wholes,
     least_excess,
     least_excess_in_wholes,
-    merged,
-    pools_of,
     programme,
-    standing_takes,
-    taken_of,
     with_instances,
 )
 from .maps import (
@@ -75,16 +72,9 @@ from .maps import (
 from .objective import Case, Charges, Limits, case, charges
 from .report import as_json, engine_line, lines
 from .resources import behind, capital, offered, per_joule, price
-from .sensitivity import (
-    ShadowPrices,
-    Switch,
-    elasticities,
-    per_million_tokens,
-    scaled,
-    shadow_prices,
-    switch,
-)
+from .sensitivity import ShadowPrices, elasticities, per_million_tokens, scaled, shadow_prices
 from .solve import best, best_in_parts, relaxed, rounded, whole
+from .switching import Switch, switch
 from .whole_instances import least_raised
 
 __all__ = [
@@ -134,6 +124,7 @@ __all__ = [
     "cheapest",
     "cheapest_filling",
     "coarse_cost",
+    "columns",
     "columns_alone",
     "confidence",
     "contest",
@@ -194,6 +185,7 @@ __all__ = [
     "solve",
     "standing_takes",
     "switch",
+    "switching",
     "taken_of",
     "whole",
     "whole_instances",

@@ -12,13 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from llmecon.choice.candidates import in_chunks, rows_of
+from llmecon.choice.columns import NOTHING, Columns, cost_of
 from llmecon.choice.filling import Demand, Engine, Flow, Role, flow
-from llmecon.choice.linear_programme import (
-    NOTHING,
-    Columns,
-    Solution,
-    cost_of,
-)
+from llmecon.choice.linear_programme import Solution
 from llmecon.choice.objective import Case, Charges
 from llmecon.execution.interpreter import compiled
 from llmecon.specs import LLM

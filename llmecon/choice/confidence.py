@@ -21,9 +21,9 @@ from scipy import stats
 from llmecon.adaptation.best_way import Information, worth_of_knowing
 from llmecon.choice.candidates import changed
 from llmecon.choice.cheapest_filling import coarse_cost
+from llmecon.choice.columns import pools_of
 from llmecon.choice.description import RESOURCES, Problem
 from llmecon.choice.fleets import Plan
-from llmecon.choice.linear_programme import pools_of
 from llmecon.choice.maps import Alone, by_xpu, kept, leading, request_costs
 from llmecon.choice.objective import Case, charges
 from llmecon.errors import InputError

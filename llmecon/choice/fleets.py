@@ -6,14 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Array, Float
 
+from llmecon.choice.columns import NOTHING, Columns, pools_of
 from llmecon.choice.description import RESOURCES
 from llmecon.choice.filling import EngineName
-from llmecon.choice.linear_programme import (
-    NOTHING,
-    Columns,
-    Solution,
-    pools_of,
-)
+from llmecon.choice.linear_programme import Solution
 from llmecon.choice.objective import Case, Charges
 
 Scalar = Float[Array, "..."]

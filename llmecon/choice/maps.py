@@ -19,9 +19,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from llmecon.choice.candidates import changed, rows_of
 from llmecon.choice.cheapest_filling import coarse_cost
+from llmecon.choice.columns import Columns
 from llmecon.choice.filling import SLOT_SHARE, Demand, Engine, Role, flow, room
 from llmecon.choice.fleets import Plan
-from llmecon.choice.linear_programme import Columns
 from llmecon.choice.objective import Case, Charges
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import LLM

@@ -28,17 +28,11 @@ from jaxtyping import Array, Float
 
 from llmecon.choice.candidates import rows_of
 from llmecon.choice.cheapest_filling import GAP, ROUNDS, cheapest, worth_adding
+from llmecon.choice.columns import NOTHING, Columns, merged
 from llmecon.choice.description import Problem
 from llmecon.choice.filling import Demand, Engine, Role, excess, room
 from llmecon.choice.fleets import Clash, Plan, Relaxed, plan_of, raised
-from llmecon.choice.linear_programme import (
-    KEPT,
-    NOTHING,
-    Columns,
-    in_parts,
-    least_excess,
-    merged,
-)
+from llmecon.choice.linear_programme import KEPT, in_parts, least_excess
 from llmecon.choice.objective import Case, case, charges
 from llmecon.choice.whole_instances import least_raised, rounded
 from llmecon.execution.interpreter import interpreted

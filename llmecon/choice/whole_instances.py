@@ -23,16 +23,14 @@ from llmecon.choice.cheapest_filling import (
     refined,
     worth_adding,
 )
+from llmecon.choice.columns import Columns, merged, pools_of
 from llmecon.choice.filling import Demand, Engine, Flow, Role, flow
 from llmecon.choice.fleets import Clash, Plan, Relaxed, plan_of, raised
 from llmecon.choice.linear_programme import (
     KEPT,
-    Columns,
     Solution,
     in_wholes,
     least_excess_in_wholes,
-    merged,
-    pools_of,
     with_instances,
 )
 from llmecon.choice.objective import Case, Charges, charges

@@ -9,6 +9,6 @@ fra: 41 g CO2e
 pol: 589 g CO2e
 """
 
-import lazy_loader
+from llmecon import lazy
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

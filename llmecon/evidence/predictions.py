@@ -113,6 +113,7 @@ class Errors:
         within_2x: share of rows predicted within a factor of 2.
         bias: median of predicted over measured, less 1.
         coverage_90: share of rows inside their 90% interval.
+        width_90: median of the intervals' upper ends over the predictions.
         by_model: the same for each model.
     """
 
@@ -122,6 +123,7 @@ class Errors:
     within_2x: float
     bias: float
     coverage_90: float
+    width_90: float
     by_model: Mapping[str, ModelErrors]
 
     @property
@@ -539,6 +541,7 @@ def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Error
         within_2x=every.within_2x,
         bias=every.bias,
         coverage_90=every.covered,
+        width_90=every.width,
         by_model={
             str(name): ModelErrors(
                 rows=int(of.rows),

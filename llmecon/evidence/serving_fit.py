@@ -25,7 +25,7 @@ from llmecon.evidence.bayesian_fit import NINETY, Parameter, Posterior, Values
 from llmecon.evidence.serving_rows import SERVING_COLUMNS, Systems, refusals, systems
 from llmecon.execution.interpreter import interpreted
 from llmecon.paths import DATA
-from llmecon.serving.load_test import closed_loop, static_batch
+from llmecon.serving.load_test import all_at_once, closed_loop
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import MULTIPLES, UNSEEN, Attainment, Effect, System
@@ -299,7 +299,7 @@ def load_tests(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
         loop = closed_loop(
             system.llm, system.xpu, deployment, system.workload, efficiency, system.clients
         )
-        batch = static_batch(loop, deployment, system.workload, efficiency)
+        batch = all_at_once(loop, deployment, system.workload, efficiency)
         test = jax.tree.map(partial(jnp.where, system.static > 0), batch, loop)
         return {
             "tpot": jnp.where(system.steady > 0, test.median_gap, test.tpot),

@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics.roofline import parameters
+from llmecon.physics.architecture import parameters
 from llmecon.specs import LLM, XPU
 from llmecon.tables import catalog
 from llmecon.training import (

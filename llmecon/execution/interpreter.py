@@ -34,6 +34,13 @@ from jax.extend import core
 from llmecon.execution import trace_cache
 from llmecon.execution.programs import Program, WorthCompilingError
 
+try:
+    import flatbuffers  # noqa: F401 - JAX writes exported programs with it, and needs it for no more
+except ModuleNotFoundError:
+    _EXPORTS = False
+else:
+    _EXPORTS = True
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -142,7 +149,7 @@ class _Entry:
         self._compiled: Callable[..., Sequence[Any]] | None = None
         self._program: Program | None = None
         # What was worth compiling once is compiled from the start.
-        exported = trace_cache.read(key, "exported")
+        exported = trace_cache.read(key, "exported") if _EXPORTS else None
         if exported:
             written, self._results = exported
             self._compiled = self._call(written)
@@ -173,7 +180,7 @@ class _Entry:
         if self._body is None:
             self._trace(leaves)
         function: Any = jax.jit(core.jaxpr_as_fun(self._body), compiler_options=self._options)
-        if self._key:
+        if self._key and _EXPORTS:
             # Keys of random numbers, and calls of other libraries, can't be exported.
             with suppress(NotImplementedError, TypeError, ValueError):
                 written = export.export(function)(*leaves).serialize()

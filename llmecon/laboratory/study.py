@@ -177,8 +177,9 @@ def kept(settings: Settings | None = None) -> Study:
 
 
 def _version() -> str:
-    """What tells versions of the laboratory apart."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """What tells versions of the experiment apart."""
+    parts = (facts, retrieval, transformer)
+    sources = [Path(__file__), *(Path(str(of.__file__)) for of in parts)]
     return digest(*(source.read_bytes() for source in sources))
 
 

@@ -1,17 +1,15 @@
-"""A chapter's parameters: declared once, in its first cell; validated, documented, saved.
+"""A chapter's parameters: declared by its study; validated, documented, saved.
 
-The cell tagged `parameters` is the declaration. Each line is a typed default and a comment:
-the meaning, then in brackets the unit or kind, then perhaps what is allowed::
+A study's `Scenario` has a field for each parameter (`llmecon.studies.parameters`). The notebook's
+first cell, tagged `parameters`, repeats them for those who read it or run it with papermill alone;
+`cell` writes it, each line with a typed default, the meaning, and what is allowed::
 
     deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]
-    tokens: float = 15e12  # training tokens [tokens, > 0]
     precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]
     xpu: str = "h100-sxm"  # accelerator to rent [xpu id]
     rivals: str = "h200-sxm, mi300x"  # accelerators to compare [xpu ids]
     api: str = "auto"  # hosted rival, auto for the cheapest [api price id or auto]
     search: str = "bm25"  # published search to expect [curve of retrieval]
-
-Where a chapter has a study, the study declares the parameters, and the cell is written from it.
 """
 
 import ast
@@ -30,15 +28,6 @@ import yaml
 from llmecon import inputs, paths, studies
 from llmecon.errors import InputError
 from llmecon.studies.parameters import Parameter, Value
-
-_TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
-_NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
-_BRACKET = re.compile(r"^(?P<help>.*?)\s*\[(?P<terms>[^\[\]]*)\]$")
-_BETWEEN = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
-_BOUND = re.compile(rf"(>=|<=|>|<)\s*({_NUMBER})")
-_CHOICES = re.compile(r"one of (.+)")
-_IDS = re.compile(r"(\w[\w ]*) (ids?)(?: or (\w+))?")
-_COLUMN = re.compile(r"(\w+) of (\w+)")
 
 
 @dataclass(frozen=True)
@@ -217,25 +206,14 @@ def _slug(notebook: Path) -> str:
 def _read(notebook: Path) -> Chapter:
     # As plain JSON: what reads notebooks is slow to import.
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    heading = re.search(r"^# +(.+)", sources[0], re.MULTILINE) if cells else None
-    declared = next(
-        (
-            source
-            for cell, source in zip(cells, sources, strict=True)
-            if "parameters" in cell["metadata"].get("tags", ())
-        ),
-        "",
-    )
+    title = "".join(cells[0]["source"]) if cells else ""
+    heading = re.search(r"^# +(.+)", title, re.MULTILINE)
     slug = _slug(notebook)
-    lines = [line for line in declared.splitlines() if line.strip() and not line.startswith("#")]
     return Chapter(
         slug=slug,
         title=heading[1].strip() if heading else slug,
         notebook=notebook,
-        parameters=studies.scenario_of(slug).parameters()
-        if slug in studies.CHAPTERS
-        else tuple(_declaration(notebook.name, line) for line in lines),
+        parameters=studies.scenario_of(slug).parameters() if slug in studies.CHAPTERS else (),
     )
 
 
@@ -288,64 +266,9 @@ def _short(limit: float) -> str:
 
 
 def _singular(table: str) -> str:
-    """What one row is called: the inverse of `_table`."""
+    """What one row of a table is called."""
     name = f"{table.removesuffix('ies')}y" if table.endswith("ies") else table.removesuffix("s")
     return name.replace("_", " ")
-
-
-def _declaration(notebook: str, line: str) -> Parameter:
-    """The parameter declared by one line of the parameters cell."""
-    name = re.split(r"\W", line, maxsplit=1)[0]
-    wrong = ValueError(f"{notebook}: declare as `{name}: float = 1.0  # meaning [unit]`")
-    try:
-        (of,) = ast.parse(line).body
-    except (SyntaxError, ValueError):
-        raise wrong from None
-    if not isinstance(of, ast.AnnAssign) or not isinstance(of.target, ast.Name) or of.value is None:
-        raise wrong
-    kind = ast.unparse(of.annotation)
-    bracket = _BRACKET.match(line.encode()[of.end_col_offset :].decode().lstrip(" #"))
-    if kind not in _TYPES or not bracket:
-        raise wrong
-    unit, limits = "", dict[str, Any]()
-    for term in _terms(bracket["terms"]):
-        found = _limits(term)
-        limits |= found
-        unit = unit if found else term
-    type_ = _TYPES[kind]
-    default = type_(ast.literal_eval(of.value))
-    return Parameter(of.target.id, type_, default, bracket["help"], unit, **limits)
-
-
-def _terms(text: str) -> list[str]:
-    """`days, > 0` is two terms; the commas of `one of a, b` separate no terms."""
-    head, choices, tail = text.partition("one of ")
-    terms = [term.strip() for term in head.split(",") if term.strip()]
-    return [*terms, choices + tail] if choices else terms
-
-
-def _limits(term: str) -> dict[str, Any]:
-    """What a term of the bracket allows; empty if the term is a unit."""
-    if match := _BETWEEN.fullmatch(term):
-        return {"minimum": float(match[1]), "maximum": float(match[2])}
-    if match := _BOUND.fullmatch(term):
-        side = "minimum" if match[1].startswith(">") else "maximum"
-        return {side: float(match[2]), "open": "=" not in match[1]}
-    if match := _CHOICES.fullmatch(term):
-        return {"choices": tuple(choice.strip() for choice in match[1].split(","))}
-    if match := _IDS.fullmatch(term):
-        several, besides = match[2] == "ids", match[3] or ""
-        return {"table": _table(match[1]), "several": several, "besides": besides}
-    if (match := _COLUMN.fullmatch(term)) and (paths.DATA / f"{match[2]}.csv").is_file():
-        return {"table": match[2], "column": match[1]}
-    return {}
-
-
-def _table(singular: str) -> str:
-    """The catalogue table of a thing: `model` is in `models`, `grid` in `grid`."""
-    name = singular.replace(" ", "_")
-    plurals = (name, f"{name}s", f"{name.removesuffix('y')}ies")
-    return next((table for table in plurals if (paths.DATA / f"{table}.csv").is_file()), plurals[1])
 
 
 def _record(chapter: Chapter, values: Mapping[str, Any]) -> pydantic.BaseModel:
@@ -376,8 +299,7 @@ def _annotation(parameter: Parameter) -> Any:
     def within(value: float) -> float:
         low = -math.inf if parameter.minimum is None else parameter.minimum
         high = math.inf if parameter.maximum is None else parameter.maximum
-        inside = low < value < high if parameter.open else low <= value <= high
-        if not (inside and math.isfinite(value)):
+        if not (low <= value <= high and math.isfinite(value)):
             raise ValueError("out of range")
         return value
 

@@ -15,7 +15,7 @@ import optimistix as optx
 from jaxtyping import Array, Float
 
 from llmecon.numerics import solve_increasing
-from llmecon.physics.roofline import parameters as parameters_of
+from llmecon.physics.architecture import parameters as parameters_of
 from llmecon.scaling.laws import LossLaw, RepetitionLaw, loss, repeated_loss
 from llmecon.specs import LLM, Number, number
 from llmecon.training import TrainingRun, flops_per_token

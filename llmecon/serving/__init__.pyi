@@ -1,4 +1,30 @@
-from . import disaggregation, experience, load_test, service, simulation
+from . import (
+    agreement,
+    batching,
+    disaggregation,
+    experience,
+    layouts,
+    load_test,
+    service,
+    simulated_engine,
+    simulation,
+    static_batching,
+    targets,
+)
+from .agreement import Comparison, Figures, compare
+from .batching import (
+    CHUNK,
+    MAXIMUM_SEQUENCES,
+    MINIMUM_BATCH,
+    OperatingPoint,
+    full_rate,
+    largest_batch,
+    operating_point,
+    operating_point_at,
+    prefill_rate,
+    tokens_per_step,
+    within_context,
+)
 from .disaggregation import Stage, decoding, mixed, prefilling
 from .experience import (
     Reader,
@@ -8,34 +34,12 @@ from .experience import (
     reading_time,
     response_time,
 )
-from .load_test import LoadTest, closed_loop, saturated, static_batch
-from .service import (
-    BURST,
-    CHUNK,
-    HORIZON,
-    LEAST_SPARE,
-    MAXIMUM_SEQUENCES,
-    MINIMUM_BATCH,
-    PIPELINE_DEPTHS,
-    TENSOR_WIDTHS,
-    TOLERATED_LOSS,
-    Capacity,
-    OperatingPoint,
-    Service,
-    best_deployment,
-    capacity,
-    deployment_of,
-    full_rate,
-    largest_batch,
-    operating_point,
-    operating_point_at,
-    prefill_rate,
-    serve,
-    service_at,
-    tokens_per_step,
-    within_context,
-)
-from .simulation import Comparison, Figures, Record, compare, open_loop, uniform_lengths
+from .layouts import PIPELINE_DEPTHS, TENSOR_WIDTHS, TOLERATED_LOSS, best_deployment, deployment_of
+from .load_test import LoadTest, all_at_once, closed_loop, saturated
+from .service import BURST, HORIZON, LEAST_SPARE, Service, serve, service_at
+from .simulation import Record, open_loop, uniform_lengths
+from .static_batching import StaticBatch, longest_of, static_batch
+from .targets import Capacity, capacity
 
 __all__ = [
     "BURST",
@@ -56,6 +60,10 @@ __all__ = [
     "Record",
     "Service",
     "Stage",
+    "StaticBatch",
+    "agreement",
+    "all_at_once",
+    "batching",
     "best_deployment",
     "capacity",
     "closed_loop",
@@ -67,7 +75,9 @@ __all__ = [
     "experience",
     "full_rate",
     "largest_batch",
+    "layouts",
     "load_test",
+    "longest_of",
     "mixed",
     "open_loop",
     "operating_point",
@@ -82,8 +92,11 @@ __all__ = [
     "serve",
     "service",
     "service_at",
+    "simulated_engine",
     "simulation",
     "static_batch",
+    "static_batching",
+    "targets",
     "tokens_per_step",
     "uniform_lengths",
     "within_context",

@@ -10,9 +10,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from llmecon.physics.architecture import kv_cache_bytes
 from llmecon.physics.energy import device_power
 from llmecon.physics.queueing import lognormal_quantile, wait
-from llmecon.physics.roofline import attention_groups, forward_pass, kv_cache_bytes
+from llmecon.physics.roofline import attention_groups, forward_pass
 from llmecon.serving import HORIZON, largest_batch, operating_point, service_at
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 

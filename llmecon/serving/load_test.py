@@ -123,7 +123,7 @@ def closed_loop(
     )
 
 
-def static_batch(
+def all_at_once(
     test: LoadTest, deployment: Deployment, workload: Workload, efficiency: Efficiency
 ) -> LoadTest:
     """What a batch measures whose requests start together and end together.

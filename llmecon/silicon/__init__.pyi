@@ -1,4 +1,16 @@
-from . import chips, design, real_chips
+from . import chip_jobs, chips, design, doubts, published, real_chips
+from .chip_jobs import (
+    Demand,
+    Serving,
+    Training,
+    along,
+    cached_per_sequence,
+    decode,
+    demand,
+    prefill,
+    stored_weights,
+    usd_per_token,
+)
 from .chips import (
     MEMORY,
     NODE,
@@ -10,38 +22,14 @@ from .chips import (
     as_xpu,
     chip_cost,
     chip_of,
-    constants,
     dies_per_wafer,
     floorplan,
     running_cost,
-    silicon,
-    validation,
     yield_of,
 )
-from .design import (
-    Best,
-    Demand,
-    Searched,
-    Serving,
-    Training,
-    across,
-    along,
-    at_optimum,
-    best_chip,
-    binding,
-    cached_per_sequence,
-    cheapest,
-    deciding,
-    decode,
-    demand,
-    draws,
-    intervals,
-    prefill,
-    searched,
-    starts,
-    stored_weights,
-    usd_per_token,
-)
+from .design import Best, across, at_optimum, best_chip, binding, cheapest, starts
+from .doubts import Searched, deciding, draws, intervals, searched
+from .published import constants, silicon, validation
 from .real_chips import laid_out, market, priced, regret, widths
 
 __all__ = [
@@ -66,6 +54,7 @@ __all__ = [
     "cached_per_sequence",
     "cheapest",
     "chip_cost",
+    "chip_jobs",
     "chip_of",
     "chips",
     "constants",
@@ -74,6 +63,7 @@ __all__ = [
     "demand",
     "design",
     "dies_per_wafer",
+    "doubts",
     "draws",
     "floorplan",
     "intervals",
@@ -81,6 +71,7 @@ __all__ = [
     "market",
     "prefill",
     "priced",
+    "published",
     "real_chips",
     "regret",
     "running_cost",

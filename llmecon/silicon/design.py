@@ -7,7 +7,6 @@ the package are kept to within some hundredths, by a price on exceeding them tha
 that the optimum has a slope everywhere.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,31 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
-import pandas as pd
 from jaxtyping import Array, Bool, Float
-from scipy import stats
 
-from llmecon.evidence.uncertainty import Interval, bounds
-from llmecon.execution.interpreter import compiled
-from llmecon.physics.roofline import forward_pass, instance_memory, kv_cache_bytes
-from llmecon.silicon import (
-    MEMORY,
-    NODE,
-    Chip,
-    Silicon,
-    as_xpu,
-    constants,
-    floorplan,
-    running_cost,
-)
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
-from llmecon.training import (
-    TrainingLayout,
-    TrainingRun,
-    activation_bytes_per_token,
-    flops_per_token,
-    training_step,
-)
+from llmecon.numerics import evenly_spread
+from llmecon.silicon import Chip, Silicon, floorplan
+from llmecon.silicon.chip_jobs import Demand, Job, Training, demand, usd_per_token
+from llmecon.specs import Efficiency
 
 Scalar = Float[Array, "..."]
 
@@ -59,8 +39,6 @@ BEGINNINGS = {
 }
 STARTS = 4
 STEPS = 300
-# Even steps by powers of the generalised golden ratio fill a box evenly, as in `best_way`.
-_ROOTS = {3: 1.22074408460575947536, 4: 1.16730397826141868426}
 # Exceeding a limit by a share x costs PRESSURE * x more, rounded over 1 / STEEPNESS.
 PRESSURE = 4.0
 STEEPNESS = 200.0
@@ -68,66 +46,6 @@ STEEPNESS = 200.0
 PINNED = 0.1
 # A limit counts as binding from this share of it on; the price on exceeding it starts below 1.
 BINDING = 0.98
-SEED = 11
-# A device without memory: what an instance lacks on it is what its weights need.
-_NOTHING = XPU(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-
-
-class Serving(eqx.Module):
-    """Forward passes of an instance that does nothing else: decoding, or prefill.
-
-    Attributes:
-        llm: the model.
-        deployment: devices of an instance, and precision.
-        new_tokens: tokens computed per sequence and pass: 1 to decode, the prompt to prefill.
-        past_tokens: tokens cached per sequence: the context to decode, 0 to prefill.
-        limit: seconds that a pass may take: the time per output token, or to first token.
-        most: sequences in a pass at most, where no more requests come.
-    """
-
-    llm: LLM
-    deployment: Deployment
-    new_tokens: Number = number()
-    past_tokens: Number = number()
-    limit: Number = number()
-    most: Number = number(default=1e9)
-
-
-class Training(eqx.Module):
-    """Optimizer steps of a run.
-
-    Attributes:
-        llm: the model.
-        run: what is trained.
-        layout: how it is spread.
-    """
-
-    llm: LLM
-    run: TrainingRun
-    layout: TrainingLayout
-
-
-Job = Serving | Training
-
-
-class Demand(eqx.Module):
-    """What a pass or step takes of each device.
-
-    Attributes:
-        seconds: its duration.
-        tokens: that all devices together produce or read in it.
-        devices: that take part.
-        memory: bytes that have to be there.
-        flops: executed.
-        traffic: bytes of memory moved.
-    """
-
-    seconds: Scalar
-    tokens: Scalar
-    devices: Scalar
-    memory: Scalar
-    flops: Scalar
-    traffic: Scalar
 
 
 class Best(eqx.Module):
@@ -160,121 +78,6 @@ class Best(eqx.Module):
     def link_share(self) -> Scalar:
         """Bandwidth of links over that of memory."""
         return self.chip.link / self.chip.bandwidth
-
-
-def decode(llm: LLM, deployment: Deployment, context: Scalar | float, tpot: Scalar | float) -> Job:
-    """Decoding at a context, with prompts computed elsewhere.
-
-    Args:
-        llm: the model.
-        deployment: devices of an instance, and precision.
-        context: tokens cached per sequence.
-        tpot: limit on the time per output token, s.
-    """
-    return Serving(llm, deployment, 1.0, context, tpot)
-
-
-def prefill(llm: LLM, deployment: Deployment, prompt: Scalar | float, ttft: Scalar | float) -> Job:
-    """Computing prompts, with decoding done elsewhere.
-
-    Args:
-        llm: the model.
-        deployment: devices of an instance, and precision.
-        prompt: tokens.
-        ttft: limit on the time of a pass over prompts, s.
-    """
-    return Serving(llm, deployment, prompt, 0.0, ttft)
-
-
-def demand(
-    job: Job, chip: Chip, silicon: Silicon, efficiency: Efficiency, batch: Scalar | float
-) -> Demand:
-    """What a job takes of each device of a kind.
-
-    Args:
-        job: the passes or steps.
-        chip: the device; its capacity is not read.
-        silicon: what products attain of the rate.
-        efficiency: attained shares and overheads.
-        batch: sequences in a pass of the instance, relaxed; not read for training.
-
-    Returns:
-        Time, tokens, capacity, arithmetic and traffic.
-    """
-    if isinstance(job, Training):
-        return _training_demand(job, chip, silicon, efficiency)
-    xpu = as_xpu(chip, silicon)
-    layout, count = job.deployment, jnp.asarray(batch, float)
-    cost = forward_pass(job.llm, xpu, layout, efficiency, count, job.new_tokens, job.past_tokens)
-    return Demand(
-        seconds=cost.seconds,
-        tokens=count * job.new_tokens,
-        devices=layout.xpus,
-        memory=stored_weights(job, efficiency) + count * cached_per_sequence(job, efficiency),
-        flops=cost.flops / layout.xpus,
-        traffic=cost.bytes / layout.xpus,
-    )
-
-
-def stored_weights(job: Serving, efficiency: Efficiency) -> Scalar:
-    """Capacity that the weights need on each device.
-
-    Args:
-        job: its model and layout.
-        efficiency: its usable memory.
-
-    Returns:
-        Bytes.
-    """
-    free = instance_memory(job.llm, _NOTHING, job.deployment, efficiency)
-    return -free / (job.deployment.xpus * efficiency.usable_memory)
-
-
-def cached_per_sequence(job: Serving, efficiency: Efficiency) -> Scalar:
-    """Capacity that one more sequence needs on each device.
-
-    Args:
-        job: its model, layout and tokens.
-        efficiency: its usable memory.
-
-    Returns:
-        Bytes.
-    """
-    layout = job.deployment
-    # Cached heads are replicated when a layer is split more ways than it has key/value heads.
-    shards = jnp.where(job.llm.kv_lora_rank > 0, 1.0, jnp.minimum(layout.tensor, job.llm.kv_heads))
-    cache = kv_cache_bytes(job.llm, layout.precision, job.past_tokens + job.new_tokens)
-    return layout.tensor / shards * cache / (layout.xpus * efficiency.usable_memory)
-
-
-def _training_demand(job: Training, chip: Chip, silicon: Silicon, efficiency: Efficiency) -> Demand:
-    step = training_step(job.llm, as_xpu(chip, silicon), job.run, job.layout, efficiency)
-    tokens, devices = job.run.global_batch, job.layout.devices
-    repeated = 1.0 + job.layout.recompute / 3.0
-    stored = job.llm.layers * activation_bytes_per_token(job.llm) * efficiency.training_traffic
-    return Demand(
-        seconds=step.seconds,
-        tokens=tokens,
-        devices=devices,
-        memory=step.memory / efficiency.usable_memory,
-        flops=flops_per_token(job.llm, job.run) * repeated * tokens / devices,
-        traffic=stored * repeated * tokens / devices,
-    )
-
-
-def usd_per_token(chip: Chip, silicon: Silicon, need: Demand) -> Scalar:
-    """Cost of ownership of a token.
-
-    Args:
-        chip: the device.
-        silicon: what it costs.
-        need: what a pass or step takes of it.
-
-    Returns:
-        USD: devices, times their cost per second, over tokens per second.
-    """
-    rate = running_cost(chip, silicon, need.flops / need.seconds, need.traffic / need.seconds)
-    return need.devices * rate.total * need.seconds / need.tokens
 
 
 def _names(job: Job) -> tuple[str, ...]:
@@ -361,8 +164,7 @@ def starts(job: Job) -> Float[np.ndarray, "starts variables"]:
     """
     names = _names(job)
     first, last = np.log(np.array([BEGINNINGS[name] for name in names])).T
-    step = _ROOTS[len(names)] ** -np.arange(1.0, len(names) + 1.0)
-    return first + (last - first) * ((0.5 + np.arange(1, STARTS + 1)[:, None] * step) % 1.0)
+    return first + (last - first) * evenly_spread(STARTS, len(names))
 
 
 def best_chip(
@@ -403,29 +205,6 @@ def best_chip(
     shares = (jnp.asarray(starts(job) if begun is None else begun) - low) / (high - low)
     places, costs = jax.vmap(search)(jnp.log(shares / (1.0 - shares)))
     return _placed(job, silicon, efficiency, unbound(places[jnp.argmin(costs)]))
-
-
-def along(job: Job, where: Callable[[Any], Any], values: Float[Array, " values"]) -> Job:
-    """A job with other values in one place.
-
-    Args:
-        job: the passes or steps.
-        where: the place, such as `lambda of: of.past_tokens`, or `of.llm.experts_per_token` for
-            models of equal size that use more or fewer of their experts.
-        values: to put there.
-
-    Returns:
-        With a leading dimension in every leaf.
-    """
-    count = (len(values),)
-
-    def repeated(leaf: Any) -> Array:
-        # As an array of one kind, whatever a number was written as: other kinds are traced anew.
-        return jnp.broadcast_to(jnp.asarray(leaf, float), count + jnp.shape(leaf))
-
-    alike = jax.tree.map(repeated, job)
-    changed: Job = eqx.tree_at(where, alike, values)
-    return changed
 
 
 def across(
@@ -469,7 +248,8 @@ def cheapest(
     return chosen
 
 
-def _outcomes(best: Best) -> dict[str, Scalar]:
+def outcomes(best: Best) -> dict[str, Scalar]:
+    """What a chip offers, its batch and the cost of a token on it, by name."""
     chip = best.chip
     return {
         "flops": chip.flops,
@@ -520,94 +300,3 @@ def at_optimum(job: Job, silicon: Silicon, efficiency: Efficiency, near: Best) -
     logs, curvature = jax.lax.stop_gradient(jax.lax.fori_loop(0, 3, step, begun))
     # One more, in which the slope is differentiated: it is nil, so that nothing else matters.
     return _placed(*given, logs - jnp.linalg.solve(curvature, slope(logs, given)))
-
-
-def draws(count: int, node: str = NODE, memory: str = MEMORY, seed: int = SEED) -> Silicon:
-    """Constants that might be true, evenly on the log scale between low and high.
-
-    Args:
-        count: of draws, a power of two.
-        node: 7nm, 5nm or 3nm.
-        memory: hbm2e, hbm3, hbm3e or hbm4.
-        seed: the same seed gives the same draws.
-
-    Returns:
-        With a leading dimension, from a scrambled Sobol' sequence.
-
-    Raises:
-        InputError: no such process or memory.
-    """
-    of = constants(node, memory)
-    cube = stats.qmc.Sobol(len(of), rng=seed).random(count)
-    low, high = np.log(of["low"].to_numpy()), np.log(of["high"].to_numpy())
-    values = np.exp(low + (high - low) * cube)
-    return Silicon(**{str(name): values[:, i] for i, name in enumerate(of.index)})
-
-
-class Searched(eqx.Module):
-    """The best chip, and how sure that is.
-
-    Attributes:
-        job: on the layout where tokens are cheapest.
-        best: with the constants of the table.
-        drawn: by name, the chip, its ratios and the cost of a token for each set of constants that
-            might be true.
-    """
-
-    job: Job
-    best: Best
-    drawn: dict[str, Float[Array, " draws"]]
-
-
-@compiled
-def searched(jobs: Job, silicon: Silicon, drawn: Silicon, efficiency: Efficiency) -> Searched:
-    """The best chip for a job, and for each set of constants that might be true.
-
-    Args:
-        jobs: the same job on several layouts, with a leading dimension; each set takes its best.
-        silicon: the constants thought likeliest.
-        drawn: as `draws` returns them.
-        efficiency: attained shares and overheads.
-    """
-    # Searches from all starts nearly always end at the same chip: the likeliest constants get them
-    # all, each draw one. Where a draw ends elsewhere, its token is a thousandth dearer.
-    begun = jnp.asarray(starts(jobs))
-    count = len(begun)
-    every = jax.tree.map(
-        lambda one, of: jnp.concatenate([jnp.broadcast_to(one, count), of]), silicon, drawn
-    )
-    others = jnp.broadcast_to(begun[:1], (len(drawn.markup), *begun.shape[1:]))
-    found = jax.vmap(lambda of, start: cheapest(jobs, of, efficiency, start[None]))(
-        every, jnp.concatenate([begun, others])
-    )
-    first = jnp.argmin(found[1].usd_per_token[:count])
-    job, best = jax.tree.map(lambda leaf: leaf[first], found)
-    rest = jax.tree.map(lambda leaf: leaf[count:], found[1])
-    return Searched(job, best, jax.vmap(_outcomes)(rest))
-
-
-def intervals(found: Searched) -> dict[str, Interval]:
-    """Where 90% of the draws lie, by name."""
-    return {name: bounds(np.asarray(values)) for name, values in found.drawn.items()}
-
-
-def deciding(drawn: Silicon, found: Searched) -> pd.DataFrame:
-    """Which constants decide what the best chip is.
-
-    Args:
-        drawn: as `draws` returns them.
-        found: as `searched` returns it for these.
-
-    Returns:
-        Spearman's rank correlation of each outcome (columns) with each constant (rows).
-    """
-    names = list(Silicon.__dataclass_fields__)
-    ranked = {
-        outcome: [
-            float(stats.spearmanr(np.asarray(getattr(drawn, name)), values).statistic)
-            for name in names
-        ]
-        for outcome, values in ((of, np.asarray(each)) for of, each in found.drawn.items())
-        if np.ptp(values) > 0
-    }
-    return pd.DataFrame(ranked, index=pd.Index(names, name="quantity"))

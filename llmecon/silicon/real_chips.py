@@ -14,9 +14,7 @@ from jaxtyping import Array, Float
 from llmecon.execution.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.silicon import Chip, Silicon, chip_of
-from llmecon.silicon.design import (
-    LIMITS,
-    Best,
+from llmecon.silicon.chip_jobs import (
     Job,
     Training,
     along,
@@ -25,6 +23,7 @@ from llmecon.silicon.design import (
     stored_weights,
     usd_per_token,
 )
+from llmecon.silicon.design import LIMITS, Best
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
 

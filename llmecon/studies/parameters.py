@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
-import annotated_types
 import pydantic
 from pydantic.fields import FieldInfo
 
@@ -29,7 +28,6 @@ class Parameter:
         unit: Unit of a number; empty where it has none.
         minimum: Least value, or None.
         maximum: Greatest value, or None.
-        open: The bounds themselves are not allowed.
         choices: The only values allowed; empty where there is no such list.
         table: Catalogue table whose ids are allowed, or None.
         column: Column of that table that holds them.
@@ -44,7 +42,6 @@ class Parameter:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    open: bool = False
     choices: tuple[str, ...] = ()
     table: str | None = None
     column: str = "id"
@@ -64,9 +61,9 @@ class Parameter:
         if low is not None and high is not None:
             limits = f" from {low:g} to {high:g}"
         elif low is not None:
-            limits = f" {'above' if self.open else 'of at least'} {low:g}"
+            limits = f" of at least {low:g}"
         elif high is not None:
-            limits = f" {'below' if self.open else 'of at most'} {high:g}"
+            limits = f" of at most {high:g}"
         else:
             limits = ""
         return _EXPECTED[self.type] + limits
@@ -151,16 +148,16 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     type_ = str if choices else field.annotation
     assert type_ in _EXPECTED, f"{name}: {type_} is no type of a parameter"
-    lows = [of.ge for of in field.metadata if isinstance(of, annotated_types.Ge)]
-    highs = [of.le for of in field.metadata if isinstance(of, annotated_types.Le)]
+    lows = [of.ge for of in field.metadata if hasattr(of, "ge")]
+    highs = [of.le for of in field.metadata if hasattr(of, "le")]
     return Parameter(
         name=name,
         type=type_,
         default=field.default,
         help=field.description or "",
         unit=extra.get("unit", ""),
-        minimum=float(lows[0]) if lows else None,  # type: ignore[arg-type]
-        maximum=float(highs[0]) if highs else None,  # type: ignore[arg-type]
+        minimum=float(lows[0]) if lows else None,
+        maximum=float(highs[0]) if highs else None,
         choices=choices,
         table=extra.get("table"),
         column=extra.get("column", "id"),

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
@@ -132,6 +131,9 @@ class Attainment:
             A record with a leading dimension of draws. What two systems have in common is the same
             in both of their draws, and the rest independent, so that they can be compared.
         """
+        return Efficiency(**self._parameter_draws(system))
+
+    def _parameter_draws(self, system: System) -> dict[str, np.ndarray]:
         count = len(next(iter(self.draws.values())))
         centre = self.efficiency(system)
         drawn = {
@@ -144,7 +146,7 @@ class Attainment:
                 offset = _offsets(system, effect, count) if column is None else column
                 base = np.asarray(shifted(self.scales[parameter], base, offset))
             drawn[parameter] = base
-        return Efficiency(**drawn)
+        return drawn
 
     def sd(self, system: System, quantity: str) -> float:
         """Standard deviation of a system's unexplained multiple of a quantity, in logs."""
@@ -156,15 +158,15 @@ class Attainment:
         Returns:
             A record with a leading dimension of draws, as of `parameter_draws`.
         """
-        drawn = self.parameter_draws(system)
-        count = len(drawn.memory)
+        drawn = self._parameter_draws(system)
+        count = len(drawn["memory"])
         for quantity, carriers in MULTIPLES.items():
             effects = self.effects_on(system, quantity)
             factor = np.exp(sum(_offsets(system, effect, count) for effect in effects))
             # One factor for all that a quantity is made of: decode and prompts slow down together.
             for carrier in carriers:
-                drawn = _multiplied(drawn, carrier, factor)
-        return drawn
+                drawn[carrier] = drawn[carrier] * factor
+        return Efficiency(**drawn)
 
 
 def shifted(scale: str, value: np.ndarray | float, offset: np.ndarray | float) -> np.ndarray:
@@ -179,9 +181,3 @@ def _offsets(system: System, effect: Effect, count: int) -> np.ndarray:
     name = f"{effect.parameter}|{effect.kind}|{system.label(effect.kind)}"
     order = np.random.default_rng(zlib.crc32(name.encode())).permutation(count)
     return np.asarray(effect.sd * ndtri((order + 0.5) / count))
-
-
-def _multiplied(record: Efficiency, name: str, factor: np.ndarray) -> Efficiency:
-    changed = {of.name: getattr(record, of.name) for of in fields(Efficiency)}
-    changed[name] = changed[name] * jnp.asarray(factor)
-    return Efficiency(**changed)

@@ -4,7 +4,7 @@ import math
 
 from llmecon import specs
 from llmecon.errors import InputError
-from llmecon.physics import roofline
+from llmecon.physics import architecture, roofline
 from llmecon.tables import catalog
 
 
@@ -41,7 +41,7 @@ def require_memory(model: str, xpu: str, precision: str, xpus: int = 0) -> None:
     """
     llm, device, number = catalog.llm(model), catalog.xpu(xpu), specs.precision(precision)
     efficiency = catalog.efficiency()
-    weights = catalog.memory_gb(float(roofline.weight_bytes(llm, number)))
+    weights = catalog.memory_gb(float(architecture.weight_bytes(llm, number)))
     each = catalog.memory_gb(float(device.memory * efficiency.usable_memory))
     needed = math.ceil(float(roofline.devices_for_weights(llm, device, number, efficiency)))
     most = xpus or (None if float(device.link_domain) > 1.0 else 1)

@@ -10,6 +10,6 @@ skill 0.5: 50% go to the strong model
 skill 1.0: 32% go to the strong model
 """
 
-import lazy_loader
+from llmecon import lazy
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

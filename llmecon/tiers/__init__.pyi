@@ -1,4 +1,5 @@
-from . import hybrid, outlook, own_machine, placement, routing
+from . import growth, hybrid, outlook, own_machine, placement, routing, sampling
+from .growth import Level, Range, level, projected, quantile, slowed, slowing_of
 from .hybrid import (
     Best,
     Limits,
@@ -16,28 +17,14 @@ from .hybrid import (
 from .outlook import (
     Demand,
     Device,
-    Fan,
-    Level,
-    Range,
     Start,
-    attribution,
     carbon_per_answer,
     cost_per_answer,
     demand,
     device_parameters,
-    draws,
     energy_per_answer,
-    fan,
-    futures,
-    level,
     needed_parameters,
-    projected,
     published,
-    quantile,
-    ranges,
-    rows,
-    slowed,
-    slowing_of,
     start,
     year_reached,
 )
@@ -81,6 +68,7 @@ from .routing import (
     route,
     share_for,
 )
+from .sampling import Fan, attribution, draws, fan, futures, ranges, rows
 
 __all__ = [
     "Answered",
@@ -125,6 +113,7 @@ __all__ = [
     "fitted_skill",
     "follow",
     "futures",
+    "growth",
     "hybrid",
     "kept_waiting",
     "level",
@@ -150,6 +139,7 @@ __all__ = [
     "route",
     "routing",
     "rows",
+    "sampling",
     "share_for",
     "shared",
     "shifted",

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from llmecon.errors import InputError
 from llmecon.numerics import smooth_maximum
-from llmecon.physics.roofline import attention_flops, kv_cache_bytes, parameters, weight_bytes
+from llmecon.physics.architecture import attention_flops, kv_cache_bytes, parameters, weight_bytes
 from llmecon.specs import LLM, PRECISIONS, Number, Precision, Workload, number
 from llmecon.tables import catalog
 

@@ -8,6 +8,6 @@
 155 devices attain 52% of their peak
 """
 
-import lazy_loader
+from llmecon import lazy
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from llmecon.numerics import smooth_maximum
+from llmecon.physics.architecture import attended_pairs, parameters
 from llmecon.physics.energy import device_power
-from llmecon.physics.roofline import attended_pairs, collective_time, exchange_time, parameters
+from llmecon.physics.roofline import collective_time, exchange_time
 from llmecon.specs import LLM, XPU, Efficiency, Number, number
 
 Scalar = Float[Array, "..."]

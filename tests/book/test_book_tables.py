@@ -17,6 +17,7 @@ def small(**changes) -> appendices.Table:
         "name": "birds",
         "title": "What sings",
         "about": "",
+        "listing": "",
         "described": {"low": "lowest `tone` [Hz]"},
         "columns": ("id", "low", "source", "checked"),
         "rows": (("wren & co", "2e3", "A2020;B2021", "true"), ("crow", "", "A2020", "false")),

@@ -189,7 +189,10 @@ def test_the_data_of_figures_and_tables_are_downloaded_as_csv(opened: Opened):
         ("roofline", "models.html"),
         ("llama-3.1-70b", "data/models.html#row-llama-3.1-70b"),
         ("H100", "data/xpus.html#row-h100-sxm"),
-        ("kv_cache_bytes", "api/physics-roofline.html#llmecon.physics.roofline.kv_cache_bytes"),
+        (
+            "kv_cache_bytes",
+            "api/physics-architecture.html#llmecon.physics.architecture.kv_cache_bytes",
+        ),
         ("goodput", "glossary.html#term-goodput"),
     ],
 )

@@ -1,7 +1,6 @@
 """What the built site weighs in a real browser, and what it shows without scripts and on paper."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
 
 import pytest
 from playwright.sync_api import Browser
@@ -19,14 +18,14 @@ def host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def weights(browser: Browser, host: str) -> Callable[[str], pages.Weight]:
-    """What a page weighs; each is loaded once, when it is asked for."""
-    return cache(lambda name: pages.weigh(browser, host, [name])[name])
+def visited(browser: Browser, host: str) -> Callable[[str], pages.Visit]:
+    """The first visit to a page, made once."""
+    return pages.visits(browser, host)
 
 
 @pytest.mark.parametrize("name", EVERY_PAGE)
-def test_a_page_is_light(weights: Callable[[str], pages.Weight], name: str):
-    of = weights(name)
+def test_a_page_is_light(visited: Callable[[str], pages.Visit], name: str):
+    of = pages.weigh(visited, name)
     print(f"{name}: HTML {of.html / 1e3:.0f} kB, first visit {of.first / 1e3:.0f} kB, "
           f"later {of.later / 1e3:.0f} kB, first chart {of.first_chart} ms")  # fmt: skip
     assert of.html < 1.5e6

@@ -33,6 +33,7 @@ def case() -> Case:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_between_its_points_lies_below_the_bound(case: Case):
     """Twenty fillings in each cell of a coarse grid, against chords through lowered points."""
     levels = 48

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from jax import Array
 
-from llmecon.checks import mixed_fleets, older_engines
+from llmecon.checks import mixed_fleets, older_engines, published_phases
 from llmecon.checks import published_choices as choices
 from llmecon.checks.older_engines import Engine
 from llmecon.errors import InputError
@@ -181,7 +181,7 @@ def test_what_is_not_reproduced(reproduced: pd.DataFrame) -> None:
 def test_phases_apart_pay_for_long_prompts_under_a_tight_limit() -> None:
     def gain(tpot: float) -> np.ndarray:
         target = LatencyTarget(2.0, tpot, 0.9)
-        table = choices.split_by_length(
+        table = published_phases.split_by_length(
             "llama-3.1-70b", H100, 4.0, 256.0, target, older_engines.today()
         )
         together = 1.0 / (1.0 / table["prefill"] + 1.0 / table["decode"])

@@ -13,7 +13,6 @@ from llmecon.choice import Plan, Relaxed, candidates, objective, sensitivity
 from llmecon.choice.description import problem
 from llmecon.choice.objective import Case
 from llmecon.choice.sensitivity import INPUTS
-from llmecon.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -158,45 +157,3 @@ def test_a_price_per_million_tokens():
     of = objective.case(problem(PLAIN))
     # 10 requests a second of 1,300 tokens and 3 of 6,300.
     assert sensitivity.per_million_tokens(of, 0.0319) == pytest.approx(1.0)
-
-
-def test_at_a_switch_two_configurations_cost_the_same():
-    described = problem(PLAIN)
-    # Until so much is paid for it, the accelerator in use stays.
-    path = ("choices", "usd_per_hour", "mi300x")
-    found = sensitivity.switch(described, path, "more")
-    assert found.factor is not None
-    assert found.value == pytest.approx(2.34 * found.factor)
-    assert {name.xpu for name in found.before} == {"mi300x"}
-    assert found.before != found.after
-
-    def cost(value: float, xpus: list[str]) -> float:
-        choices = PLAIN["choices"] | {"usd_per_hour": RENTS | {"mi300x": value}, "xpus": xpus}
-        return solved(objective.case(problem(PLAIN | {"choices": choices}))).cost
-
-    everything = list(described.choices.xpus)
-    below, above = (cost(found.value * by, everything) for by in (0.999, 1.001))
-    # The old configuration costs in proportion to its price; beyond the switch there is a cheaper.
-    assert cost(found.value * 0.999, ["mi300x"]) == pytest.approx(below, rel=1e-6)
-    assert cost(found.value * 1.001, ["mi300x"]) > above
-    assert above == pytest.approx(below, rel=3e-3)
-
-
-def test_a_limit_that_cannot_be_kept_any_more_ends_everything():
-    found = sensitivity.switch(problem(PLAIN | {"caps": {"kw": 25.0}}), ("caps", "kw"), "less")
-    assert found.factor is not None
-    assert found.factor < 1.0
-    never = sensitivity.switch(problem(PLAIN), ("hardware_years",), "more")
-    assert never.factor is None
-    assert never.before == never.after
-
-
-@pytest.mark.parametrize("path", [("caps", "kw"), ("model",), ("buckets", 7, "ttft"), ("nothing",)])
-def test_what_is_no_number_has_no_switch(path: tuple[str | int, ...]):
-    with pytest.raises(InputError, match="is no number of the description"):
-        sensitivity.switch(problem(PLAIN), path, "more")
-
-
-def test_without_a_fleet_there_is_no_switch():
-    with pytest.raises(InputError, match="nothing serves all requests"):
-        sensitivity.switch(problem(PLAIN | {"caps": {"kw": 0.1}}), ("caps", "kw"), "more")

@@ -60,8 +60,8 @@ def test_a_slow_server_is_learnt(
     assert errors[1]["coverage_90"] == 1.0
     # What was measured is told, and throughput follows.
     written = tmp_path / "out.csv"
-    asked = ("predict", "serving", str(rest), "-o", str(written), "--my-server", str(server))
-    assert run(capsys, *asked)[0] == 0
+    predicted = ("predict", "serving", str(rest), "-o", str(written), "--my-server", str(server))
+    assert run(capsys, *predicted)[0] == 0
     known = pd.read_csv(written)
     typical = predictions.predict("serving", plan.iloc[1::2].reset_index(drop=True))
     best = predictions.predict("serving", plan.iloc[1::2].reset_index(drop=True), tuning="best")

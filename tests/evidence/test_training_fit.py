@@ -10,7 +10,7 @@ import pytest
 
 from llmecon.evidence import training_fit as calibration
 from llmecon.evidence import training_rows as measurements
-from llmecon.physics.roofline import parameters
+from llmecon.physics.architecture import parameters
 from llmecon.specs import LLM
 from llmecon.tables import catalog
 

@@ -108,6 +108,7 @@ def test_evidence_counts_what_was_measured():
     assert elsewhere.model == found.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1.0, 64.0])
 def test_the_delta_method_agrees_with_draws(batch: float):
     system = catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8")

@@ -88,7 +88,7 @@ def test_code_is_a_module_with_all_that_it_imports(monkeypatch: pytest.MonkeyPat
     disk_cache.code.cache_clear()
     assert found["specs"] != found[""]
     assert found["chips"] == found[""]
-    assert {"planning", "run", "catalog", "schemas"} <= {file.stem for file in read}
+    assert {"planning", "run", "records", "rows", "schemas"} <= {file.stem for file in read}
 
 
 def test_tables_are_told_by_name_and_content() -> None:
@@ -98,7 +98,8 @@ def test_tables_are_told_by_name_and_content() -> None:
 
 KEYED: Mapping[str, tuple[str, Sequence[str], set[str]]] = {
     "plans of training": (
-        'from llmecon import whole_runs; whole_runs.planned("llama-3.1-70b", "h100-sxm", 15e12)',
+        "from llmecon.evidence import whole_runs; "
+        'whole_runs.planned("llama-3.1-70b", "h100-sxm", 15e12)',
         training_fit.TABLES,
         {"overheads", "run-fits", "training"},
     ),

@@ -81,6 +81,7 @@ def test_every_rule_is_of_an_operation_that_has_no_other() -> None:
     assert len(every) == len(set(every))
 
 
+@pytest.mark.release  # compiling all slopes takes most of a minute
 @pytest.mark.slow
 def test_a_served_model_with_all_its_slopes() -> None:
     llm, xpu, efficiency = catalog.llm("deepseek-v3"), catalog.xpu("h200-sxm"), catalog.efficiency()

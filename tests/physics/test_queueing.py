@@ -79,6 +79,7 @@ def test_a_growing_backlog_is_spread_evenly(q: float) -> None:
     assert wait.quantile(floats(q)[0]) == pytest.approx(3600.0 * q, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_a_slight_overload_waits_no_less_than_none() -> None:
     """Even where filling the servers takes a good part of the horizon."""
     waits = [mean_wait(load, 5.0, 2000.0, 1.0, 1.0, 3600.0) for load in np.linspace(0.9, 1.5, 601)]

@@ -33,6 +33,7 @@ def test_published_speed_ups_lie_near_the_formulas() -> None:
         assert 0.75 < found / of["speed_up"] < 1.5, of["id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceptance", [0.3, 0.6, 0.8, 0.9])
 @pytest.mark.parametrize("round_trip", [0.0, 0.05, 0.2])
 def test_the_best_length_is_that_of_a_fine_grid(acceptance: float, round_trip: float) -> None:

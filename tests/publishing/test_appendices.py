@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 
 import pytest
+import yaml
 from docutils import core, nodes
 from sphinx.ext import napoleon
 
@@ -15,22 +16,32 @@ from llmecon.publishing.build import appendices
 
 README = """# The tables
 
-- `source`: where it was read
-
 ## birds.csv: what sings
 
 They sing.
 
-- `id`
-- `low`, `high`: range of the song [Hz]
+| column | cells | meaning |
+|---|---|---|
+| `id` | as it was | |
 
 At night, too.
+
+## columns.csv: what they hold
+"""
+COLUMNS = """table,column,type,unit,range,choices,key,nullable,refers_to,meaning
+birds,id,slug,,,,unique,false,,
+birds,low,number,Hz,"(0, inf)",,,true,,lowest tone
+birds,high,number,Hz,"(0, inf)",,,false,,
+*,source,sources,,,,,false,,where it was read
+*,checked,boolean,,,,,false,,
+columns,table,text,,,,,false,,
 """
 
 
 @pytest.fixture
 def birds(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(README)
+    (tmp_path / "columns.csv").write_text(COLUMNS)
     (tmp_path / "birds.csv").write_text(
         'id,low,high,source,checked\nwren,2000,7000,A,true\ncrow,,"1,000",B,false\n'
     )
@@ -42,9 +53,9 @@ def test_table_is_read_with_its_description(birds):
     table = appendices.table("birds")
     assert table.title == "What sings"
     assert table.described == {
+        "low": "lowest tone [Hz]",
+        "high": "[Hz]",
         "source": "where it was read",
-        "low": "range of the song [Hz]",
-        "high": "range of the song [Hz]",
     }
     assert table.rows[1] == ("crow", "", "1,000", "B", "false")
     assert table.unchecked == 1
@@ -67,7 +78,8 @@ def test_a_new_table_gets_its_page_and_its_line(birds, tmp_path):
     assert "```{datatable} birds" in prose
     assert "They sing." in prose
     assert "At night, too." in prose
-    assert "- `low`, `high`: range of the song [Hz]" in columns
+    assert "| `low` | number above 0 [Hz], or empty | lowest tone |" in columns
+    assert "as it was" not in page
 
 
 def test_every_table_counts_its_rows_and_its_doubts():
@@ -116,6 +128,36 @@ def test_a_new_module_needs_no_edit(tmp_path, monkeypatch):
         "Time and energy of a pass": {"llmecon.physics.roofline": "Known."},
         "Others": {"llmecon.brand_new.module": "Unheard of."},
     }
+
+
+def test_contents_list_packages_with_their_modules_by_short_names(tmp_path, monkeypatch):
+    library, stage = tmp_path / "llmecon", tmp_path / "stage"
+    for file in ("numerics.py", "physics/roofline.py", "tables/catalog/rows.py"):
+        (library / file).parent.mkdir(parents=True, exist_ok=True)
+        (library / file).write_text('"""About."""\n')
+    monkeypatch.setattr(paths, "LIBRARY", library)
+    stage.mkdir()
+    (stage / "api.md").write_text("# API\n\n<!-- modules -->\n")
+    (stage / "_toc.yml").write_text(
+        "root: index\nchapters:\n- file: api\n  sections:\n  - glob: api/*\n"
+    )
+    appendices.write(stage)
+    contents = yaml.safe_load((stage / "_toc.yml").read_text())
+    assert contents["chapters"][0]["sections"] == [
+        {"file": "api/numerics", "title": "numerics"},
+        {
+            "file": "api/physics",
+            "title": "physics",
+            "sections": [{"file": "api/physics-roofline", "title": "roofline"}],
+        },
+        {
+            "file": "api/tables",
+            "title": "tables",
+            "sections": [{"file": "api/tables-catalog-rows", "title": "catalog.\u200brows"}],
+        },
+    ]
+    pages = {str(page.relative_to(stage)) for page in (stage / "api").glob("*.md")}
+    assert "api/tables-catalog-rows.md" in pages
 
 
 def _docstrings():

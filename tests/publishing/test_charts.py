@@ -109,6 +109,7 @@ def specification(figure: BeautifulSoup) -> dict:
     return json.loads(figure.script.string)
 
 
+@pytest.mark.slow
 def test_every_kind_draws_without_a_script(shown):
     for name, figure in shown.items():
         assert len(figure.select(".llmecon-static svg path")) > 2, name

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmecon.publishing import charts
 from llmecon.publishing.charts import fans, maps, places, strips, theme
 from llmecon.publishing.charts.figure import Chart
-from llmecon.tiers import outlook
+from llmecon.tiers import sampling
 from tests.publishing.test_charts import STYLES, contrast, specification
 
 NODES = pd.DataFrame(
@@ -44,7 +44,7 @@ MAP = pd.DataFrame(
     columns=["load", "years", "best"],
 )
 NAMES = {"own": "Own", "rent": "Rent", "never": "Never best"}
-FUTURES = outlook.Fan(
+FUTURES = sampling.Fan(
     np.array([1.0, 2.0, 4.0]),
     np.array([0.5, 0.9]),
     np.array([[1.0, 1.5, 2.5], [1.0, 1.0, 1.5]]),

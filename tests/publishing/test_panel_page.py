@@ -58,6 +58,7 @@ def command(page: Page) -> dict[str, str]:
     return dict(re.findall(r"-p (\S+) (\S+)", page.inner_text(".llmecon-actions code")))
 
 
+@pytest.mark.slow
 def test_the_command_says_what_follows_a_menu(page: Page):
     # The chapter was run with 4 replicas where its parameters say 2.
     assert command(page) == {"replicas": "4"}

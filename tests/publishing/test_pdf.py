@@ -205,6 +205,7 @@ def toy_site(tmp_path: Path, toy_book: Path) -> Path:
     return site
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_site_becomes_a_book(toy_site, tmp_path):
     files.stamp(toy_site, "first")
@@ -258,6 +259,7 @@ def test_a_page_that_fails_is_named_and_nothing_is_written(toy_site, tmp_path, b
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_full_disk_is_one_line(toy_site, tmp_path, monkeypatch):
     def full(*_: object) -> None:

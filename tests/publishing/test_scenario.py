@@ -2,33 +2,36 @@
 
 import pytest
 
-from llmecon import inputs
+from llmecon import inputs, studies
 from llmecon.errors import InputError
 from llmecon.publishing import scenario
-from tests.conftest import write_notebook
+from llmecon.studies.parameters import Scenario, identifier, number
+from tests.conftest import PARAMETERS, Toy
 
 
-def test_declaration_is_read_from_the_parameters_cell(toy_book):
+def test_parameters_are_those_that_the_study_declares(toy_book):
     by_name = {p.name: p for p in scenario.chapter("fast-one").parameters}
     assert by_name["xpu"].table == "xpus"
     assert by_name["rivals"].several
     tokens = by_name["tokens"]
     assert (tokens.type, tokens.default, tokens.unit) == (float, 15e12, "tokens")
-    assert (tokens.minimum, tokens.maximum, tokens.open) == (0, None, True)
+    assert (tokens.minimum, tokens.maximum) == (1, None)
     days = by_name["deadline_days"]
     assert (days.help, days.minimum, days.maximum) == ("wall-clock time allowed", 0.1, 3650)
     assert by_name["replicas"].unit == ""
     assert by_name["precision"].choices == ("bf16", "fp8", "fp4", "int4")
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["x: float = 1.0", "x: float = 1.0  # no unit", "x = 1.0  # a [b]", "x: list = []  # a [b]"],
-)
-def test_half_a_declaration_is_an_error(toy_book, line):
-    write_notebook(toy_book / "notebooks" / "fast_one.ipynb", title="T", parameters=line)
-    with pytest.raises(ValueError, match=r"fast_one.ipynb: declare as `x: float"):
-        scenario.chapter("fast-one")
+def test_the_cell_repeats_what_is_declared():
+    assert PARAMETERS.splitlines() == [
+        'xpu: str = "h100-sxm"  # accelerator to rent [xpu id]',
+        'rivals: str = "h100-sxm, h200-sxm"  # accelerators to compare [xpu ids]',
+        "tokens: float = 15e12  # training tokens [tokens]",
+        "deadline_days: float = 90.0  # wall-clock time allowed [days, 0.1 to 3650]",
+        "replicas: int = 2  # copies of the model [1 to 100]",
+        'precision: str = "bf16"  # weights while serving [one of bf16, fp8, fp4, int4]',
+        "spot: bool = False  # rent spare capacity [yes or no]",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +75,14 @@ def test_check_notices_an_unknown_name_that_papermill_injected(toy_book):
         scenario.check("fast-one", namespace)
 
 
-def test_common_values_go_where_they_fit_and_yield_to_a_chapters_own(toy_book, tmp_path):
-    write_notebook(
-        toy_book / "notebooks" / "slow_one.ipynb",
-        title="S",
-        parameters="tokens: float = 1.0  # training tokens [tokens]",
-    )
+def test_common_values_go_where_they_fit_and_yield_to_a_chapters_own(
+    toy_book, tmp_path, monkeypatch
+):
+    class Slow(Scenario):
+        tokens: float = number(1.0, "training tokens", "tokens")
+
+    declared = {"fast-one": Toy, "slow-one": Slow}
+    monkeypatch.setattr(studies, "scenario_of", declared.__getitem__)
     file = tmp_path / "mine.yaml"
     file.write_text("common: {tokens: 5, replicas: 3}\nchapters: {fast-one: {tokens: 7}}\n")
     parameters = scenario.load(file)
@@ -124,14 +129,16 @@ def test_every_id_of_the_book_s_chapters_is_looked_up_in_a_table():
                     assert inputs.ids(parameter.table, parameter.column)
 
 
-def test_a_word_may_stand_in_place_of_an_id(toy_book):
-    write_notebook(
-        toy_book / "notebooks" / "slow_one.ipynb",
-        title="S",
-        parameters='rival: str = "auto"  # hosted rival [api price id or auto]\n'
+def test_a_word_may_stand_in_place_of_an_id():
+    class Asked(Scenario):
+        rival: str = identifier("auto", "hosted rival", "api_prices", besides="auto")
+        search: str = identifier("bm25-nq", "of a study", "retrieval", column="curve")
+
+    rival, search = Asked.parameters()
+    assert scenario.cell([rival, search]).splitlines() == [
+        'rival: str = "auto"  # hosted rival [api price id or auto]',
         'search: str = "bm25-nq"  # of a study [curve of retrieval]',
-    )
-    rival, search = scenario.chapter("slow-one").parameters
+    ]
     assert (rival.table, rival.besides) == ("api_prices", "auto")
     assert rival.allowed == "auto, or an id from: llmecon list api_prices"
     assert (search.table, search.column) == ("retrieval", "curve")

@@ -153,6 +153,7 @@ def test_too_few_steps_never_end_above_zero(monkeypatch: pytest.MonkeyPatch):
     assert 100.0 < root < 900.0
 
 
+@pytest.mark.slow
 def test_a_page_finds_the_capacity_that_the_library_does():
     llm, xpu, efficiency = catalog.llm("llama-3.1-70b"), catalog.xpu("h100-sxm"), OWN
     layout = specs.Deployment(tensor=4.0, precision=specs.precision("fp8"))
@@ -177,6 +178,7 @@ def test_a_page_finds_the_capacity_that_the_library_does():
     assert np.median(np.abs(shown / np.maximum(exact, 1e-9) - 1)[feasible > 0]) < 1e-9
 
 
+@pytest.mark.slow
 def test_a_page_finds_the_plan_that_the_library_does():
     llm, xpu, days = catalog.llm("llama-3.1-8b"), catalog.xpu("h100-sxm"), [20.0, 60.0, 400.0]
     run = training.TrainingRun(15e12, 8192.0, 16e6)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmecon import numerics, scaling, training
-from llmecon.physics import roofline
+from llmecon.physics import architecture
 from llmecon.tables import catalog
 from tests.problems import all_finite, changed, close
 
@@ -231,7 +231,7 @@ def test_more_compute_buys_lower_loss_and_larger_models(compute: float, more: fl
 def test_a_shape_is_scaled_to_its_compute() -> None:
     llm = catalog.llm("llama-3.1-8b")
     shape, found = scaling.compute_optimal_shape(REFIT, llm, RUN, CHINCHILLA)
-    close(found.parameters, roofline.parameters(shape).active)
+    close(found.parameters, architecture.parameters(shape).active)
     close(found.tokens * training.flops_per_token(shape, RUN), CHINCHILLA)
     for stretch in (0.98, 1.02):
         other = scaling.trained_with(REFIT, scaling.scaled(shape, stretch), RUN, CHINCHILLA)
@@ -241,6 +241,7 @@ def test_a_shape_is_scaled_to_its_compute() -> None:
     assert float(found.loss) > float(scaling.compute_optimal(REFIT, CHINCHILLA).loss)
 
 
+@pytest.mark.slow
 def test_without_attention_a_shape_follows_the_closed_form() -> None:
     llm = catalog.llm("llama-3.1-8b")
     brief = changed(RUN, sequence=1.0)

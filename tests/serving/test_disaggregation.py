@@ -42,6 +42,7 @@ def test_no_prompt_delays_outputs_apart():
     assert float(decoding(*HERE, batch, 0.99).tpot) < float(mixed(*HERE, batch, 0.99).tpot)
 
 
+@pytest.mark.slow
 def test_an_unhurried_prompt_waits_for_nothing_but_itself_and_its_way():
     stage = prefilling(*HERE, jnp.asarray(1e-6), 0.99)
     cost = roofline.forward_pass(

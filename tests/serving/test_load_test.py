@@ -114,6 +114,7 @@ def test_weights_that_fit_nowhere_give_nothing() -> None:
     assert saturated("h100-sxm", 16.0, "deepseek-v3") > 0.0
 
 
+@pytest.mark.slow
 def test_every_number_of_clients_at_once() -> None:
     workload = lengths(1000.0, 500.0)
     clients = jnp.geomspace(1.0, 4096.0, 25)
@@ -138,7 +139,7 @@ def test_outputs_of_one_length_end_together() -> None:
 def test_a_static_batch_computes_its_prompts_first() -> None:
     workload = Workload(1000.0, 200.0, prompt_cv=0.0, output_cv=0.0)
     test = loaded(8, workload)
-    found = load_test.static_batch(test, ALONE, workload, BARE)
+    found = load_test.all_at_once(test, ALONE, workload, BARE)
     point = test.point
     prompts = float(point.prefill + 7 * point.chunked_prefill)
     assert float(found.ttft) == pytest.approx(prompts)

@@ -12,7 +12,7 @@ import pytest
 from llmecon import serving
 from llmecon.errors import InputError
 from llmecon.physics import roofline
-from llmecon.serving import simulation
+from llmecon.serving import agreement, simulation
 from llmecon.serving.simulation import Record
 from llmecon.specs import Workload
 from llmecon.tables import catalog
@@ -193,8 +193,8 @@ def engine_times(found: Any, of: tuple[Any, ...]) -> tuple[float, float]:
 @pytest.mark.release
 def test_open_loop_agrees_with_the_closed_form() -> None:
     of = system()
-    light = simulation.compare(*of, (0.05, 0.2), requests=4000)
-    heavy = simulation.compare(*of, (0.4, 0.6, 0.8, 0.9), requests=12_000)
+    light = agreement.compare(*of, (0.05, 0.2), requests=4000)
+    heavy = agreement.compare(*of, (0.4, 0.6, 0.8, 0.9), requests=12_000)
     for found in (*light, *heavy):
         mean, tail = engine_times(found, of)
         assert abs(mean) < 0.08, found
@@ -225,7 +225,7 @@ def test_other_workloads_agree_too(
     workload: dict[str, float], load: float, mean: float, tail: float, tpot: float
 ) -> None:
     of = system(changed(PLAIN, **workload))
-    (found,) = simulation.compare(*of, [load], requests=10_000)
+    (found,) = agreement.compare(*of, [load], requests=10_000)
     errors = engine_times(found, of)
     assert abs(errors[0]) < mean, found
     assert abs(errors[1]) < tail, found
@@ -238,7 +238,7 @@ def test_other_workloads_agree_too(
 @pytest.mark.parametrize(("load", "mean", "tail"), [(0.6, 0.1, 0.15), (0.8, 0.25, 0.35)])
 def test_waiting_for_a_slot_agrees(load: float, mean: float, tail: float) -> None:
     of = system(xpu=changed(H100, memory=with_slots(40.0)))
-    (found,) = simulation.compare(*of, [load], requests=20_000)
+    (found,) = agreement.compare(*of, [load], requests=20_000)
     errors = engine_times(found, of)
     assert abs(errors[0]) < mean, found
     assert abs(errors[1]) < tail, found
@@ -258,14 +258,14 @@ def with_slots(slots: float) -> float:
 def test_disaggregated_ttft_agrees() -> None:
     """Found up to 16% too low: prompts that are computed in one pass end together."""
     of = system(deployment=APART)
-    (found,) = simulation.compare(*of, [0.4], requests=10_000)
+    (found,) = agreement.compare(*of, [0.4], requests=10_000)
     assert -0.25 < engine_times(found, of)[0] < 0.05
 
 
 @pytest.mark.parametrize("load", [0.0, 1.0, float("nan")])
 def test_loads_that_cannot_be_compared(load: float) -> None:
     with pytest.raises(InputError, match=f"load {load} cannot be compared; use a number above 0"):
-        simulation.compare(*system(), [0.5, load])
+        agreement.compare(*system(), [0.5, load])
 
 
 @pytest.mark.parametrize("load", [1.1, 1.5])
@@ -283,7 +283,7 @@ def test_ttft_under_overload_is_a_growing_backlog() -> None:
     rate = 1.5 * full_rate(of)
     found = simulation.open_loop(*of, rate=rate, requests=int(3600.0 * rate), warmup=0.0)
     # Compiled for the comparisons above.
-    closed = simulation._served(of, *floats(1.5, 0.99))
+    closed = agreement._served(of, *floats(1.5, 0.99))
     outside = float(EFFICIENCY.request_time)
     assert float(closed.ttft) - outside == pytest.approx(found.mean_ttft, rel=0.05)
     tail = float(closed.ttft_quantile) - outside
@@ -404,6 +404,6 @@ def test_systems_that_cannot_be_simulated(of: tuple[Any, ...], said: str) -> Non
 def test_what_measurements_add_to_the_scheduler_counts_in_neither() -> None:
     of = system()
     doubled = (*of[:-1], changed(EFFICIENCY, first_token_multiple=2.0))
-    assert simulation.compare(*doubled, [0.4], requests=200) == simulation.compare(
+    assert agreement.compare(*doubled, [0.4], requests=200) == simulation.compare(
         *of, [0.4], requests=200
     )

@@ -1,3 +1,5 @@
+"""The best chip for a job against its neighbours, random chips and solving again."""
+
 from functools import cache
 from typing import Any
 
@@ -7,8 +9,7 @@ import numpy as np
 import pytest
 
 from llmecon import silicon
-from llmecon.physics.roofline import forward_pass, sequences_that_fit
-from llmecon.silicon import Chip, Silicon, design
+from llmecon.silicon import Silicon, chip_jobs, design
 from llmecon.specs import Deployment, precision
 from llmecon.tables import catalog
 from llmecon.training import TrainingLayout, TrainingRun
@@ -20,10 +21,10 @@ PRICES = silicon.silicon()
 LLAMA = catalog.llm("llama-3.1-70b")
 FP8 = precision("fp8")
 FOUR = Deployment(tensor=4.0, precision=FP8)
-DECODE = design.decode(LLAMA, FOUR, context=8192.0, tpot=0.05)
-PREFILL = design.prefill(LLAMA, FOUR, prompt=4096.0, ttft=2.0)
+DECODE = chip_jobs.decode(LLAMA, FOUR, context=8192.0, tpot=0.05)
+PREFILL = chip_jobs.prefill(LLAMA, FOUR, prompt=4096.0, ttft=2.0)
 RUN = TrainingRun(tokens=15e12, sequence=8192.0, global_batch=16e6)
-TRAIN = design.Training(
+TRAIN = chip_jobs.Training(
     LLAMA, RUN, TrainingLayout(tensor=8.0, pipeline=1.0, data=128.0, shard_weights=1.0)
 )
 JOBS = {"decode": DECODE, "prefill": PREFILL, "train": TRAIN}
@@ -43,28 +44,6 @@ def logs(name: str) -> np.ndarray:
     found = best(name)
     values = [found.chip.flops, found.chip.bandwidth, found.chip.link, found.batch]
     return np.log(np.array(values[:3] if name == "train" else values))
-
-
-def test_a_job_is_a_forward_pass() -> None:
-    chip = Chip(flops=8e14, bandwidth=5e12, memory=1.0, link=4e11)
-    need = design.demand(DECODE, chip, PRICES, EFFICIENCY, 100.0)
-    xpu = silicon.as_xpu(chip, PRICES)
-    of = forward_pass(LLAMA, xpu, FOUR, EFFICIENCY, *map(jnp.asarray, (100.0, 1.0, 8192.0)))
-    close(need.seconds, of.seconds)
-    close(need.flops * 4.0, of.flops)
-    assert float(need.tokens) == 100.0
-    # With that capacity, the serving model finds room for as many.
-    roomy = silicon.as_xpu(changed(chip, memory=float(need.memory)), PRICES)
-    close(sequences_that_fit(LLAMA, roomy, FOUR, EFFICIENCY, jnp.asarray(8193.0)), 100.0)
-
-
-def test_tokens_cost_the_devices_time() -> None:
-    found = best("decode")
-    need = found.demand
-    rate = silicon.running_cost(
-        found.chip, PRICES, need.flops / need.seconds, need.traffic / need.seconds
-    )
-    close(found.usd_per_token, 4.0 * rate.total * need.seconds / found.batch)
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -132,7 +111,7 @@ def test_jobs_differ_as_expected() -> None:
 
 
 def test_a_chip_on_its_own_needs_no_links() -> None:
-    job = design.decode(LLAMA, Deployment(precision=FP8), 8192.0, 0.05)
+    job = chip_jobs.decode(LLAMA, Deployment(precision=FP8), 8192.0, 0.05)
     alone = search(job, PRICES, EFFICIENCY)
     assert float(alone.chip.link) < 1e9
     assert "link" in design.binding(job, alone, PRICES)
@@ -140,7 +119,7 @@ def test_a_chip_on_its_own_needs_no_links() -> None:
 
 def test_along_contexts_memory_grows() -> None:
     contexts = jnp.asarray([2048.0, 8192.0, 32768.0])
-    jobs = design.along(DECODE, lambda of: of.past_tokens, contexts)
+    jobs = chip_jobs.along(DECODE, lambda of: of.past_tokens, contexts)
     found = jax.jit(design.across, compiler_options=QUICK)(jobs, PRICES, EFFICIENCY)
     close(found.usd_per_token[1], best("decode").usd_per_token, rtol=1e-6)
     assert np.all(np.diff(found.chip.memory) > 0)
@@ -157,7 +136,7 @@ def effects(name: str) -> dict[str, Silicon]:
     def outcomes(logs: Silicon) -> dict[str, jax.Array]:
         prices = jax.tree.map(jnp.exp, logs)
         moved = design.at_optimum(JOBS[name], prices, EFFICIENCY, best(name))
-        return jax.tree.map(jnp.log, design._outcomes(moved))
+        return jax.tree.map(jnp.log, design.outcomes(moved))
 
     compute = jax.jit(jax.jacfwd(outcomes), compiler_options=QUICK)
     found: dict[str, Silicon] = compute(jax.tree.map(jnp.log, PRICES))
@@ -182,7 +161,7 @@ def test_elasticities_are_those_of_solving_again(constant: str) -> None:
     for step in (1e-3, -1e-3):
         value = float(getattr(PRICES, constant)) * np.exp(step)
         moved.append(
-            design._outcomes(search(DECODE, changed(PRICES, **{constant: value}), EFFICIENCY))
+            design.outcomes(search(DECODE, changed(PRICES, **{constant: value}), EFFICIENCY))
         )
     for outcome, of in effects("decode").items():
         again = np.log(float(moved[0][outcome] / moved[1][outcome])) / 2e-3
@@ -207,29 +186,3 @@ def test_prices_scale_out_of_the_best_chip() -> None:
     for outcome, of in effects("decode").items():
         total = sum(float(getattr(of, name)) for name in paid)
         assert total == pytest.approx(1.0 if outcome == "usd_per_token" else 0.0, abs=1e-6)
-
-
-def test_draws_lie_evenly_between_low_and_high() -> None:
-    drawn, of = design.draws(64), silicon.constants()
-    for name in Silicon.__dataclass_fields__:
-        values = np.log(np.asarray(getattr(drawn, name)))
-        low, high = np.log(of.loc[name, "low"]), np.log(of.loc[name, "high"])
-        assert low <= values.min()
-        assert values.max() <= high
-        assert values.mean() == pytest.approx(0.5 * (low + high), abs=0.02 * (high - low))
-
-
-def test_intervals_hold_the_best_and_prices_decide() -> None:
-    drawn = design.draws(64)
-    one = jax.tree.map(lambda leaf: leaf[None], DECODE)
-    found = design.searched(one, PRICES, drawn, EFFICIENCY)
-    close(found.best.usd_per_token, best("decode").usd_per_token, rtol=1e-6)
-    close(found.job.past_tokens, DECODE.past_tokens)
-    spans = design.intervals(found)
-    ratio = spans["bytes_per_flop"]
-    assert ratio.low < float(best("decode").bytes_per_flop) < ratio.high
-    assert ratio.missing == 0.0
-    ranks = design.deciding(drawn, found)
-    assert set(ranks.index) == set(Silicon.__dataclass_fields__)
-    assert ranks.loc["markup", "usd_per_token"] > 0.5
-    assert ranks.loc["compute_density", "bytes_per_flop"] < -0.3

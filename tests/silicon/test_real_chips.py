@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmecon import silicon
-from llmecon.silicon import design, real_chips
+from llmecon.silicon import chip_jobs, real_chips
 from llmecon.tables import catalog
 from tests.problems import EFFICIENCY, changed, close
 from tests.silicon.test_design import DECODE, PRICES, TRAIN, best
@@ -46,7 +46,7 @@ def test_instances_of_several_sizes() -> None:
     np.testing.assert_allclose(sized.deployment.tensor, [1.0, 4.0])
     np.testing.assert_allclose(sized.deployment.expert, [1.0, 1.0])
     spread = changed(DECODE.deployment, tensor=1.0, expert=8.0)
-    experts = real_chips.widths(design.decode(DECODE.llm, spread, 8192.0, 0.05), (8.0, 32.0))
+    experts = real_chips.widths(chip_jobs.decode(DECODE.llm, spread, 8192.0, 0.05), (8.0, 32.0))
     np.testing.assert_allclose(experts.deployment.expert, [8.0, 32.0])
     np.testing.assert_allclose(experts.deployment.tensor, [1.0, 1.0])
     runs = real_chips.widths(TRAIN, (2.0, 8.0))

@@ -1,14 +1,29 @@
 """What every study must hold: panels begin at its answer, and slopes are finite differences."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from llmecon.execution.interpreter import interpreted
 from llmecon.publishing.panel.declaration import Panel, Settings
 from llmecon.publishing.panel.model import starting
+
+
+def scenarios(every: Iterable[str], quick: Sequence[str]) -> pytest.MarkDecorator:
+    """A test for every scenario of a chapter, of which only a few are tried before a release.
+
+    Args:
+        every: names of scenarios.
+        quick: those of them that every contribution must pass.
+    """
+    assert set(quick) <= set(every)
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=() if name in quick else pytest.mark.release) for name in every],
+    )
 
 
 def at_first(panel: Panel) -> dict[str, float]:

@@ -17,7 +17,7 @@ from llmecon.studies.accelerator_design import frames
 from llmecon.studies.accelerator_design.model import JOBS, MILLION, answer, numbers
 from llmecon.studies.accelerator_design.scenario import Scenario
 from llmecon.studies.accelerator_design.study import Study, resolve
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -25,7 +25,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "sparse": {"model": "gpt-oss-120b", "xpu": "mi355x", "memory": "hbm4", "prompt_tokens": 4000.0},
     "unable": {"model": "llama-3.1-405b", "xpu": "t4", "tpot_limit_s": 0.02},
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "sparse"))
 
 
 @cache
@@ -69,7 +69,7 @@ def test_the_panel_begins_at_the_answer(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["defaults", "hurried", "sparse"])
+@scenarios(["defaults", "hurried", "sparse"], quick=["defaults", "sparse"])
 def test_elasticities_are_finite_differences(name: str) -> None:
     study = studied(name)
     # Where the search ended and how devices share the work are given, not differentiated.
@@ -118,6 +118,7 @@ def test_parts_add_up_to_what_is_priced() -> None:
     assert len(shown) == len(costs) + 1
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -144,6 +145,7 @@ def test_sweeps_pass_through_the_best_chip() -> None:
     assert shares.is_monotonic_increasing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [({"prompt_tokens": 9e5}, "handles at most"), ({"training_devices": 100}, "multiple")],

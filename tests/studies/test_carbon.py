@@ -20,7 +20,7 @@ from llmecon.studies.carbon.model import GRAMS, numbers
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.carbon.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, scenarios
 
 SCENARIOS = {
     "defaults": {},
@@ -42,7 +42,7 @@ SCENARIOS = {
         "training_tokens": 0.0,
     },
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "France"))
 
 
 @cache
@@ -69,6 +69,7 @@ def test_headline_and_panel_are_the_answer(name: str) -> None:
     assert shown["feasible"] == 1.0
 
 
+@pytest.mark.slow
 @every_scenario
 def test_elasticities_are_finite_differences(name: str) -> None:
     study = studied(name)
@@ -95,6 +96,7 @@ def test_intervals_are_those_of_draws(name: str) -> None:
         assert np.log(of.high / of.low) == pytest.approx(width, rel=0.3, abs=0.01), key
 
 
+@pytest.mark.slow
 @every_scenario
 def test_frames_agree_with_the_headline(name: str) -> None:
     study = studied(name)
@@ -147,6 +149,7 @@ def test_kinds_of_electricity_are_told_apart() -> None:
     assert set(mixed.other_kinds) == {"network and reader", "the training"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -19,7 +19,7 @@ from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import at_first
+from tests.studies.agreement import at_first, scenarios
 
 FEW = {"xpus": "h100-sxm, b200, l40s", "grid": "usa", "other_grid": "usa"}
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "little power": FEW | {"power_kw": 9.0, "xpus": "h100-sxm, b200, mi355x"},
     "unable": FEW | {"xpu": "l40s"},
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("few", "unable"))
 
 
 @cache
@@ -73,7 +73,7 @@ def test_fleets_take_what_was_found(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["few", "one size", "little power"])
+@scenarios(["few", "one size", "little power"], quick=["few"])
 def test_elasticities_are_finite_differences(name: str) -> None:
     study, step = studied(name), 1e-5
     case = study.case_in_parts
@@ -158,6 +158,7 @@ def test_frames_agree_with_the_headlines(name: str) -> None:
     assert len(pools) == sum(len(pool.serves) for pool in study.best.pools)
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -193,6 +194,7 @@ def test_labels_say_what_the_fleets_do_not_rest_on(name: str) -> None:
             assert study.marked(xpu) in said or study.name(xpu) + study.though(xpu) in said
 
 
+@pytest.mark.slow
 def test_a_saving_of_less_than_nothing_is_told_as_what_is_dearer() -> None:
     study = resolve(Scenario(**FEW | {"xpus": "h100-sxm, b200, mi355x", "xpu": "mi355x"}))
     found = study.quantities["saving"]
@@ -219,6 +221,7 @@ def test_searches_and_checks_are_those_of_the_tables() -> None:
     assert len(tables.searches(found)) == len(published.CHOICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -20,7 +20,7 @@ from llmecon.studies.hybrid_futures.scenario import Scenario
 from llmecon.studies.hybrid_futures.study import LENGTHS, Study, resolve
 from llmecon.tiers import hybrid, routing
 from llmecon.tiers.hybrid import Policy
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, scenarios
 
 SCENARIOS = {
     "defaults": {},
@@ -56,7 +56,7 @@ SCENARIOS = {
         "in_a_row": 1.0,
     },
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "box"))
 _answer = interpreted(answer)
 
 
@@ -85,6 +85,7 @@ def test_headline_is_the_answer_and_lies_in_its_interval(name: str) -> None:
     assert grams.high > 1.05 * grams.low
 
 
+@pytest.mark.release
 def test_the_scenarios_differ_in_what_their_policies_use() -> None:
     used = {name: tuple(studied(name).used) for name in SCENARIOS}
     assert used["defaults"] == ("device", "cloud")
@@ -150,6 +151,7 @@ def test_frames_agree_with_the_answer(name: str) -> None:
     assert study.elasticities("quality") == {}
 
 
+@pytest.mark.slow
 @every_scenario
 def test_drafting_is_told_at_the_length_that_the_policy_has(name: str) -> None:
     study = studied(name)
@@ -230,6 +232,7 @@ def test_prose_tables_and_charts_follow(name: str) -> None:
     assert charts.flow(study, "Title") is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

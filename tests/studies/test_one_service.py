@@ -18,6 +18,7 @@ def resolved(chapter: str, **given: Any) -> Any:
     return studies.module(chapter, "study").resolve(studies.scenario_of(chapter)(**given))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES, ids=str)
 def test_one_service_has_one_fleet_and_one_footprint(service: dict[str, Any]) -> None:
     asked = catalog.workload("azure-chat-2023")

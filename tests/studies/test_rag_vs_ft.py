@@ -23,7 +23,7 @@ from llmecon.studies.rag_vs_ft import doubts, findings, frames, model, search, w
 from llmecon.studies.rag_vs_ft.model import WAYS
 from llmecon.studies.rag_vs_ft.scenario import Scenario
 from llmecon.studies.rag_vs_ft.study import Study, bills_of_many, resolve
-from tests.studies.agreement import at_first
+from tests.studies.agreement import at_first, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -44,7 +44,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "wrong_usd": 1.0,
     },
 }
-every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+every_scenario = scenarios(SCENARIOS, quick=("defaults", "news"))
 
 
 @cache
@@ -226,6 +226,7 @@ def test_findings_are_those_of_the_studies() -> None:
     assert learned.lines["share"].max() <= 100.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -303,6 +303,7 @@ def test_pictures_and_discounts() -> None:
     assert len(tables.discounts()) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -160,6 +160,7 @@ def test_the_panels_elasticities_are_the_answers() -> None:
         assert told[name] == pytest.approx(float(effect), rel=1e-6, abs=1e-9), name
 
 
+@pytest.mark.slow
 @quick_scenario
 def test_elasticities_are_finite_differences(name: str) -> None:
     case = alone(name)
@@ -241,6 +242,7 @@ def test_others_are_compared_on_the_same_kind_of_rows() -> None:
     assert "their siblings" in said
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -339,6 +341,7 @@ def test_formulas_are_close_to_the_simulation() -> None:
     assert f"{found.longest:,} requests" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -64,6 +64,7 @@ def studied(name: str) -> Study:
 _numbers = interpreted(numbers)
 
 
+@pytest.mark.slow
 @every_scenario
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
@@ -176,6 +177,7 @@ def _one_by_one(case: Case, serve: Any, train: Any, slower: Any) -> Any:
     return jax.lax.map(one, (serve, train, slower))
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_draws() -> None:
     study = studied("defaults")
     serve = catalog.efficiency_draws(catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8"))
@@ -266,6 +268,7 @@ def test_titles_of_elasticities_agree_with_what_they_name(
     assert said in charts._on_hardware(effects, "fleet")
 
 
+@pytest.mark.slow
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
@@ -302,6 +305,7 @@ def test_what_fits_in_no_memory_says_how_much_it_would_take() -> None:
     assert memory.needed > memory.held
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -24,6 +24,7 @@ def test_devices_without_links_cannot_share_a_model() -> None:
         feasibility.require_memory("llama-3.1-70b", "a17-pro", "fp8")
 
 
+@pytest.mark.slow
 def test_requests_beyond_the_context_are_refused() -> None:
     with pytest.raises(InputError, match=r"gpt-2-xl handles at most 1,024 tokens; .* 1,025"):
         feasibility.require_context("gpt-2-xl", 1000, 25)

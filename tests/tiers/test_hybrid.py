@@ -350,10 +350,10 @@ def usd(way: hybrid.Taken) -> jax.Array:
     ("solved", "of", "limits"),
     [
         (cleanest, kg, INTERIOR),
-        (cleanest, kg, ROOMY),
-        (cleanest, kg, HURRIED),
+        pytest.param(cleanest, kg, ROOMY, marks=pytest.mark.release),
+        pytest.param(cleanest, kg, HURRIED, marks=pytest.mark.release),
         (cheapest, usd, ALL_FOUR),
-        (cheapest, usd, ROOMY),
+        pytest.param(cheapest, usd, ROOMY, marks=pytest.mark.release),
     ],
 )
 def test_the_best_policy_is_the_grids(
@@ -407,7 +407,7 @@ def test_a_limit_that_does_not_bind_costs_nothing() -> None:
     assert hurried.second_price > 0.0
 
 
-@pytest.mark.parametrize("limits", [TOO_FAST, TOO_GOOD])
+@pytest.mark.parametrize("limits", [TOO_FAST, pytest.param(TOO_GOOD, marks=pytest.mark.release)])
 def test_limits_that_nothing_keeps_are_flagged(limits: tuple[float, float]) -> None:
     best = cleanest()[limits]
     assert not best.feasible

@@ -149,6 +149,7 @@ def test_a_full_hour_may_have_to_move_work_into_a_dirtier_one() -> None:
     assert found.saving < 0
 
 
+@pytest.mark.slow
 def test_shifting_works_on_batches() -> None:
     load, intensity = jnp.asarray([4.0, 4, 4, 4]), jnp.asarray([0.2, 0.3, 0.4, 0.1])
     several = jax.vmap(placement.shifted, (None, 0, None, None))

@@ -70,6 +70,7 @@ def test_more_skill_recovers_more() -> None:
     assert at == sorted(at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", ["mmlu", "gsm8k"])
 def test_published_routers_are_fitted(benchmark: str) -> None:
     """Two points a router: one skill passes within a few hundredths of both."""

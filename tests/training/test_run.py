@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from llmecon import training
-from llmecon.physics import roofline
+from llmecon.physics import architecture
 from llmecon.specs import LLM
 from llmecon.tables import catalog
 from tests.problems import (
@@ -93,7 +93,7 @@ def test_zero_stage_1(ways: int, gigabytes: float) -> None:
     The library keeps gradients in fp32, as large runs do: 2 bytes a weight more.
     """
     llm = catalog.llm("llama-2-7b")
-    weights = float(roofline.parameters(llm).total)
+    weights = float(architecture.parameters(llm).total)
     run = full_run(1e9, sequence=0.0)
     bytes_each = training.training_memory(llm, run, changed(ALONE, data=ways)) / weights
     assert (bytes_each - 2) * 7.5 == pytest.approx(gigabytes, rel=2e-3)
@@ -104,7 +104,7 @@ def test_zero_stage_3() -> None:
     llm = catalog.llm("llama-2-7b")
     layout = changed(ALONE, data=64.0, shard_weights=1.0)
     needed = training.training_memory(llm, full_run(1e9, sequence=0.0), layout)
-    assert needed / float(roofline.parameters(llm).total) == pytest.approx(18 / 64)
+    assert needed / float(architecture.parameters(llm).total) == pytest.approx(18 / 64)
 
 
 def test_first_stage_holds_one_sequence_of_all_layers() -> None:
@@ -113,7 +113,7 @@ def test_first_stage_holds_one_sequence_of_all_layers() -> None:
     run = full_run(1e9)
     stored = [
         training.training_memory(llm, run, changed(ALONE, pipeline=p, tensor=8.0))
-        - 18 * roofline.parameters(llm).total / (8 * p)
+        - 18 * architecture.parameters(llm).total / (8 * p)
         for p in (1.0, 8.0)
     ]
     np.testing.assert_allclose(stored, 96 * 2048 * 32 * 12288 / 8)
@@ -124,7 +124,7 @@ def test_recomputation_keeps_one_vector_a_layer() -> None:
     llm = changed(catalog.llm("gpt-3-175b"), vocabulary=0.0)
     layout = changed(ALONE, recompute=1.0)
     stored = training.training_memory(llm, full_run(1e9), layout)
-    stored -= 18 * roofline.parameters(llm).total
+    stored -= 18 * architecture.parameters(llm).total
     assert stored == pytest.approx(2048 * 12288 * (96 * 2 + 32), rel=1e-6)
 
 

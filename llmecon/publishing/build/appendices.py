@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmecon import paths
-
-# A line of data/README.md that describes columns: - `low`, `high`: range thought plausible
-_COLUMNS = re.compile(r"^- (`\w+`(?:, `\w+`)*)(?:: (.*))?$", re.MULTILINE)
+from llmecon.publishing.build import data_package
+from llmecon.tables import columns
 
 # What a reader finds in each package, each after those that it uses; modules of none come first.
 _PACKAGES = {
@@ -37,6 +36,9 @@ _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
 
 _OTHERS = "Others"
 
+# What stands in the table of contents for the pages of all modules.
+_ALL_MODULES = re.compile(r"^( *)- glob: api/\*$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -45,7 +47,8 @@ class Table:
     Attributes:
         name: The file's name without its ending.
         title: What it holds, in a few words.
-        about: What `data/README.md` says of it, in Markdown.
+        about: What `data/README.md` says of it, in Markdown, without the list of its columns.
+        listing: Its columns, as a table in Markdown.
         described: What the columns hold, by name; columns that explain themselves are left out.
         columns: Names of the columns.
         rows: The cells as they are in the file.
@@ -54,6 +57,7 @@ class Table:
     name: str
     title: str
     about: str
+    listing: str
     described: Mapping[str, str]
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -74,21 +78,27 @@ def table(name: str) -> Table:
         name: The file's name without its ending.
 
     Raises:
-        LookupError: There is no such file, or `data/README.md` does not describe it.
+        LookupError: There is no such file, `data/README.md` does not describe it, or
+            `data/columns.csv` doesn't say what it holds.
     """
     file = paths.DATA / f"{name}.csv"
-    preamble, sections = _readme()
-    if name not in sections or not file.is_file():
-        raise LookupError(f"data/README.md and data/{name}.csv must both be there")
+    sections = data_package.sections()[1]
+    declared = columns.tables().get(name)
+    if name not in sections or declared is None or not file.is_file():
+        raise LookupError(
+            f"data/{name}.csv must be there, with a section in data/README.md and rows in "
+            "data/columns.csv"
+        )
     title, about = sections[name]
     with file.open(encoding="utf-8", newline="") as lines:
-        columns, *rows = csv.reader(lines)
+        header, *rows = csv.reader(lines)
     return Table(
         name=name,
         title=title,
-        about=about,
-        described=_described(preamble) | _described(about),
-        columns=tuple(columns),
+        about=data_package.LIST.sub("", about).strip(),
+        listing=data_package.listing(name),
+        described={one.name: said for one in declared if (said := data_package.described(one))},
+        columns=tuple(header),
         rows=tuple(tuple(row) for row in rows),
     )
 
@@ -99,7 +109,7 @@ def tables() -> list[Table]:
     Raises:
         LookupError: A table lacks its description, or a description its table.
     """
-    names = list(_readme()[1])
+    names = list(data_package.sections()[1])
     names += sorted({file.stem for file in paths.DATA.glob("*.csv")} - set(names))
     return [table(name) for name in names]
 
@@ -140,12 +150,10 @@ def _write_tables(folder: Path) -> None:
         listed.append(
             f"| [{one.name}](data/{one.name}.md) | {one.title} | {len(one.rows):,} | {unchecked} |"
         )
-        prose = _COLUMNS.sub("", one.about).strip()
-        meanings = "\n".join(match[0] for match in _COLUMNS.finditer(one.about))
-        page = f"{_WIDE}# {one.title}\n\n{prose}\n\n```{{datatable}} {one.name}\n```\n"
-        page += f"\n## Columns\n\n{meanings}\n" if meanings else ""
+        page = f"{_WIDE}# {one.title}\n\n{one.about}\n\n```{{datatable}} {one.name}\n```\n"
+        page += f"\n## Columns\n\n{one.listing}\n"
         (folder / "data" / f"{one.name}.md").write_text(page, encoding="utf-8")
-    preamble = _readme()[0]
+    preamble = data_package.sections()[0]
     _fill(folder / "data.md", "<!-- tables -->", "\n".join(listed) + f"\n\n{preamble}")
 
 
@@ -170,6 +178,34 @@ def _write_modules(folder: Path) -> None:
             text = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
             (folder / "api" / page).write_text(text, encoding="utf-8")
     _fill(folder / "api.md", "<!-- modules -->", "\n".join(listed))
+    contents = folder / "_toc.yml"
+    if contents.is_file():
+        text = contents.read_text(encoding="utf-8")
+        contents.write_text(_ALL_MODULES.sub(_contents, text), encoding="utf-8")
+
+
+def _contents(place: re.Match[str]) -> str:
+    """Entries of the table of contents, each package before its modules, by their short names.
+
+    Args:
+        place: The entry that stands for all of them.
+    """
+    margin = place[1]
+    package_of = {title: package for package, title in _PACKAGES.items()}
+    lines = []
+    for title, of in modules().items():
+        package = package_of.get(title, "")
+        inside = f"{margin}    " if package else margin
+        if package:
+            lines += [f"{margin}- file: api/{package}", f"{margin}  title: {package}"]
+            lines += [f"{margin}  sections:"]
+        for name in of:
+            page = _page(name).removesuffix(".md")
+            # A line may end after a dot, and not within a word.
+            short = name.removeprefix(f"llmecon.{package}").removeprefix(".")
+            short = short.replace(".", ".\u200b")
+            lines += [f"{inside}- file: api/{page}", f"{inside}  title: {short}"]
+    return "\n".join(lines)
 
 
 def _page(module: str) -> str:
@@ -179,27 +215,6 @@ def _page(module: str) -> str:
 
 def _fill(page: Path, mark: str, text: str) -> None:
     page.write_text(page.read_text(encoding="utf-8").replace(mark, text), encoding="utf-8")
-
-
-def _readme() -> tuple[str, dict[str, tuple[str, str]]]:
-    """What `data/README.md` says of all tables, and of each: its title and the text below it."""
-    text = (paths.DATA / "README.md").read_text(encoding="utf-8").partition("\n")[2]
-    preamble, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    described = {}
-    for section in sections:
-        heading, _, body = section.partition("\n")
-        name, _, title = heading.partition(".csv: ")
-        described[name] = (title[:1].upper() + title[1:], body.strip())
-    return preamble.strip(), described
-
-
-def _described(markdown: str) -> dict[str, str]:
-    return {
-        name: meaning
-        for names, meaning in _COLUMNS.findall(markdown)
-        for name in re.findall(r"`(\w+)`", names)
-        if meaning
-    }
 
 
 def _module_names() -> Iterator[str]:

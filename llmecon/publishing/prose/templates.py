@@ -25,10 +25,11 @@ FILTERS = (
     "mass",
     "energy",
     "listing",
+    "multiple",
     "sources",
     "span",
     "between",
-    "counted",
+    "tally",
 )
 """Functions of `words` that a template may use as filters, by name."""
 

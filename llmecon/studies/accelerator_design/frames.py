@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import silicon
-from llmecon.silicon import design, real_chips
+from llmecon.silicon import doubts, real_chips
 from llmecon.studies.accelerator_design.model import JOBS, THOUSAND
 from llmecon.studies.accelerator_design.study import DRAWS, Study, decoding, is_late, mean_context
 from llmecon.tables import catalog
@@ -209,8 +209,8 @@ def _sweep(
     rows = []
     for value in along:
         sized = real_chips.widths(job(float(value)))
-        found = design.searched(sized, study.prices, study.drawn, study.attainable)
-        within = design.intervals(found)["bytes_per_flop"] * THOUSAND
+        found = doubts.searched(sized, study.prices, study.drawn, study.attainable)
+        within = doubts.intervals(found)["bytes_per_flop"] * THOUSAND
         best = found.best
         if not is_late(found):
             proportion = THOUSAND * float(best.bytes_per_flop)
@@ -322,15 +322,15 @@ def constants(study: Study) -> Constants:
         moved[name][2 * i : 2 * i + 2] *= np.exp([STEP, -STEP])
     # On the same layout throughout, given once for each size so that nothing is traced anew.
     same = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(real_chips.SIZES)), decoder.job)
-    again = design.searched(same, study.prices, silicon.Silicon(**moved), study.attainable)
+    again = doubts.searched(same, study.prices, silicon.Silicon(**moved), study.attainable)
     bytes_per_flop = again.drawn["bytes_per_flop"]
     differences = np.log(np.asarray(bytes_per_flop[0::2] / bytes_per_flop[1::2])) / (2.0 * STEP)
     expected = np.array([effects[name] for name in tried])
     worst = float(np.abs(differences[: len(tried)] - expected).max())
     ranks = {
-        name: design.deciding(study.drawn, study.found[name])["bytes_per_flop"] for name in JOBS
+        name: doubts.deciding(study.drawn, study.found[name])["bytes_per_flop"] for name in JOBS
     }
-    cost_ranks = design.deciding(study.drawn, decoder)["usd_per_token"]
+    cost_ranks = doubts.deciding(study.drawn, decoder)["usd_per_token"]
     return Constants(effects, len(tried), worst, ranks, cost_ranks)
 
 

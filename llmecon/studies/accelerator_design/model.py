@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from llmecon.silicon import Chip, Silicon, design, real_chips
-from llmecon.silicon.design import Best, Job, Training
+from llmecon.silicon import Chip, Silicon, chip_jobs, design, real_chips
+from llmecon.silicon.chip_jobs import Job, Training
+from llmecon.silicon.design import Best
 from llmecon.specs import LLM, Deployment, Efficiency, Number, number
 from llmecon.training import TrainingLayout, TrainingRun
 
@@ -100,8 +101,8 @@ def jobs(case: Case, layouts: Layouts) -> tuple[Job, Job, Job]:
     """
     run = TrainingRun(TRAINING_TOKENS, case.sequence, case.batch)
     return (
-        design.decode(case.llm, layouts.decode, case.context, case.tpot),
-        design.prefill(case.llm, layouts.prefill, case.prompt, case.ttft),
+        chip_jobs.decode(case.llm, layouts.decode, case.context, case.tpot),
+        chip_jobs.prefill(case.llm, layouts.prefill, case.prompt, case.ttft),
         Training(case.llm, run, layouts.training),
     )
 

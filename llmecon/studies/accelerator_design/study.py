@@ -16,8 +16,10 @@ from llmecon.errors import InputError
 from llmecon.evidence import uncertainty
 from llmecon.evidence.uncertainty import Interval
 from llmecon.execution.interpreter import interpreted
-from llmecon.silicon import Chip, Silicon, design, real_chips
-from llmecon.silicon.design import Best, Job, Searched
+from llmecon.silicon import Chip, Silicon, chip_jobs, design, doubts, real_chips
+from llmecon.silicon.chip_jobs import Job
+from llmecon.silicon.design import Best
+from llmecon.silicon.doubts import Searched
 from llmecon.studies.accelerator_design.model import (
     JOBS,
     MILLION,
@@ -116,7 +118,7 @@ class Study(Names):
 
         The chip is searched anew for each draw: constants differ by too much for its slope to tell.
         """
-        return {name: design.intervals(of) for name, of in self.found.items()}
+        return {name: doubts.intervals(of) for name, of in self.found.items()}
 
     @cached_property
     def doubt_over_best(self) -> dict[str, Interval]:
@@ -238,7 +240,7 @@ def resolve(scenario: Scenario) -> Study:
         )
     llm = catalog.llm(scenario.model)
     prices = silicon.silicon(scenario.process, scenario.memory)
-    drawn = design.draws(DRAWS, scenario.process, scenario.memory)
+    drawn = doubts.draws(DRAWS, scenario.process, scenario.memory)
     attainable = catalog.efficiency()
     spread = spread_over(llm, scenario.precision)
     run = training.TrainingRun(
@@ -252,11 +254,11 @@ def resolve(scenario: Scenario) -> Study:
     )
     jobs = {
         "decode": decoding(scenario, llm, mean_context(scenario)),
-        "prefill": design.prefill(llm, spread, scenario.prompt_tokens, scenario.ttft_limit_s),
-        "training": design.Training(llm, run, layout),
+        "prefill": chip_jobs.prefill(llm, spread, scenario.prompt_tokens, scenario.ttft_limit_s),
+        "training": chip_jobs.Training(llm, run, layout),
     }
     sized = {name: real_chips.widths(job) for name, job in jobs.items()}
-    found = {name: design.searched(job, prices, drawn, attainable) for name, job in sized.items()}
+    found = {name: doubts.searched(job, prices, drawn, attainable) for name, job in sized.items()}
     return Study(scenario, llm, prices, drawn, attainable, sized, found)
 
 
@@ -284,7 +286,7 @@ def decoding(given: Scenario, llm: specs.LLM, context: float) -> Any:
         llm: the model.
         context: tokens that a request holds.
     """
-    return design.decode(llm, spread_over(llm, given.precision), context, given.tpot_limit_s)
+    return chip_jobs.decode(llm, spread_over(llm, given.precision), context, given.tpot_limit_s)
 
 
 def _sequence(given: Scenario, llm: specs.LLM) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import choice
-from llmecon.choice import candidates, maps, objective, report, sensitivity
+from llmecon.choice import candidates, maps, objective, report, sensitivity, switching
 from llmecon.choice.description import Weights
 from llmecon.choice.filling import EngineName
 from llmecon.choice.fleets import Clash, Plan
@@ -147,7 +147,7 @@ class Move:
     of: str
     way: str
     now: float
-    found: sensitivity.Switch
+    found: switching.Switch
 
     @property
     def new(self) -> list[EngineName]:
@@ -167,7 +167,7 @@ def moves(study: Study) -> list[Move]:
 
     def moved(what: str, of: str, path: tuple[str | int, ...], way: str, now: float) -> None:
         towards = "more" if way == "raised" else "less"
-        switched = sensitivity.switch(priced, path, towards, study.parts)  # type: ignore[arg-type]
+        switched = switching.switch(priced, path, towards, study.parts)  # type: ignore[arg-type]
         found.append(Move(what, of, way, now, switched))
 
     for at in asked(study):

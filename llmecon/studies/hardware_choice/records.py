@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.choice.candidates import rows_of
+from llmecon.choice.columns import Columns, pools_of
 from llmecon.choice.description import RESOURCES
 from llmecon.choice.filling import Demand, Engine, Role, fullest
 from llmecon.choice.fleets import Plan
-from llmecon.choice.linear_programme import Columns, pools_of
 from llmecon.choice.objective import Case as Posed
 from llmecon.choice.sensitivity import NEAR
 from llmecon.execution.interpreter import interpreted

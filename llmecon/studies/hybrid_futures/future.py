@@ -12,12 +12,14 @@ import pandas as pd
 
 from llmecon import serving
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import roofline
+from llmecon.physics import architecture
 from llmecon.studies.hybrid_futures.model import GRAMS
 from llmecon.studies.hybrid_futures.study import Study
 from llmecon.tables import catalog
-from llmecon.tiers import outlook, own_machine
-from llmecon.tiers.outlook import Demand, Factors, Level, Range, Start
+from llmecon.tiers import growth, outlook, own_machine, sampling
+from llmecon.tiers.growth import Level, Range
+from llmecon.tiers.outlook import Demand, Start
+from llmecon.tiers.sampling import Factors
 
 YEARS = np.arange(2025, 2036)
 LAST = float(YEARS[-1])
@@ -87,12 +89,12 @@ class Futures:
         Args:
             values: by future and year.
         """
-        return outlook.fan(jnp.asarray(values)).table(YEARS)
+        return sampling.fan(jnp.asarray(values)).table(YEARS)
 
     @property
     def elapsed(self) -> np.ndarray:
         """Years since the base year."""
-        return YEARS - outlook.BASE_YEAR
+        return YEARS - growth.BASE_YEAR
 
     @property
     def cheaper(self) -> tuple[float, float]:
@@ -157,28 +159,28 @@ class Futures:
         )
 
     def _over_years(self, function: Callable[[Factors, jax.Array], Any]) -> Any:
-        return outlook.futures(function, self.factors, jnp.asarray(self.elapsed))
+        return sampling.futures(function, self.factors, jnp.asarray(self.elapsed))
 
     def _attributed(
         self, function: Callable[[Factors], jax.Array], quantities: tuple[str, ...]
     ) -> pd.Series:
         ranges = {name: self.growth[name] for name in quantities}
-        found = outlook.attribution(function, ranges, _DRAWS, logarithm=True)
+        found = sampling.attribution(function, ranges, _DRAWS, logarithm=True)
         return found["first_order"].sort_values(ascending=False)
 
 
 def futures(study: Study) -> Futures:
     """What published and judged ranges of yearly factors imply until 2035."""
-    growth = dict(outlook.ranges())
+    yearly = dict(sampling.ranges())
     case, way = study.case, study.taken["cloud"]
     of = case.cloud
     point = _service(of.llm, of.xpu, of.layout, case.requests, of.efficiency, of.at_once).point
     intensity = float(case.there.carbon_intensity)
     return Futures(
-        growth,
-        outlook.draws(growth, _FUTURES),
+        yearly,
+        sampling.draws(yearly, _FUTURES),
         drawn=float(way.footprint.electricity) / intensity,
-        level=Level(intensity, outlook.BASE_YEAR),
+        level=Level(intensity, growth.BASE_YEAR),
         memory_bound=float(point.memory_use / (point.memory_use + point.compute_use)),
         usd_today=float(way.usd),
     )
@@ -216,7 +218,7 @@ def reached(study: Study, futures: Futures) -> pd.DataFrame:
         pace=study.case.pace,
     )
     ids = list(dict.fromkeys([study.scenario.edge_model, study.scenario.cloud_model, _LARGE]))
-    sizes = [float(roofline.parameters(catalog.llm(of)).active) for of in ids]
+    sizes = [float(architecture.parameters(catalog.llm(of)).active) for of in ids]
     years = np.asarray(_years(handset, jnp.asarray(sizes), dict(futures.factors)))
     early, middle, late = np.quantile(years, [0.05, 0.5, 0.95], axis=1)
     return pd.DataFrame(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from llmecon import paths
 from llmecon.adaptation import knowledge, published_studies
-from llmecon.laboratory import smollm2
+from llmecon.laboratory import smollm2, smollm2_model
 from llmecon.laboratory import study as laboratory
 from llmecon.studies.rag_vs_ft import doubts
 from llmecon.studies.rag_vs_ft.doubts import MEANINGS
@@ -273,7 +273,7 @@ class Asked:
 
 def asked() -> Asked | None:
     """What SmolLM2 answered with and without passages; None where it was not fetched."""
-    if not smollm2.available():
+    if not smollm2_model.available():
         return None
     check = smollm2.run(cache=paths.BUILD / "smollm2")
     shares = {"invented facts, no passage": check.unaided}

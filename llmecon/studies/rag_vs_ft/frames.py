@@ -20,7 +20,7 @@ from llmecon.adaptation import (
     published_studies,
 )
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import roofline
+from llmecon.physics import architecture
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_MONTH
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.doubts import MEANINGS
@@ -426,7 +426,7 @@ def reranking(study: Study) -> Reranking:
     """What reranking takes, and what of it is left out."""
     given, hardware = study.scenario, study.hardware
     again = assumptions.CANDIDATES * (knowledge.PASSAGE + given.question_tokens)
-    active = float(roofline.parameters(catalog.llm(given.model)).active)
+    active = float(architecture.parameters(catalog.llm(given.model)).active)
     alike = again * assumptions.RERANKER_WEIGHTS / active
     assert hardware.base.machines is not None
     busy = float(hardware.base.machines.held.input) / assumptions.PEAK_TO_MEAN * alike

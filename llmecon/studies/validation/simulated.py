@@ -7,7 +7,7 @@ import pandas as pd
 from llmecon.checks import scheduler
 from llmecon.checks.scheduler import Overload
 from llmecon.execution import disk_cache
-from llmecon.serving import simulation
+from llmecon.serving import agreement
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 from llmecon.studies.validation.study import Study
 
@@ -94,8 +94,8 @@ def _simulated(study: Study) -> Simulated:
     # Long outputs take more steps to simulate, so fewer requests are followed.
     requests = int(min(2000, max(400, 2e6 / study.scenario.output_tokens)))
     compared = (
-        *simulation.compare(*system, LIGHT, requests=requests),
-        *simulation.compare(*system, HEAVY, requests=MORE * requests),
+        *agreement.compare(*system, LIGHT, requests=requests),
+        *agreement.compare(*system, HEAVY, requests=MORE * requests),
     )
     rows = [
         {

@@ -15,7 +15,7 @@ from llmecon.evidence import sourcing, training_fit, uncertainty, whole_runs
 from llmecon.evidence.bayesian_fit import NINETY
 from llmecon.evidence.sourcing import Use
 from llmecon.execution.interpreter import interpreted
-from llmecon.physics import roofline
+from llmecon.physics import architecture, roofline
 from llmecon.physics.roofline import PassCost
 from llmecon.serving import Service
 from llmecon.specs import SECONDS_PER_DAY
@@ -483,7 +483,7 @@ _answers = interpreted(jax.vmap(answer))
 
 @interpreted
 def _counted(case: Case) -> tuple[Array, Array, Array]:
-    count = roofline.parameters(case.llm)
+    count = architecture.parameters(case.llm)
     return count.total, count.active, training.flops_per_token(case.llm, case.run)
 
 

@@ -13,7 +13,7 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.silicon import Chip, real_chips
-from llmecon.silicon.design import Serving
+from llmecon.silicon.chip_jobs import Serving
 from llmecon.specs import Deployment, Number, number
 from llmecon.studies.accelerator_design.model import MILLION, Case
 from llmecon.studies.accelerator_design.study import Study, laid_out

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import silicon, words
-from llmecon.silicon.design import Training
+from llmecon.silicon.chip_jobs import Training
 from llmecon.studies.accelerator_design.frames import Market
 from llmecon.studies.accelerator_design.model import JOBS, MILLION, THOUSAND, called
 from llmecon.studies.accelerator_design.study import Study

@@ -61,7 +61,7 @@ def frontier(of: margins.Frontier, title: str) -> Any:
     """The least cost of a token against a limit on its carbon."""
     grams = of.steps["grams"]
     return charts.lines(
-        of.steps.assign(fleet=of.steps["fleet"].map(words.counted)),
+        of.steps.assign(fleet=of.steps["fleet"].map(words.tally)),
         "grams",
         "usd",
         "series",

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from llmecon import words
-from llmecon.choice import confidence, sensitivity
+from llmecon.choice import confidence, switching
 from llmecon.choice.filling import EngineName
 from llmecon.choice.fleets import Plan
 from llmecon.specs import SECONDS_PER_HOUR
@@ -124,7 +124,7 @@ def _fleet(study: Study, what: str, plan: Plan) -> dict[str, str]:
     figures = (RESTS[known[xpu].read, known[xpu].measured > 0] for xpu in frames.ids(plan))
     return {
         "Fleet": what,
-        "Devices": words.counted(frames.devices(study, plan)),
+        "Devices": words.tally(frames.devices(study, plan)),
         "USD/h": words.number(takes["usd"] * SECONDS_PER_HOUR, 3),
         "kg CO₂e/h": words.number(takes["kg_co2e"] * SECONDS_PER_HOUR),
         "kW": words.number(takes["joule"] / THOUSAND),
@@ -187,7 +187,7 @@ def moves(study: Study, found: Sequence[margins.Move]) -> pd.DataFrame:
         study: whose names are used.
         found: as `margins.moves` returns them.
     """
-    farthest = words.number(sensitivity.TRIED[-1])
+    farthest = words.number(switching.TRIED[-1])
     rows = []
     for of in found:
         say = words.usd if of.what == "rent" else words.duration

@@ -10,7 +10,7 @@ from llmecon.studies.hybrid_futures.model import THOUSAND
 from llmecon.studies.hybrid_futures.study import SOME, Study
 from llmecon.studies.surroundings import READER_HOURS
 from llmecon.tables import catalog
-from llmecon.tiers import outlook, own_machine
+from llmecon.tiers import growth, own_machine
 from llmecon.tiers.hybrid import Taken
 
 _WHAT = {"all": "emissions of all data centres", "one": "carbon of one answer"}
@@ -153,6 +153,6 @@ def _taken(taken: Taken) -> tuple[str, ...]:
 
 
 def _year(end: float) -> str:
-    if end <= outlook.BASE_YEAR:
+    if end <= growth.BASE_YEAR:
         return "already"
     return "after 2035" if end > future.LAST else f"{end:.0f}"

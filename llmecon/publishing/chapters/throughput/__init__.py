@@ -1,0 +1,1 @@
+"""How the chapter on throughput shows its study."""

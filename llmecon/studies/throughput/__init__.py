@@ -1,0 +1,1 @@
+"""What sets the pace of a served model: the study of the chapter on throughput."""
