@@ -1,4 +1,4 @@
-"""Levels of deployments: by hand, and how well they predict publishers that they did not see."""
+"""Levels of deployments: by hand, and as they are stored."""
 
 from dataclasses import astuple
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon.evidence import bayesian_fit, deployment_fit, deployment_levels, published
+from llmecon.evidence import deployment_fit, deployment_levels, published
 from llmecon.evidence.deployment_levels import Level, Spreads
 from llmecon.tables import catalog
 
@@ -80,61 +80,6 @@ def test_spreads_of_many_deployments_are_found_again() -> None:
 def test_levels_are_stored_as_they_are() -> None:
     levels = {"pace": Level("pace", ("young",), ALONE), "energy": Level("energy", (), ALONE)}
     assert deployment_levels.from_table(deployment_levels.as_table(levels)) == levels
-
-
-def held_out(own_rows: int) -> pd.DataFrame:
-    """The record of leave-outs beside the measurements; `reading` tells backlogs apart."""
-    found = catalog.table("published_held_out").query(f"own_rows == {own_rows}")
-    known = published.known().rename(columns={"target": "reading", "column": "target"})
-    measured = known[["kind", "id", "target", "reading", "measured"]]
-    found = found.merge(measured, on=["kind", "id", "target"])
-    ratio = found["predicted"] / found["measured"]
-    inside = np.abs(np.log(ratio)) <= bayesian_fit.NINETY * found["sd"]
-    return found.assign(error=(ratio - 1.0).abs(), inside=inside)
-
-
-# Of publishers that the fit saw nothing of: median error; least share in the interval over rows,
-# and over publishers; greatest median width of the interval, as a factor either way.
-BOUNDS = {
-    "tpot": (0.27, 0.85, 0.88, 2.6),
-    "throughput": (0.27, 0.85, 0.88, 2.6),
-    "backlog": (0.32, 0.85, 0.65, 3.0),
-    "ttft": (0.65, 0.83, 0.86, 7.0),
-}
-
-
-@pytest.mark.parametrize("reading", BOUNDS)
-def test_publishers_left_out_stay_bounded(reading: str) -> None:
-    median, over_rows, over_publishers, width = BOUNDS[reading]
-    found = held_out(0).query(f"reading == '{reading}'")
-    assert found["error"].median() <= median
-    assert found["inside"].mean() >= over_rows
-    assert found.groupby("left_out")["inside"].mean().mean() >= over_publishers
-    assert np.exp(bayesian_fit.NINETY * found["sd"].median()) <= width
-
-
-# From five of a source's rows: median error, least share in the interval, greatest median width.
-FROM_FIVE = {
-    "tpot": (0.16, 0.82, 1.7),
-    "throughput": (0.11, 0.85, 1.7),
-    "backlog": (0.21, 0.88, 2.4),
-    "ttft": (0.36, 0.85, 4.2),
-}
-
-
-@pytest.mark.parametrize("reading", FROM_FIVE)
-def test_five_own_rows_narrow_what_is_predicted(reading: str) -> None:
-    median, inside, width = FROM_FIVE[reading]
-    found = held_out(deployment_fit.FEW).query(f"reading == '{reading}'")
-    assert found["error"].median() <= median
-    assert found["inside"].mean() >= inside
-    assert np.exp(bayesian_fit.NINETY * found["sd"].median()) <= width
-
-
-def test_every_published_row_was_left_out() -> None:
-    known = published.known()
-    known = known[known["quantity"] != "energy"]  # measured by one publisher alone
-    assert len(held_out(0)) == len(known)
 
 
 @pytest.mark.slow
