@@ -252,11 +252,13 @@ def _rows(kind: str, file: Path, named: dict[str, Any]) -> Any:
         from llmecon.evidence import predictions
 
         return predictions.read(file)
-    if file.suffix.lower() not in (".json", ".jsonl"):
+    if file.suffix.lower() not in (".json", ".jsonl"):  # a table
         inputs.require_table(file, [of for of in _NEEDED[kind] if of not in told])
-        from llmecon.evidence import benchmark_files, predictions
+        from llmecon.evidence import predictions
 
-        return benchmark_files.named(predictions.read(file), told, _NEEDED[kind])
+        return predictions.read(file).assign(**told)
+    if kind != "serving":
+        raise InputError(f"{file}: results of load generators are read as serving, not as {kind}")
     inputs.text(file, "a result file")
     from llmecon.evidence import benchmark_files
 

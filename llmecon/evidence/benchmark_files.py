@@ -46,11 +46,6 @@ class Tool:
     rows: Callable[[Result], Iterable[Row]]
 
 
-def is_result(path: Path) -> bool:
-    """Whether a file is to be read as a load generator's result rather than as a table."""
-    return path.suffix.lower() in (".json", ".jsonl")
-
-
 def read(path: Path) -> pd.DataFrame:
     """The rows of a load generator's result file.
 
@@ -213,7 +208,8 @@ def _of_counts(result: Result, tool: str) -> Row:
 
 def _of_guidellm(result: Result) -> Iterable[Row]:
     tool = "GuideLLM"
-    for run in result["benchmarks"]:
+    runs = result["benchmarks"]
+    for run in runs if isinstance(runs, list) else [runs]:
         if not isinstance(run, Mapping) or not isinstance(run.get("metrics"), Mapping):
             raise InputError(f"the file looks like one of {tool}, but a benchmark has no metrics")
 
@@ -255,7 +251,7 @@ def _of_aiperf(result: Result) -> list[Row]:
     tool = "AIPerf"
 
     def seconds(name: str) -> float:
-        unit = str(result[name].get("unit", "ms")) if name in result else "ms"
+        unit = _text(result, name, "unit") or "ms"
         if unit not in _UNITS:
             raise InputError(f"{name} is in {unit}; known units are {', '.join(_UNITS)}")
         return _number(tool, result, name, "avg") * _UNITS[unit]
@@ -329,10 +325,10 @@ TOOLS = (
 
 
 def named(rows: pd.DataFrame, given: Mapping[str, Any], wanted: Sequence[str]) -> pd.DataFrame:
-    """Rows with what the caller names in the place of what they lack or say otherwise.
+    """Rows of a result file with what the caller names in the place of what they lack or say.
 
     Args:
-        rows: of a measurement file.
+        rows: from `read`.
         given: values by column; what is None isn't named.
         wanted: columns that must be told in the end.
 
