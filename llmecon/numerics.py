@@ -161,7 +161,10 @@ def _crossing(
 
     def unfinished(bracket: Bracket) -> Array:
         apart = jnp.abs(bracket.newest - bracket.across) > NARROW
-        return inside & apart & (bracket.at_newest != 0.0)
+        # Both ends are on one side only where the newest is a root but for rounding: compiled code
+        # may compute such a value twice, with two signs. Without a zero between them the search
+        # would go on for ever.
+        return inside & apart & (bracket.at_newest * bracket.at_across < 0.0)
 
     first = Bracket(ends[0], at_ends[0], ends[1], at_ends[1], jnp.full_like(ends[0], 0.5))
     found = jax.lax.while_loop(unfinished, partial(narrower, partial(value, constants)), first)

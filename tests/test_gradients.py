@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmecon import adaptation, numerics, serving, silicon, training
+from llmecon import adaptation, numerics, scaling, serving, silicon, training
 from llmecon.adaptation import knowledge, offers, own_hardware, quality, ways
 from llmecon.choice import filling
 from llmecon.costs import carbon, economics, embodied, per_request
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import architecture, energy, products, queueing, roofline, speculation
+from llmecon.scaling import laws, sizes
 from llmecon.serving import (
     batching,
     disaggregation,
@@ -108,6 +109,8 @@ MODULES: tuple[ModuleType, ...] = (
     design,
     doubts,
     real_chips,
+    laws,
+    sizes,
 )
 
 # What these offer is the core of their packages, and goes by the package's name.
@@ -183,6 +186,12 @@ EXCEPTIONS = {
     "planning.layouts_by_pace": "names layouts of plan_for_deadline, tested beside it",
     "numerics.crossings": "a search from outside, by narrower, tested; its places have no slope",
     "numerics.of_all_rates": "adds elasticities up, tested beside it",
+    "laws.law": "looks constants up",
+    "laws.joint_power_law": "looks constants up",
+    "laws.repetition_law": "looks constants up",
+    "laws.over_training_law": "looks constants up",
+    "laws.error_law": "looks constants up",
+    "laws.standard_errors": "looks errors up",
 }
 
 H100 = catalog.xpu("h100-sxm")
@@ -376,6 +385,9 @@ RETRIEVER, READING, LEARNING = KNOWLEDGE.retriever, KNOWLEDGE.reading, KNOWLEDGE
 STILL = changed(NEWS, change=0.0, known=0.0)
 RARE = changed(NEWS, queries=1e-7)
 ALWAYS = changed(KNOBS, replay=0.0, exposures=0.0, interval=1e12)
+
+LAW, REPEATED = scaling.law("besiroglu-2024"), scaling.repetition_law()
+LIFE = scaling.Lifetime(*floats(1e13, 4e-18, 3e-18, 6.0, 2.0))
 
 SILICON = silicon.silicon()
 CHIP = silicon.Chip(flops=1.1e15, bandwidth=5e12, memory=1.2e11, link=4e11, split=1.3)
@@ -1429,6 +1441,72 @@ CASES: dict[str, Case] = {
     ),
     "embodied.amortised": Case(
         embodied.amortised, (floats(460.0, 4e9, 2e8, 0.85),), (floats(0.0, 0.0, 2e8, 1.0),)
+    ),
+}
+
+
+CASES |= {
+    "laws.loss": Case(laws.loss, ((LAW, *floats(7e10, 1.4e12)),)),
+    "laws.joint_power_loss": Case(
+        laws.joint_power_loss, ((laws.joint_power_law(), *floats(7e10, 1.4e12)),)
+    ),
+    "laws.effective_tokens": Case(
+        laws.effective_tokens,
+        ((REPEATED, *floats(1.4e12, 3e11)),),
+        ((REPEATED, *floats(3e11, 3e11)), (REPEATED, *floats(1e11, 3e11))),
+    ),
+    "laws.effective_parameters": Case(
+        laws.effective_parameters,
+        ((REPEATED, *floats(7e10, 3e11)),),
+        ((REPEATED, *floats(1e9, 3e11)),),
+    ),
+    "laws.repeated_loss": Case(
+        laws.repeated_loss,
+        ((REPEATED, *floats(7e10, 1.4e12, 3e11)),),
+        ((REPEATED, *floats(7e10, 3e11, 3e11)), (REPEATED, *floats(7e10, 1e11, 3e11))),
+    ),
+    "laws.over_trained_loss": Case(
+        laws.over_trained_loss, ((laws.over_training_law(), *floats(1e21, 300.0)),)
+    ),
+    "laws.as_over_training": Case(laws.as_over_training, ((LAW,),)),
+    "laws.average_error": Case(laws.average_error, ((laws.error_law(), *floats(2.7)),)),
+    "sizes.compute_optimal": Case(sizes.compute_optimal, ((LAW, *floats(5.76e23, 6.0)),)),
+    "sizes.compute_optimal_by_search": Case(
+        sizes.compute_optimal_by_search, ((LAW, *floats(5.76e23, 6.0)),)
+    ),
+    "sizes.compute_optimal_repeated": Case(
+        sizes.compute_optimal_repeated,
+        ((REPEATED, *floats(5.76e23, 3e11, 6.0)),),
+        ((REPEATED, *floats(5.76e23, 1e16, 6.0)),),
+    ),
+    "sizes.ridge": Case(sizes.ridge, ((LAW, *floats(5.76e23, 0.01, 6.0)),)),
+    "sizes.tokens_for": Case(
+        sizes.tokens_for, ((LAW, *floats(7e10, 2.0)),), ((LAW, *floats(1e6, 2.0)),)
+    ),
+    "sizes.lifetime_cost": Case(
+        sizes.lifetime_cost,
+        ((LAW, *floats(4e10, 2.0), LIFE),),
+        ((LAW, *floats(4e10, 2.0), changed(LIFE, served_tokens=0.0)),),
+    ),
+    "sizes.lifetime_optimal": Case(
+        sizes.lifetime_optimal,
+        ((LAW, *floats(2.0), LIFE),),
+        ((LAW, *floats(2.0), changed(LIFE, served_tokens=0.0)),),
+    ),
+    "sizes.budget_optimal": Case(
+        sizes.budget_optimal,
+        ((LAW, *floats(3e6), LIFE),),
+        ((LAW, *floats(3e6), changed(LIFE, served_tokens=0.0)),),
+    ),
+    "sizes.implied_demand": Case(
+        sizes.implied_demand,
+        ((LAW, *floats(8e9, 1.5e13), LIFE),),
+        ((LAW, *floats(1.75e11, 3e11), LIFE),),
+    ),
+    "sizes.scaled": Case(sizes.scaled, ((DENSE, *floats(1.7)),)),
+    "sizes.trained_with": Case(sizes.trained_with, ((LAW, DENSE, RUN, *floats(1e23)),)),
+    "sizes.compute_optimal_shape": Case(
+        sizes.compute_optimal_shape, ((LAW, DENSE, RUN, *floats(1e23)),)
     ),
 }
 

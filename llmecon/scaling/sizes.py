@@ -1,7 +1,8 @@
 """How large a model is worth training, and on how many tokens.
 
-Three questions, from the simplest: the lowest loss that a budget of compute buys; which other sizes
-come near it; and the size at which training and serving together cost least at a given loss. Where
+Four questions, from the simplest: the lowest loss that a budget of compute buys; which other sizes
+come near it; the size at which training and serving together cost least at a given loss; and the
+lowest loss where one budget pays for both. Where
 a model has a shape, attention counts, and FLOPs per token are no longer 6 a parameter, the first is
 answered for models of that shape.
 """
@@ -335,6 +336,63 @@ def lifetime_optimal(law: LossLaw, target: Scalar | float, life: Lifetime) -> Li
         size, jnp.exp(training + log_size + log_tokens), served * jnp.exp(log_size)
     )
     return jax.tree.map(lambda leaf: jnp.where(possible, leaf, jnp.nan), found)
+
+
+def budget_optimal(law: LossLaw, budget: Scalar | float, life: Lifetime) -> LifetimeSize:
+    """The size of lowest loss where one budget pays for training and for serving.
+
+    What is spent on serving is not spent on training, so that the model is smaller than the
+    compute-optimal one of the same budget and learns less.
+
+    Args:
+        law: of the loss; its exponents are below 1.
+        budget: for both, in the unit of the prices; a scalar.
+        life: tokens served, and what FLOPs of training and serving cost.
+
+    Returns:
+        The size with its costs, which add up to the budget. With N0 parameters where nothing is
+        served, and r of the budget spent on serving those, N = N0 z has
+        z = (1 - r z)**((1 + beta) / (alpha + beta)), the condition of least loss.
+    """
+    training = life.training_price * life.training_flops
+    served = life.serving_price * life.serving_flops * life.served_tokens
+    alone = compute_optimal(law, jnp.asarray(budget) / life.training_price, life.training_flops)
+    claimed = served * alone.parameters / budget
+    power = (1.0 + law.data_exponent) / (law.size_exponent + law.data_exponent)
+
+    def beyond(share: Scalar) -> Scalar:
+        return jnp.log(share) - power * jnp.log1p(-claimed * share)
+
+    # Both ends are so far off the root that none is ever returned.
+    least = 0.5 * jnp.exp(-power * jnp.log1p(claimed))
+    share = solve_increasing(beyond, least, 1.5 / (1.0 + 1.5 * claimed))
+    parameters = share * alone.parameters
+    tokens = budget * (1.0 - claimed * share) / (training * parameters)
+    size = _size(law, parameters, tokens)
+    return LifetimeSize(size, training * parameters * tokens, served * parameters)
+
+
+def implied_demand(
+    law: LossLaw, parameters: Scalar | float, tokens: Scalar | float, life: Lifetime
+) -> Scalar:
+    """How much a model must serve for its training to have been as long as is worth while.
+
+    Args:
+        law: of the loss.
+        parameters: of the model.
+        tokens: that it was trained on.
+        life: prices; its served tokens are not read.
+
+    Returns:
+        Served tokens for which `lifetime_optimal` is this size: training costs beta / (alpha odds)
+        of both, with the odds of what size and data leave of the loss. 0 for a model that was
+        trained on fewer tokens than is compute-optimal.
+    """
+    left = law.size_factor * jnp.exp(-law.size_exponent * jnp.log(parameters))
+    odds = left / law.data_factor * jnp.exp(law.data_exponent * jnp.log(tokens))
+    beside = law.size_exponent / law.data_exponent * odds - 1.0
+    training = life.training_price * life.training_flops * tokens
+    return jnp.maximum(beside, 0.0) * training / (life.serving_price * life.serving_flops)
 
 
 def scaled(llm: LLM, stretch: Scalar | float) -> LLM:

@@ -155,6 +155,56 @@ def test_with_nothing_to_serve_the_lifetime_optimum_is_compute_optimal() -> None
     close(found.cost, CHINCHILLA)
 
 
+def test_a_budget_for_both_against_brute_force() -> None:
+    generator = np.random.default_rng(5)
+    count = 100
+    laws = scaling.LossLaw(
+        generator.uniform(1.5, 2.0, count),
+        np.exp(generator.uniform(np.log(100), np.log(1000), count)),
+        np.exp(generator.uniform(np.log(200), np.log(4000), count)),
+        generator.uniform(0.28, 0.42, count),
+        generator.uniform(0.28, 0.42, count),
+    )
+    prices = 10.0 ** generator.uniform(-19, -17, (2, count))
+    budget = prices[0] * 10.0 ** generator.uniform(18, 27, count)
+    flops = np.full(count, 6.0), np.full(count, 2.0)
+    lives = scaling.Lifetime(10.0 ** generator.uniform(8, 15, count), *prices, *flops)
+    found = jax.jit(jax.vmap(scaling.budget_optimal))(laws, budget, lives)
+    np.testing.assert_allclose(found.cost, budget, rtol=1e-9)
+    grid = found.parameters[:, None] * np.exp(np.linspace(-7.0, 7.0, 14001))
+    left = budget[:, None] / grid - np.asarray(lives.served_tokens * prices[1] * 2.0)[:, None]
+    tokens = np.asarray(left) / (6.0 * prices[0][:, None])
+    losses = jax.vmap(jax.vmap(scaling.loss, (None, 0, 0)))(
+        laws, grid, jnp.asarray(np.where(tokens > 0.0, tokens, 1e-30))
+    )
+    assert np.all(found.size.loss <= losses.min(axis=1) * (1 + 1e-12))
+    apart = np.abs(np.log(grid[np.arange(count), losses.argmin(axis=1)] / found.parameters))
+    assert np.all(apart <= 1.1e-3)
+
+
+def test_a_budget_for_both_by_hand() -> None:
+    # With alpha = beta = 1/2 the best size for 6e20 FLOP has sqrt(6e20 / 6) = 1e10 parameters.
+    law = scaling.LossLaw(1.0, 100.0, 100.0, 0.5, 0.5)
+    close(scaling.budget_optimal(law, 6e20, scaling.Lifetime(0.0)).parameters, 1e10)
+    # z = (1 - r z)^(3/2) has z = 1/8 for r = 6: serving 1e10 parameters takes 3.6e21 FLOP.
+    served = scaling.budget_optimal(law, 6e20, scaling.Lifetime(1.8e11))
+    close(served.parameters, 1.25e9)
+    # Serving these takes three quarters, and the rest trains them on 1.5e20 / 7.5e9 tokens.
+    close(served.serving_cost, 4.5e20)
+    close(served.tokens, 2e10)
+
+
+@pytest.mark.parametrize("served", [1e11, 1e13, 1e15])
+def test_the_demand_that_a_size_implies_is_the_one_it_is_best_for(served: float) -> None:
+    life = scaling.Lifetime(served, 3e-18, 1e-18)
+    best = scaling.lifetime_optimal(REFIT, 2.0, life)
+    implied = scaling.implied_demand(REFIT, best.parameters, best.tokens, scaling.Lifetime(0.0))
+    # Prices alone make the difference: served FLOPs at a third of the price weigh a third.
+    close(3.0 * implied, served, rtol=1e-6)
+    close(scaling.implied_demand(REFIT, best.parameters, best.tokens, life), served, rtol=1e-6)
+    assert float(scaling.implied_demand(REFIT, 1.75e11, 3e11, life)) == 0.0
+
+
 def test_no_model_falls_below_the_entropy_of_its_data() -> None:
     found = scaling.lifetime_optimal(REFIT, 1.8, scaling.Lifetime(1e12))
     assert np.isnan(float(found.cost))

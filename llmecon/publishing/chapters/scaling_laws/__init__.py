@@ -1,0 +1,1 @@
+"""How the chapter on scaling laws shows its study."""
