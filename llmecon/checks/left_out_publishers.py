@@ -49,23 +49,22 @@ def summary() -> pd.DataFrame:
         a prediction and the end of its interval).
     """
     every = cases()
-    parts = []
-    for of, by in ((every.assign(publisher=ALL), every["publisher"]), (every, every["publisher"])):
-        grouped = of.assign(by=by).groupby(["reading", "prediction", "publisher"], sort=False)
-        parts.append(grouped.apply(_figures, include_groups=False))
-    return pd.concat(parts).reset_index()
+    keys = ["reading", "prediction", "publisher"]
+    found = []
+    for of in (every.assign(publisher=ALL, by=every["publisher"]), every.assign(by="one")):
+        for group, rows in of.groupby(keys, sort=False):
+            found.append(dict(zip(keys, group, strict=True)) | _figures(rows))
+    return pd.DataFrame(found)
 
 
-def _figures(rows: pd.DataFrame) -> pd.Series:
+def _figures(rows: pd.DataFrame) -> dict[str, float]:
     ratio = rows["ratio"]
-    return pd.Series(
-        {
-            "rows": rows[["kind", "id"]].drop_duplicates().shape[0],
-            "median": rows["error"].median(),
-            "within_2x": ratio.between(0.5, 2.0).mean(),
-            "bias": ratio.median() - 1.0,
-            "inside": rows["inside"].mean(),
-            "over_publishers": rows.groupby("by")["inside"].mean().mean(),
-            "width": float(np.exp(NINETY * rows["sd"].median())),
-        }
-    )
+    return {
+        "rows": len(rows[["kind", "id"]].drop_duplicates()),
+        "median": float(rows["error"].median()),
+        "within_2x": float(ratio.between(0.5, 2.0).mean()),
+        "bias": float(ratio.median() - 1.0),
+        "inside": float(rows["inside"].mean()),
+        "over_publishers": float(rows.groupby("by")["inside"].mean().mean()),
+        "width": float(np.exp(NINETY * rows["sd"].median())),
+    }
