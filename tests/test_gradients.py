@@ -247,6 +247,10 @@ POINT = serving.OperatingPoint(
 SERVICE = serving.Service(*floats(5.0, 0.6, 0.4, 1.2), POINT)
 CAPACITY = serving.Capacity(*floats(7.0, 1.0), SERVICE)
 UNABLE = serving.Capacity(*floats(0.0, 0.0), SERVICE)
+LOADED = load_test.LoadTest(*floats(0.5, 0.02, 0.015, 2e3, 1.0), point=POINT)
+ALONE_LOADED = load_test.LoadTest(
+    *floats(0.1, 0.01, 0.01, 1e2, 5.0), point=changed(POINT, batch=1.0)
+)
 BOUNDS = growth.Range(low=0.35, mid=0.55, high=0.7)
 NORMAL = growth.Range(low=1.06, mid=1.11, high=1.2, coverage=0.9)
 SINGLE_VALUE = growth.Range(low=1.1, mid=1.1, high=1.1)
@@ -514,7 +518,15 @@ CASES: dict[str, Case] = {
     "load_test.saturated": Case(
         load_test.saturated,
         ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
-        ((GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),),
+        (
+            (GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),
+            (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0, 8.0, 1.0)),
+        ),
+    ),
+    "load_test.all_at_once": Case(
+        load_test.all_at_once,
+        ((LOADED, SPREAD, CHAT, EFFICIENCY),),
+        ((ALONE_LOADED, SINGLE, CHAT, EFFICIENCY),),
     ),
     "architecture.touched_on_busiest": Case(
         architecture.touched_on_busiest,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon.errors import InputError
+from llmecon.evidence import conditions, deployment_levels, own_rows, published
 from llmecon.evidence.bayesian_fit import NINETY
 from llmecon.evidence.error_measures import Pairs, of_groups
 from llmecon.evidence.serving_fit import by_row, fit, labels, load_tests, measured
@@ -62,6 +63,7 @@ REMAINDERS: Mapping[str, tuple[str, ...]] = {
     "energy": ("pace", "power"),
 }
 Model = Callable[[Systems, Efficiency], dict[str, Array]]
+Tuning = Literal["typical", "best"]
 
 # What is measured in any of these units is less: more is a slip of the pen.
 MOST_MEASURED = 1e12
@@ -111,6 +113,7 @@ class Errors:
         within_2x: share of rows predicted within a factor of 2.
         bias: median of predicted over measured, less 1.
         coverage_90: share of rows inside their 90% interval.
+        width_90: median of the intervals' upper ends over the predictions.
         by_model: the same for each model.
     """
 
@@ -120,6 +123,7 @@ class Errors:
     within_2x: float
     bias: float
     coverage_90: float
+    width_90: float
     by_model: Mapping[str, ModelErrors]
 
     @property
@@ -168,13 +172,23 @@ def read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def predict(kind: str, frame: pd.DataFrame, attainment: Attainment | None = None) -> pd.DataFrame:
+def predict(
+    kind: str,
+    frame: pd.DataFrame,
+    attainment: Attainment | None = None,
+    tuning: Tuning = "typical",
+    mine: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Predictions with 90% intervals for the rows of a measurement file.
 
     Args:
         kind: "serving", "offline", "training-runs", "training-steps" or "losses".
         frame: rows in the schema of the tables measured_*, or of loss_measurements.
         attainment: calibrated efficiencies of serving; the stored ones by default.
+        tuning: of the deployments that serve: "typical" of what people publish, or "best", as
+            tuned as the best public benchmarks. Rows whose source is one of these benchmarks are
+            always at the best.
+        mine: what own rows say of the deployment, from `own_rows`; it decides instead of `tuning`.
 
     Returns:
         For each target of the kind the columns TARGET, TARGET_low and TARGET_high, in the unit of
@@ -184,8 +198,8 @@ def predict(kind: str, frame: pd.DataFrame, attainment: Attainment | None = None
         InputError: an unknown kind, or a column is missing.
     """
     predictors: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-        "serving": lambda rows: _serving(rows, attainment or catalog.attainment()),
-        "offline": lambda rows: _offline(rows, attainment or catalog.attainment()),
+        "serving": lambda rows: _at_level("serving", rows, attainment, tuning, mine),
+        "offline": lambda rows: _at_level("offline", rows, attainment, tuning, mine),
         "training-runs": predict_runs,
         "training-steps": lambda rows: predict_steps(rows).rename(columns=_target_name),
         "losses": _losses,
@@ -262,24 +276,76 @@ def _usable(frame: pd.DataFrame, required: Sequence[str]) -> tuple[pd.Series, pd
     return reasons, rows
 
 
-def _serving(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
-    reasons, rows = _usable(frame, SERVING_COLUMNS)
-    found = _with_intervals(rows, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
-    return found.reindex(frame.index).assign(reason=reasons)
+def physics(
+    kind: str, frame: pd.DataFrame, attainment: Attainment | None = None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """What the fitted physics predicts of a well tuned deployment.
+
+    Args:
+        kind: serving or offline.
+        frame: rows in the schema of the kind.
+        attainment: as for `predict`.
+
+    Returns:
+        Predictions of the usable rows: for each target TARGET, TARGET_low, TARGET_high and
+        TARGET_sd (of its logarithm), and for serving outside (share of TTFT that is spent outside
+        the model). And for every row why it can't be used, empty where it can.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    attainment = attainment or catalog.attainment()
+    if kind == "serving":
+        reasons, rows = _usable(frame, SERVING_COLUMNS)
+        found = _with_intervals(rows, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
+        if len(rows):
+            of = by_row(attainment, labels(rows))
+            outside = of.request_time + of.request_time_per_client * rows["concurrency"].to_numpy()
+            share = of.first_token_multiple * outside / found["ttft"].to_numpy()
+            found["outside"] = np.clip(np.asarray(share), 0.0, 1.0)
+    else:
+        reasons, rows = _usable(frame.assign(regime="offline"), OFFLINE_COLUMNS)
+        found = _with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
+        nothing = found["throughput"] == 0.0
+        reasons[nothing[nothing].index] = "the weights fit in no layout of these devices"
+        found = found[~nothing]
+    for target in [of for of in TARGETS[kind] if len(found)]:
+        found[f"{target}_sd"] = np.log(found[f"{target}_high"] / found[target]) / NINETY
+    return found, reasons
 
 
-def _offline(frame: pd.DataFrame, attainment: Attainment) -> pd.DataFrame:
-    reasons, rows = _usable(frame, OFFLINE_COLUMNS)
-    found = _with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
-    nothing = found["throughput"] == 0.0
-    reasons[nothing[nothing].index] = "the weights fit in no layout of these devices"
-    return found.mask(nothing).reindex(frame.index).assign(reason=reasons)
+def _at_level(
+    kind: str,
+    frame: pd.DataFrame,
+    attainment: Attainment | None,
+    tuning: Tuning,
+    mine: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """The physics moved to a deployment's level, with intervals that contain what isn't known."""
+    found, reasons = physics(kind, frame, attainment)
+    rows = frame.loc[found.index]
+    if len(rows) and (mine is not None or tuning == "typical"):
+        described = deployment_levels.describe(rows, found, kind)
+        if mine is None:
+            described = described[~conditions.stated(rows)["tuned"][described.index]]
+        else:
+            described = described.assign(publisher=own_rows.MINE)
+        known = pd.concat([published.known(), *([] if mine is None else [mine])])
+        for column, of in described.groupby("column"):
+            level = published.levels()[of["quantity"].iloc[0]]
+            moved = deployment_levels.expected(level, known, of)
+            value = of["predicted"] * np.exp(of["sign"] * moved.mean)
+            found.loc[of.index, column] = value
+            found.loc[of.index, f"{column}_low"] = value * np.exp(-NINETY * moved.sd)
+            found.loc[of.index, f"{column}_high"] = value * np.exp(NINETY * moved.sd)
+    columns = [f"{t}{end}" for t in TARGETS[kind] for end in ("", "_low", "_high")]
+    return found.reindex(index=frame.index, columns=columns).assign(reason=reasons)
 
 
 def _saturated(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
-    rate = jax.vmap(lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus))(
-        systems, efficiency
-    )
+    rate = jax.vmap(
+        lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus, s.width, s.depth)
+    )(systems, efficiency)
     return {"throughput": rate}
 
 
@@ -475,6 +541,7 @@ def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Error
         within_2x=every.within_2x,
         bias=every.bias,
         coverage_90=every.covered,
+        width_90=every.width,
         by_model={
             str(name): ModelErrors(
                 rows=int(of.rows),

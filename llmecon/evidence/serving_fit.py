@@ -10,7 +10,7 @@ zero.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import equinox as eqx
@@ -25,7 +25,7 @@ from llmecon.evidence.bayesian_fit import NINETY, Parameter, Posterior, Values
 from llmecon.evidence.serving_rows import SERVING_COLUMNS, Systems, refusals, systems
 from llmecon.execution.interpreter import interpreted
 from llmecon.paths import DATA
-from llmecon.serving.load_test import closed_loop
+from llmecon.serving.load_test import all_at_once, closed_loop
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import MULTIPLES, UNSEEN, Attainment, Effect, System
@@ -296,9 +296,11 @@ def load_tests(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
             system.deployment,
             jnp.where(drafting, efficiency.draft_acceptance, 0.0),
         )
-        test = closed_loop(
+        loop = closed_loop(
             system.llm, system.xpu, deployment, system.workload, efficiency, system.clients
         )
+        batch = all_at_once(loop, deployment, system.workload, efficiency)
+        test = jax.tree.map(partial(jnp.where, system.static > 0), batch, loop)
         return {
             "tpot": jnp.where(system.steady > 0, test.median_gap, test.tpot),
             "ttft": test.ttft,

@@ -14,6 +14,8 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from llmecon.errors import InputError
+from llmecon.evidence import conditions
+from llmecon.serving import PIPELINE_DEPTHS, TENSOR_WIDTHS
 from llmecon.specs import (
     FOUR_BIT_EXPERTS,
     LLM,
@@ -48,6 +50,8 @@ LAYOUT_COLUMNS = ("tensor_parallel", "expert_parallel", "data_parallel")
 SHORTEST = 0.8
 EVEN_MEAN = (1.0 + SHORTEST) / 2.0
 EVEN_CV = (1.0 - SHORTEST) / (1.0 + SHORTEST) / np.sqrt(3.0)
+# Of lengths between next to nothing and twice the mean.
+UNIFORM_CV = 1.0 / np.sqrt(3.0)
 # A speculative run whose settings are not recorded: multi-token prediction with one module, used
 # to draft a few tokens.
 DRAFT_TOKENS = 3.0
@@ -64,6 +68,9 @@ class Systems(eqx.Module):
         xpus: devices in all, over all copies of the deployment.
         clients: requests kept in flight per copy.
         steady: 1 where that number is a measured mean batch rather than a number of clients.
+        static: 1 where requests start and end together, as a batch.
+        width, depth: devices that a layer is split over and stages of layers, where a backlog's
+            layout is known and `saturated` tries it; else 0.
     """
 
     llm: LLM
@@ -73,6 +80,9 @@ class Systems(eqx.Module):
     xpus: Rows
     clients: Rows
     steady: Rows
+    static: Rows
+    width: Rows
+    depth: Rows
 
 
 def refusals(frame: pd.DataFrame, required: Sequence[str]) -> pd.Series:
@@ -174,7 +184,20 @@ def systems(frame: pd.DataFrame) -> Systems:
     # Engines keep the cache in 16 bits unless told otherwise; speed tests tell them.
     cache = np.where(steady, np.maximum(precisions.kv_cache, 2.0), precisions.kv_cache)
     speculative = _optional(frame, "speculative", 0.0) > 0
-    lengths = np.where(steady, 1.0, EVEN_MEAN)
+    said = conditions.stated(frame)
+    fixed, uniform = (((said["lengths"] == of) & ~steady).to_numpy() for of in ("fixed", "uniform"))
+    # Throughput of a backlog is published with the means of its lengths.
+    measured = (said["lengths"] == "measured").to_numpy()
+    means = steady | fixed | uniform | measured | (_regime(frame) == "offline")
+    lengths = np.where(means, 1.0, EVEN_MEAN)
+    spread = np.select([steady, fixed, uniform], [0.5, 0.0, UNIFORM_CV], EVEN_CV)
+    clients = _optional(frame, "concurrency", 1.0)
+    in_flight = said["mean_concurrency"].to_numpy(float)
+    clients = np.where(in_flight > 0, np.clip(in_flight, 1.0, clients), clients)
+    tried = (
+        said["tensor_parallel"].isin(TENSOR_WIDTHS)
+        & said["pipeline_parallel"].isin(PIPELINE_DEPTHS)
+    ).to_numpy()
     none = np.zeros(len(frame))
     return Systems(
         llm=catalog.llms(frame["model"]),
@@ -193,13 +216,16 @@ def systems(frame: pd.DataFrame) -> Systems:
             prompt_tokens=lengths * frame["prompt_tokens"].to_numpy(float),
             output_tokens=lengths * frame["output_tokens"].to_numpy(float),
             cached_fraction=none,
-            prompt_cv=np.where(steady, 0.5, EVEN_CV),
-            output_cv=np.where(steady, 0.5, EVEN_CV),
+            prompt_cv=spread,
+            output_cv=spread,
             interarrival_cv=np.ones(len(frame)),
         ),
         xpus=jnp.asarray(xpus_of),
-        clients=jnp.asarray(_optional(frame, "concurrency", 1.0) / replicas),
+        clients=jnp.asarray(clients / replicas),
         steady=jnp.asarray(steady, float),
+        static=jnp.asarray(said["batching"] == "static", float),
+        width=jnp.asarray(np.where(tried, said["tensor_parallel"], 0.0)),
+        depth=jnp.asarray(np.where(tried, said["pipeline_parallel"], 0.0)),
     )
 
 

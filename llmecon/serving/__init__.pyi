@@ -35,7 +35,7 @@ from .experience import (
     response_time,
 )
 from .layouts import PIPELINE_DEPTHS, TENSOR_WIDTHS, TOLERATED_LOSS, best_deployment, deployment_of
-from .load_test import LoadTest, closed_loop, saturated
+from .load_test import LoadTest, all_at_once, closed_loop, saturated
 from .service import BURST, HORIZON, LEAST_SPARE, Service, serve, service_at
 from .simulation import Record, open_loop, uniform_lengths
 from .static_batching import StaticBatch, longest_of, static_batch
@@ -62,6 +62,7 @@ __all__ = [
     "Stage",
     "StaticBatch",
     "agreement",
+    "all_at_once",
     "batching",
     "best_deployment",
     "capacity",

@@ -91,11 +91,12 @@ def closed_loop(
     rest = jnp.maximum(chunks - 1.0, 0.0)
     first = alone - turn + 0.5 * (turn * (batch + together) + point.step * rest)
     # Later waves ask again at the end of a step, and share the next one with those whose outputs
-    # happen to have ended at the same step: a normal's density, ever wider.
+    # happen to have ended at the same step: a normal's density, ever wider. Outputs of one length
+    # all end together, and each waits for half of the others.
     others = jnp.maximum(batch - 1.0, 0.0)
-    spread = jnp.maximum(workload.output_cv * workload.output_tokens, 1.0)
+    spread = workload.output_cv * workload.output_tokens
     waves = jnp.arange(1.0, WAVES)
-    meetings = others / (spread * jnp.sqrt(4.0 * jnp.pi * waves))
+    meetings = others / jnp.sqrt(4.0 + 4.0 * jnp.pi * waves * spread**2)
     accompanied = jnp.minimum(others, 1.0)
     steps = jnp.maximum(workload.computed_prompt_tokens / CHUNK, 1.0) * accompanied
     own = alone + accompanied * (among - alone)
@@ -122,6 +123,38 @@ def closed_loop(
     )
 
 
+def all_at_once(
+    test: LoadTest, deployment: Deployment, workload: Workload, efficiency: Efficiency
+) -> LoadTest:
+    """What a batch measures whose requests start together and end together.
+
+    Args:
+        test: the same requests in a closed loop, as `closed_loop` finds it.
+        deployment: the layout of the instance.
+        workload: prompt and output lengths, the same for all requests.
+        efficiency: attained shares and overheads.
+
+    Returns:
+        The measurements: all prompts are computed first, then all outputs step by step, so that no
+        prompt delays a token. A batch that the memory doesn't hold runs in several turns, whose
+        waiting isn't counted in TTFT.
+    """
+    point = test.point
+    at_once = deployment.pipeline * attention_groups(deployment)
+    turn = point.chunked_prefill / at_once
+    prompts = jnp.maximum(point.prefill / at_once - turn, 0.0) + turn * point.batch
+    whole = prompts + workload.output_tokens * point.step
+    output_rate = point.batch * workload.output_tokens / whole
+    return LoadTest(
+        ttft=efficiency.first_token_multiple * (efficiency.request_time + prompts),
+        tpot=point.step,
+        median_gap=point.step,
+        output_rate=output_rate,
+        energy=deployment.xpus * point.power / output_rate,
+        point=point,
+    )
+
+
 def saturated(
     llm: LLM,
     xpu: XPU,
@@ -129,6 +162,8 @@ def saturated(
     workload: Workload,
     efficiency: Efficiency,
     xpus: Scalar,
+    width: Scalar | float = 0.0,
+    depth: Scalar | float = 0.0,
 ) -> Scalar:
     """Output tokens per second of some devices that work off a backlog, in their best layout.
 
@@ -139,6 +174,8 @@ def saturated(
         workload: prompt and output lengths.
         efficiency: attained shares and overheads.
         xpus: devices in all, >= 1.
+        width: devices that a layer is split over, one of TENSOR_WIDTHS; 0 for the best.
+        depth: stages of layers, one of PIPELINE_DEPTHS; 0 for the best.
 
     Returns:
         Tokens per second over all devices, copies of the layout relaxed; 0 where the weights fit
@@ -157,6 +194,7 @@ def saturated(
         )
         instances = xpus / (tensor * pipeline)
         allowed = (tensor <= jnp.maximum(xpu.link_domain, 1.0)) & (instances >= 1.0)
+        allowed &= ((width == 0) | (width == tensor)) & ((depth == 0) | (depth == pipeline))
         fits = largest_batch(llm, xpu, layout, workload, efficiency) >= 1.0
         each = full_rate(llm, xpu, layout, workload, efficiency) * workload.output_tokens
         return jnp.where(allowed & fits, instances * each, 0.0)

@@ -44,9 +44,12 @@ UNSOURCED = frozenset(
     {
         "choice_checks",
         "columns",
+        "deployment_levels",
         "efficiency_draws",
         "efficiency_effects",
         "held_out",
+        "published_held_out",
+        "published_predictions",
         "search_curves",
         "training_posterior",
     }

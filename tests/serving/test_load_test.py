@@ -124,3 +124,37 @@ def test_every_number_of_clients_at_once() -> None:
     for values in (found.ttft, found.tpot, found.output_rate):
         assert np.all(np.isfinite(values))
         assert np.all(np.diff(values) >= -1e-9 * np.abs(values[1:]))
+
+
+def test_outputs_of_one_length_end_together() -> None:
+    """Every wave is a burst like the first: half of the others' prompts come before one's own."""
+    workload = Workload(1000.0, 500.0, prompt_cv=0.0, output_cv=0.0)
+    equal = loaded(64, workload)
+    uneven = loaded(64, changed(workload, output_cv=0.3))
+    turn = equal.point.chunked_prefill
+    assert float(equal.ttft) == pytest.approx(float(32 * turn), rel=0.35)
+    assert float(uneven.ttft) < 0.5 * float(equal.ttft)
+
+
+def test_a_static_batch_computes_its_prompts_first() -> None:
+    workload = Workload(1000.0, 200.0, prompt_cv=0.0, output_cv=0.0)
+    test = loaded(8, workload)
+    found = load_test.all_at_once(test, ALONE, workload, BARE)
+    point = test.point
+    prompts = float(point.prefill + 7 * point.chunked_prefill)
+    assert float(found.ttft) == pytest.approx(prompts)
+    assert float(found.tpot) == pytest.approx(float(point.step))
+    whole = prompts + 200 * float(point.step)
+    assert float(found.output_rate) == pytest.approx(8 * 200 / whole)
+    assert float(found.energy) == pytest.approx(float(point.power) * whole / (8 * 200))
+
+
+def test_a_layout_that_is_asked_for_is_no_better_than_the_best() -> None:
+    arguments = (catalog.llm("llama-3.1-70b"), H100, ALONE, Workload(1000.0, 500.0), EFFICIENCY)
+    best = float(evaluate(load_test.saturated, *arguments, *floats(8.0)))
+    tried = [
+        float(evaluate(load_test.saturated, *arguments, *floats(8.0, width, depth)))
+        for width, depth in ((2.0, 1.0), (8.0, 1.0), (2.0, 4.0))
+    ]
+    assert max(tried) <= best * (1 + 1e-9)
+    assert min(tried) > 0.0
