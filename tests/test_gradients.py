@@ -528,6 +528,13 @@ CASES: dict[str, Case] = {
     "roofline.peak_flops": Case(roofline.peak_flops, ((H100, FP8),)),
     "roofline.attained_flops": Case(roofline.attained_flops, ((H100, FP8, EFFICIENCY),)),
     "architecture.token_flops": Case(architecture.token_flops, ((EVERYTHING,),), ((DENSE,),)),
+    "architecture.read_by": Case(
+        lambda llm, touched: jnp.stack(
+            architecture.read_by(architecture.parameters(llm), FP8, touched)
+        ),
+        ((EVERYTHING, *floats(0.4)),),
+        ((DENSE, *floats(0.0)),),
+    ),
     "architecture.weights_read": Case(
         architecture.weights_read,
         ((EVERYTHING, FP8, *floats(30.0, 0.7)),),

@@ -10,6 +10,8 @@ from llmecon.choice.description import problem
 from llmecon.choice.objective import Case
 from llmecon.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CHAT = {"per_second": 10, "prompt_tokens": 1000, "output_tokens": 300, "ttft": 2.0, "tpot": 0.05}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from llmecon import silicon
 from llmecon.physics.roofline import forward_pass, sequences_that_fit
@@ -13,6 +14,8 @@ from llmecon.specs import Deployment, precision
 from llmecon.tables import catalog
 from llmecon.training import TrainingLayout, TrainingRun
 from tests.problems import EFFICIENCY, changed, close
+
+pytestmark = pytest.mark.slow
 
 PRICES = silicon.silicon()
 

@@ -14,6 +14,8 @@ from llmecon.tables import catalog
 from llmecon.training import TrainingLayout, TrainingRun
 from tests.problems import EFFICIENCY, close
 
+pytestmark = pytest.mark.slow
+
 PRICES = silicon.silicon()
 
 
