@@ -17,7 +17,7 @@ from llmecon.publishing import prose
 from llmecon.publishing.chapters.validation import panel, tables
 from llmecon.publishing.panel.model import evaluate, model_of, starting
 from llmecon.studies.quantities import differentiate
-from llmecon.studies.validation import frames, simulated
+from llmecon.studies.validation import frames, publishers, simulated
 from llmecon.studies.validation.model import BACKLOG, QUANTITIES, TARGETS, Case, answer
 from llmecon.studies.validation.scenario import Scenario
 from llmecon.studies.validation.study import Study, resolve
@@ -246,7 +246,7 @@ def test_others_are_compared_on_the_same_kind_of_rows() -> None:
 @every_scenario
 def test_prose_follows(name: str) -> None:
     study = studied(name)
-    facts = frames.facts(study)
+    facts = frames.facts(study) | {"others": publishers.finding()}
     said = prose.render("validation", "sentence", **facts)
     assert ("saw every one" in said) == study.seen
     errors = frames.targets(study)
@@ -264,6 +264,23 @@ def test_prose_follows(name: str) -> None:
     assert ("What is known" in why) == bool(len(frames.reasons(worst)))
     backlogs = prose.render("validation", "backlogs", study=study, backlogs=frames.backlogs())
     assert "by software alone" in backlogs
+
+
+def test_other_publishers_are_told_as_they_were_predicted() -> None:
+    """The sentence is no stronger than the table and the chart beside it."""
+    others = publishers.finding()
+    table = tables.by_publishers_left_out()
+    typical = table[table["Server taken for"] == "typical"]
+    said = prose.render("validation", "publishers_found", others=others)
+    ends = typical["In 90% interval"].map(lambda share: float(share.rstrip("%")))
+    assert f"typical ones {ends.min():.0f}% to {ends.max():.0f}%" in said
+    told = prose.render("validation", "publishers", others=others)
+    by = publishers.coverage()
+    for label in by.loc[by["percent"] < 80.0, "label"]:
+        assert label in told
+    assert others.publishers == len(set(by["label"].str.rpartition(" by ")[2]))
+    calm = replace(others, missed=others.missed.iloc[:0])
+    assert "too few" not in prose.render("validation", "publishers", others=calm)
 
 
 def test_prose_of_the_fits() -> None:
@@ -297,7 +314,8 @@ def test_prose_of_intervals() -> None:
     assert "Wider than they need be are those of TTFT with the engine left out (99%)." in said
     fine = prose.render("validation", "honesty", **tables.honesty(rows.assign(covered=0.9)))
     assert fine == (
-        "No quantity's interval misses much more often than it claims, whatever is left out."
+        "On these benchmarks no quantity's interval misses much more often than it claims, "
+        "whatever is left out."
     )
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from llmecon import words
 from llmecon.checks import noise_floor
-from llmecon.studies.validation import frames
+from llmecon.studies.validation import frames, publishers
 
 STATISTICS = {
     "median": "median error",
@@ -33,6 +33,24 @@ def by_left_out(groups: pd.DataFrame) -> pd.DataFrame:
             "Bias": [f"{words.number(100.0 * bias)}%" for bias in groups["bias"]],
             "In 90% interval": groups["covered"].map(words.percent),
             "Interval's upper end": ["+" + words.percent(end - 1.0) for end in groups["width"]],
+        }
+    )
+
+
+def by_publishers_left_out() -> pd.DataFrame:
+    """Errors, coverage and widths for servers that others set up."""
+    found = publishers.errors()
+    return pd.DataFrame(
+        {
+            "Quantity": found["what"],
+            "Server taken for": found["taken_for"],
+            "Rows": found["rows"].map("{:,}".format),
+            "Median": found["median"].map(words.percent),
+            "Within 2x": found["within_2x"].map(words.percent),
+            "Bias": [words.signed_percent(bias) for bias in found["bias"]],
+            "In 90% interval": found["inside"].map(words.percent),
+            "Mean over publishers": found["over_publishers"].map(words.percent),
+            "Interval's upper end": ["+" + words.percent(end - 1.0) for end in found["width"]],
         }
     )
 
