@@ -219,7 +219,9 @@ def _name(unit: str, like: float) -> str:
     return "" if unit == "fraction" else _scale(like, unit)[1]
 
 
-def interval(value: float, low: float, high: float, unit: str, full: bool = False) -> str:
+def interval(
+    value: float, low: float, high: float, unit: str, full: bool = False, more: int = 0
+) -> str:
     """An interval around a value, in the unit in which the value is said.
 
     Args:
@@ -228,6 +230,7 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
         high: Upper end, in `unit`.
         unit: As in `quantity`.
         full: The value is written in full, as a number of things is.
+        more: Digits beyond the usual with which the value is written.
 
     Returns:
         Such as `210 to 350 xPUs`, with as many digits as it takes to tell the ends from the value
@@ -235,8 +238,9 @@ def interval(value: float, low: float, high: float, unit: str, full: bool = Fals
         `at least 210 xPUs` where one end can't be told from it and the other can with the digits
         that the value has; empty otherwise.
     """
-    middle = value if full else _end(value, unit, value)[0]
-    lows, highs = ([_end(x, unit, value, more) for more in range(3)] for x in (low, high))
+    middle = value if full else _end(value, unit, value, more)[0]
+    tried = range(more, more + 3)
+    lows, highs = ([_end(x, unit, value, digits) for digits in tried] for x in (low, high))
     below = next((text for rounded, text in lows if low < value and rounded < middle), "")
     above = next((text for rounded, text in highs if high > value and rounded > middle), "")
     name = _name(unit, value)

@@ -154,6 +154,12 @@ def test_quantity(x, unit, said):
     assert plain(words.quantity(x, unit)) == said
 
 
+def test_an_interval_has_the_digits_that_its_number_is_told_with() -> None:
+    said = words.interval(1.974, 1.955, 1.995, "nats", more=2)
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "1.955 to 1.995 nats"
+    assert words.interval(1.974, 1.974, 1.974, "nats", more=2) == ""
+
+
 def test_a_quantity_with_more_digits():
     assert plain(words.quantity(1157.0, "tokens", 1)) == "1,160 tokens"
     assert plain(words.quantity(1.0, "requests", 1)) == "1 request"

@@ -17,6 +17,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 from fontTools.varLib import instancer
 from sphinx.application import Sphinx
+from sphinx.search.en import SearchEnglish
 
 from llmecon import paths
 
@@ -55,8 +56,17 @@ _SOURCES = re.compile(r'<details class="llmecon-sources">.*?</details>', re.DOTA
 _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\}),(?="layer")')
 # Names, punctuation and blanks, which have the colour of plain text.
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
-# Words glued together by charts' axes, private names, and digits behind a point or of long numbers.
-_GLUED = re.compile(r"^\d+[a-z_]{4,}|sourcesrow|.{25}|^_|^0\d|^(?!19|20)\d{4,}$|^$")
+# Words glued together by charts' axes, and private names.
+_GLUED = re.compile(r"^\d+[a-z_]{4,}|sourcesrow|.{25}|^_|^0\d|^$")
+# Words that say nothing of a page: those of sentences, and types of the library.
+_EVERYWHERE = """
+    about again all also although any because been before being between both can could did do does
+    each either every few from had has have how its itself least less many may might more most much
+    must neither none nor one only other others our out over own per same several so some than them
+    though through too until up upon us very we were what whatever when where whether which while
+    who whose why would yet you your
+    str float int bool return returns class
+"""
 _ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"\}")
 _ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
 _ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
@@ -248,11 +258,24 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
         needless.unlink()
 
 
-def _lighten_search(index: Path) -> None:
-    """Drop from the search what it holds twice, and what nobody types.
+class Search(SearchEnglish):
+    """The search of a site in English, which passes over more words than Sphinx's."""
 
-    The library's names, and its modules', are there as objects already.
+    stopwords = SearchEnglish.stopwords | frozenset(_EVERYWHERE.split())
+
+
+def _lighten_search(index: Path) -> None:
+    """Drop from the search what it holds twice, what it never looks up, and what nobody types.
+
+    The library's names, and its modules', are there as objects already. The search passes over
+    numbers and frequent words that are asked for, and looks words up in small letters.
     """
+    language = Search({})
+    never = {language.stem(word) for word in Search.stopwords} | Search.stopwords
+
+    def looked_up(word: str) -> bool:
+        return len(word) > 1 and word.islower() and word not in never
+
     call, _, content = index.read_text(encoding="utf-8").partition("(")
     found = json.loads(content[: content.rindex(")")])
     of_library = {
@@ -267,7 +290,11 @@ def _lighten_search(index: Path) -> None:
     found["terms"] = {
         word: places
         for word, places in found["terms"].items()
-        if not (_GLUED.search(word) or ("_" in word and _all(places) <= of_library))
+        if looked_up(word)
+        and not (_GLUED.search(word) or ("_" in word and _all(places) <= of_library))
+    }
+    found["titleterms"] = {
+        word: places for word, places in found["titleterms"].items() if looked_up(word)
     }
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     index.write_text(f"{call}({text})", encoding="utf-8")
@@ -314,6 +341,7 @@ def _keep_icons(static: Path, used: set[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of this to Sphinx."""
+    app.add_search_language(Search)
     app.connect("builder-inited", provide)
     app.connect("html-page-context", lighten_page, priority=880)
     app.connect("build-finished", lighten_site, priority=900)

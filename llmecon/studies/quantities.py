@@ -30,6 +30,7 @@ class Quantity:
         high: Upper end.
         elasticities: By how many percent it changes when an input grows by one percent.
         turned: Whether it is told with the other sign, as a saving of less than nothing is.
+        more: Digits beyond the usual that tell it apart.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Quantity:
     high: float | None = None
     elasticities: Mapping[str, float] = field(default_factory=dict)
     turned: bool = False
+    more: int = 0
 
 
 @dataclass(frozen=True)

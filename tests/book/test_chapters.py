@@ -83,7 +83,11 @@ def test_runs_to_the_end_without_errors_or_warnings(
 def test_speaks_of_the_models_it_was_given(run: tuple[list[str], nbformat.NotebookNode]) -> None:
     models, notebook = run
     shown = prose(notebook) + "".join(str(of.get("data", {})) for of in outputs(notebook))
-    names = [str(catalog.row("models", model)["name"]) for model in models]
+    known = catalog.table("models").set_index("id")["name"]
+    if not set(models) <= set(known.index):  # a word that stands for whichever model fits
+        assert any(name in prose(notebook) for name in known)
+        return
+    names = [str(known[model]) for model in models]
     assert any(name in prose(notebook) for name in names)
     assert all(name in shown for name in names)
 

@@ -36,6 +36,7 @@ class Headline:
         low: Lower end of its 90% interval, in `unit`; None where there is no interval.
         high: Upper end.
         turned: Whether text and interval tell it with the other sign, as the label must then say.
+        more: Digits beyond the usual in text and interval.
 
     Raises:
         ValueError: The value is not finite and no text explains why, or the interval has one end
@@ -50,6 +51,7 @@ class Headline:
     low: float | None = None
     high: float | None = None
     turned: bool = False
+    more: int = 0
 
     def __post_init__(self) -> None:
         value = math.nan if self.value is None else float(self.value)
@@ -57,7 +59,9 @@ class Headline:
             raise ValueError(f"headline {self.name!r} is {value}: give it a text that says why")
         object.__setattr__(self, "value", value if math.isfinite(value) else None)
         if not self.text:
-            object.__setattr__(self, "text", words.quantity(self._signed(value), self.unit))
+            object.__setattr__(
+                self, "text", words.quantity(self._signed(value), self.unit, self.more)
+            )
         self._check_interval()
 
     def _check_interval(self) -> None:
@@ -89,13 +93,15 @@ class Headline:
         value = self._signed(self.value)
         low, high = sorted((self._signed(self.low), self._signed(self.high)))
         full = value.is_integer() and self.text.startswith(f"{value:,.0f}")
-        said = words.interval(value, low, high, self.unit, full)
+        said = words.interval(value, low, high, self.unit, full, self.more)
         return f"90%: {said}" if said else ""
 
 
 def told(of: "Quantity") -> Headline:
     """A study's number as a headline number."""
-    return Headline(of.name, of.value, of.unit, of.label, of.text, of.low, of.high, of.turned)
+    return Headline(
+        of.name, of.value, of.unit, of.label, of.text, of.low, of.high, of.turned, of.more
+    )
 
 
 def cards(row: Sequence[Headline]) -> str:
@@ -138,7 +144,7 @@ def write_table(chapters: Iterable[tuple[str, Path]], table: Path) -> None:
     Args:
         chapters: Slug and executed notebook of each chapter.
         table: JSON file to write: a list of chapter, name, value, unit, label, text,
-            low, high, turned.
+            low, high, turned, more.
     """
     rows = [
         {"chapter": slug, **asdict(headline)}

@@ -46,7 +46,7 @@ PRICED, CLOSE = 4, 1e-4
 """Times that the run which a budget buys is priced anew at most, and when it is near enough."""
 
 REFIT = "refit"
-NATS, DIGITS = "nats per token", 4
+NATS, MORE = "nats per token", 2
 """The unit of losses, of which the third and fourth digits matter."""
 
 LAWS = {
@@ -112,15 +112,14 @@ class Study(Names):
         found = {}
         for name, value in self.numbers.items():
             moved = inputs_moved(self.differentiated.effects[name])
-            nats, ends = UNITS[name] == NATS, self.interval(name).around(value)
             found[name] = Quantity(
                 name,
                 value,
                 UNITS[name],
-                self.labels[name] + (_between(**ends) if nats else ""),
-                f"{words.number(value, DIGITS)} {NATS}" if nats else "",
-                **({} if nats else ends),
+                self.labels[name],
+                **self.interval(name).around(value),
                 elasticities={of: float(effect) for of, effect in moved.items()},
+                more=MORE if UNITS[name] == NATS else 0,
             )
         return found
 
@@ -201,12 +200,6 @@ class Study(Names):
         ]
         said += [f"grid {given.grid}"] if given.grid != default.grid else []
         return "llmecon ask xpu-needs " + " ".join(f"-p {of}" for of in said)
-
-
-def _between(low: float = 0.0, high: float = 0.0) -> str:
-    """An interval of losses, with as many digits as losses have."""
-    ends = [words.number(end, DIGITS) for end in (low, high)]
-    return f" (90%: {ends[0]} to {ends[1]})" if ends[0] != ends[1] else ""
 
 
 @interpreted
