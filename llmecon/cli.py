@@ -271,6 +271,9 @@ def _own(kind: str, mine: Path | None) -> Any:
         return None
     if kind not in _DEPLOYMENTS:
         raise InputError(f"--my-server is for {' and '.join(_DEPLOYMENTS)} alone, not for {kind}")
+    said = click.get_current_context().get_parameter_source("tuning")
+    if said is click.core.ParameterSource.COMMANDLINE:
+        raise InputError("--my-server says how a deployment is tuned: leave --tuning out")
     from llmecon.evidence import own_rows
 
     return own_rows.load(mine)
@@ -414,6 +417,7 @@ def fit_mine(file: Path, output: Path, force: bool, kind: str, **named: Any) -> 
 
     frame = _rows(kind, file, named)
     with files.writing(output, force) as new:
+        from llmecon import words
         from llmecon.evidence import own_rows, predictions
 
         physics, reasons = predictions.physics(kind, frame)
@@ -423,7 +427,8 @@ def fit_mine(file: Path, output: Path, force: bool, kind: str, **named: Any) -> 
         new.write_text(own_rows.as_text(mine), encoding="utf-8")
     for target, of in mine.groupby("target", sort=False):
         factor = math.exp((of["sign"] * of["slowness"]).median())
-        click.echo(f"{target}: {len(of)} rows, {factor:.2f} times what a well tuned deployment has")
+        rows = words.count(len(of), "row")
+        click.echo(f"{target}: {factor:.2f} times that of a well tuned deployment, from {rows}")
     unused = int((reasons != "").sum())
     click.echo(f"my server: {output}" + (f" (rows not used: {unused})" if unused else ""))
 
