@@ -44,7 +44,7 @@ from llmecon.choice import (
 )
 from llmecon.choice.candidates import in_chunks, rows_of
 from llmecon.choice.filling import Demand, Engine, Flow
-from llmecon.evidence.serving_fit import write_table
+from llmecon.evidence.stored_fits import write_table
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import LLM
 

@@ -295,10 +295,10 @@ def validate_file(
     """
     frame = _rows(kind, file, named)
     own = _own(kind, mine)
-    from llmecon.evidence import predictions
+    from llmecon.evidence import predictions, reports
 
-    found = predictions.report(kind, frame, predictions.predict(kind, frame, None, tuning, own))
-    group = predictions.GROUPS.get(kind, "model")
+    found = reports.report(kind, frame, predictions.predict(kind, frame, None, tuning, own))
+    group = reports.GROUPS.get(kind, "model")
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
         return
@@ -437,20 +437,26 @@ def fit_mine(file: Path, output: Path, force: bool, kind: str, **named: Any) -> 
 @click.option("--held-out", is_flag=True, help="Also predict every row by a fit without its group.")
 def calibrate_efficiencies(held_out: bool) -> None:
     """Fit the efficiencies to data/measured_*.csv again and store them under data/."""
-    from llmecon.evidence import deployment_fit, predictions, serving_fit, training_fit
+    from llmecon.evidence import (
+        deployment_fit,
+        leave_out,
+        serving_fit,
+        stored_fits,
+        training_fit,
+    )
 
     _say("fitting the serving measurements")
-    serving_fit.write(serving_fit.fit(serving_fit.measured()))
+    stored_fits.write(serving_fit.fit(serving_fit.measured()))
     _say("fitting the training measurements")
     steps = training_fit.calibrate_steps()
-    serving_fit.write_values(steps.posterior, "measured_training_steps")
+    stored_fits.write_values(steps.posterior, "measured_training_steps")
     posterior = training_fit.posterior_table(steps.posterior)
-    serving_fit.write_table(posterior, "training_posterior")
+    stored_fits.write_table(posterior, "training_posterior")
     _say("fitting how far deployments differ")
     deployment_fit.write()
     if held_out:
         _say("leaving out models, accelerators and engines; this takes a quarter of an hour")
-        serving_fit.write_table(predictions.every_held_out(), "held_out")
+        stored_fits.write_table(leave_out.every_held_out(), "held_out")
         _say("leaving out publishers; this takes some minutes")
         deployment_fit.write_held_out()
     click.echo(f"efficiencies: {paths.DATA / 'efficiencies.csv'}")

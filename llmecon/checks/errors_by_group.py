@@ -23,16 +23,10 @@ from llmecon.evidence import error_measures
 from llmecon.evidence.bayesian_fit import NINETY
 from llmecon.evidence.error_measures import Pairs
 from llmecon.evidence.predictions import TARGETS, predict
+from llmecon.evidence.run_fit import calibrated_runs, measured_runs
 from llmecon.evidence.serving_fit import compiled_load_tests, curves, measured
 from llmecon.evidence.serving_rows import systems
-from llmecon.evidence.training_fit import (
-    SOFTWARE,
-    TABLES,
-    calibrated_runs,
-    calibrated_steps,
-    measured_runs,
-    measured_steps,
-)
+from llmecon.evidence.training_fit import SOFTWARE, TABLES, calibrated_steps, measured_steps
 from llmecon.execution import disk_cache
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog

@@ -15,7 +15,7 @@ import pandas as pd
 from llmecon.costs.carbon import operational_carbon, water
 from llmecon.costs.embodied import amortised, manufacture
 from llmecon.evidence import training_rows, whole_runs
-from llmecon.evidence.training_fit import predict_runs
+from llmecon.evidence.run_fit import predict_runs
 from llmecon.physics.energy import Energy, device_power, energy_of
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR, SECONDS_PER_YEAR, Site
 from llmecon.tables import catalog

@@ -5,12 +5,17 @@ from . import (
     deployment_fit,
     deployment_levels,
     error_measures,
+    leave_out,
     own_rows,
+    pooling,
     predictions,
     published,
+    reports,
+    run_fit,
     serving_fit,
     serving_rows,
     sourcing,
+    stored_fits,
     training_fit,
     training_rows,
     uncertainty,
@@ -18,15 +23,17 @@ from . import (
 )
 from .bayesian_fit import Parameter, Posterior, maximum_a_posteriori, tempered, to_natural, to_scale
 from .error_measures import Deviations, Pairs, deviations, scores
-from .predictions import (
-    Errors,
-    ModelErrors,
-    Report,
-    every_held_out,
-    held_out,
-    predict,
-    read,
-    report,
+from .leave_out import every_held_out, held_out
+from .pooling import Effect, Pool, shared_covariance
+from .predictions import physics, predict, read, with_intervals
+from .reports import Errors, ModelErrors, Report, report
+from .run_fit import (
+    RunCalibration,
+    calibrate_runs,
+    calibrated_runs,
+    leave_runs_out,
+    measured_runs,
+    predict_runs,
 )
 from .serving_fit import (
     Fit,
@@ -42,30 +49,20 @@ from .serving_fit import (
     observations,
     scales_of,
     trusted,
-    write,
-    write_table,
-    write_values,
 )
 from .serving_rows import Systems, precision_of, refusals, systems
 from .sourcing import Evidence, behind, beside, bought, rankings
+from .stored_fits import write, write_table, write_values
 from .training_fit import (
-    Effect,
-    Pool,
-    RunCalibration,
     StepCalibration,
-    calibrate_runs,
     calibrate_steps,
-    calibrated_runs,
     calibrated_steps,
     device_seconds_per_token,
-    leave_runs_out,
     leave_steps_out,
-    measured_runs,
     measured_steps,
     posterior_table,
-    predict_runs,
     predict_steps,
-    shared_covariance,
+    with_ends,
 )
 from .training_rows import Setups, architecture, in_our_names, setups
 from .uncertainty import (
@@ -136,6 +133,7 @@ __all__ = [
     "interval",
     "intervals",
     "labels",
+    "leave_out",
     "leave_runs_out",
     "leave_steps_out",
     "load_tests",
@@ -148,7 +146,9 @@ __all__ = [
     "overhead",
     "overheads",
     "own_rows",
+    "physics",
     "planned",
+    "pooling",
     "posterior_table",
     "precision_of",
     "predict",
@@ -160,6 +160,8 @@ __all__ = [
     "read",
     "refusals",
     "report",
+    "reports",
+    "run_fit",
     "run_of",
     "scales_of",
     "scores",
@@ -169,6 +171,7 @@ __all__ = [
     "shared_covariance",
     "sourcing",
     "spread",
+    "stored_fits",
     "systems",
     "tempered",
     "to_natural",
@@ -178,6 +181,8 @@ __all__ = [
     "trusted",
     "uncertainty",
     "whole_runs",
+    "with_ends",
+    "with_intervals",
     "with_overhead",
     "write",
     "write_table",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from llmecon.evidence import deployment_levels, predictions, published
 from llmecon.evidence.deployment_levels import CANDIDATES, Level
-from llmecon.evidence.serving_fit import write_table
+from llmecon.evidence.stored_fits import write_table
 from llmecon.tables import catalog
 
 # Own rows from which a held-back deployment's others are predicted, and how often it is tried.

@@ -1,10 +1,9 @@
 """Predictions for measurement files, and how far they are from what was measured."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +14,8 @@ from jaxtyping import Array
 from llmecon.errors import InputError
 from llmecon.evidence import conditions, deployment_levels, own_rows, published
 from llmecon.evidence.bayesian_fit import NINETY
-from llmecon.evidence.error_measures import Pairs, of_groups
-from llmecon.evidence.serving_fit import by_row, fit, labels, load_tests, measured
+from llmecon.evidence.run_fit import predict_runs
+from llmecon.evidence.serving_fit import by_row, labels, load_tests
 from llmecon.evidence.serving_rows import (
     OFFLINE_COLUMNS,
     SERVING_COLUMNS,
@@ -24,12 +23,7 @@ from llmecon.evidence.serving_rows import (
     refusals,
     systems,
 )
-from llmecon.evidence.training_fit import (
-    leave_runs_out,
-    leave_steps_out,
-    predict_runs,
-    predict_steps,
-)
+from llmecon.evidence.training_fit import predict_steps
 from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import fit as loss_fit
 from llmecon.scaling import over_training
@@ -52,8 +46,6 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
     "training-steps": {"mfu": "mfu_pct", "tokens_per_s": "tokens_per_s_per_device"},
     "losses": {"loss": "loss", "average_error": "average_error"},
 }
-# What the errors of a kind are listed by besides all rows; others by model.
-GROUPS: Mapping[str, str] = {"losses": "data"}
 
 # What else is uncertain about a target besides the parameters, as multiples of pooling.MULTIPLES.
 REMAINDERS: Mapping[str, tuple[str, ...]] = {
@@ -78,78 +70,6 @@ VALIDATION: Mapping[str, str] = {
     **dict.fromkeys(over_training.DATA, "C4"),
 }
 LEAST_TRAINED, MOST_TRAINED = 1e5, 1e18
-
-# Models that differ in their weights alone: leaving one out leaves out the other.
-SAME_ARCHITECTURE: Mapping[str, str] = {"llama-3.3-70b": "llama-3.1-70b"}
-
-
-@dataclass(frozen=True)
-class ModelErrors:
-    """Errors over the rows of one model.
-
-    Attributes:
-        rows: how many.
-        median_ape: median absolute percentage error, a fraction.
-        mean_ape: mean absolute percentage error, a fraction.
-        bias: median of predicted over measured, less 1.
-        coverage_90: share of rows inside their 90% interval.
-    """
-
-    rows: int
-    median_ape: float
-    mean_ape: float
-    bias: float
-    coverage_90: float
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Errors of one target.
-
-    Attributes:
-        rows: how many.
-        median_ape: median absolute percentage error over rows, a fraction.
-        mean_ape: mean absolute percentage error over rows, a fraction.
-        within_2x: share of rows predicted within a factor of 2.
-        bias: median of predicted over measured, less 1.
-        coverage_90: share of rows inside their 90% interval.
-        width_90: median of the intervals' upper ends over the predictions.
-        by_model: the same for each model.
-    """
-
-    rows: int
-    median_ape: float
-    mean_ape: float
-    within_2x: float
-    bias: float
-    coverage_90: float
-    width_90: float
-    by_model: Mapping[str, ModelErrors]
-
-    @property
-    def over_models(self) -> float:
-        """Mean over models of their median errors: one model can be half of the rows."""
-        return float(np.mean([of.median_ape for of in self.by_model.values()]))
-
-
-@dataclass(frozen=True)
-class Report:
-    """What validating a file found.
-
-    Attributes:
-        targets: errors by target; a target that no row measures is left out.
-        skipped: rows that could not be used, as (row, reason); the first row of the file is 0.
-    """
-
-    targets: Mapping[str, Errors]
-    skipped: Sequence[tuple[int, str]]
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return {
-            "targets": {name: asdict(errors) for name, errors in self.targets.items()},
-            "skipped": [{"row": row, "reason": reason} for row, reason in self.skipped],
-        }
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -297,7 +217,7 @@ def physics(
     attainment = attainment or catalog.attainment()
     if kind == "serving":
         reasons, rows = _usable(frame, SERVING_COLUMNS)
-        found = _with_intervals(rows, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
+        found = with_intervals(rows, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)
         if len(rows):
             of = by_row(attainment, labels(rows))
             outside = of.request_time + of.request_time_per_client * rows["concurrency"].to_numpy()
@@ -305,7 +225,7 @@ def physics(
             found["outside"] = np.clip(np.asarray(share), 0.0, 1.0)
     else:
         reasons, rows = _usable(frame.assign(regime="offline"), OFFLINE_COLUMNS)
-        found = _with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
+        found = with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
         nothing = found["throughput"] == 0.0
         reasons[nothing[nothing].index] = "the weights fit in no layout of these devices"
         found = found[~nothing]
@@ -349,13 +269,25 @@ def _saturated(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
     return {"throughput": rate}
 
 
-def _with_intervals(
+def with_intervals(
     rows: pd.DataFrame,
     attainment: Attainment,
     model: Model,
     targets: Sequence[str],
     spread: float,
 ) -> pd.DataFrame:
+    """Predictions of rows with 90% intervals.
+
+    Args:
+        rows: usable rows of the kind.
+        attainment: the calibration that predicts.
+        model: of systems and efficiencies, to targets by name.
+        targets: those wanted.
+        spread: what is unsure of each beside the calibration, in logs.
+
+    Returns:
+        For each target TARGET, TARGET_low and TARGET_high, with the index of the rows.
+    """
     if rows.empty:
         return pd.DataFrame({f"{t}{end}": [] for t in targets for end in ("", "_low", "_high")})
     known = labels(rows)
@@ -393,163 +325,3 @@ def _draws(attainment: Attainment, known: Sequence[System]) -> Efficiency:
         lambda *leaves: jnp.stack(leaves, axis=1)[:, index], *records
     )
     return stacked
-
-
-def held_out(by: str) -> pd.DataFrame:
-    """Predictions of the measured serving rows by fits that saw no row of their group.
-
-    Args:
-        by: what is left out together: "model" (with what shares its architecture), "xpu" or
-            "engine".
-
-    Returns:
-        One row a measured row and target: id, left_out, target, predicted and measured (in the
-        measured column's unit), sd (of the prediction's logarithm).
-    """
-    frame = measured()
-    whole = fit(frame)
-    group = frame[by].replace(SAME_ARCHITECTURE) if by == "model" else frame[by]
-    parts = []
-    for name in group.unique():
-        left = (group == name).to_numpy()
-        attainment = fit(frame, weight=1.0 - left, start=whole).attainment
-        # All rows, though few are wanted: another number of rows would be compiled afresh.
-        found = _with_intervals(frame, attainment, load_tests, tuple(TARGETS["serving"]), 0.0)[left]
-        for target, column in TARGETS["serving"].items():
-            there = frame.loc[left, column].notna()
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "id": frame.loc[left, "id"],
-                        "left_out": by,
-                        "target": target,
-                        "predicted": found[target],
-                        "measured": frame.loc[left, column],
-                        "sd": np.log(found[f"{target}_high"] / found[target]) / NINETY,
-                    }
-                )[there]
-            )
-    return pd.concat(parts, ignore_index=True)
-
-
-def every_held_out() -> pd.DataFrame:
-    """All leave-out predictions, as the table held_out stores them.
-
-    Returns:
-        Rows of `held_out` for serving and of training's leave-outs: kind, id, left_out, target,
-        predicted, sd.
-    """
-    serving = [held_out(by).assign(kind="serving") for by in ("model", "xpu", "engine")]
-    training = []
-    for kind, target, leave_out, groups in (
-        ("training-steps", "tokens_per_s", leave_steps_out, ("label", "xpu", "software")),
-        ("training-runs", "device_hours", leave_runs_out, ("family",)),
-    ):
-        # Steps are compared in logs of seconds per token, runs in logs of hours.
-        sign = -1.0 if kind == "training-steps" else 1.0
-        for by in groups:
-            found = leave_out(by)
-            training.append(
-                pd.DataFrame(
-                    {
-                        "kind": kind,
-                        "id": found["id"],
-                        "left_out": "model" if by == "label" else by,
-                        "target": target,
-                        "predicted": np.exp(sign * found["predicted"]),
-                        "measured": np.exp(sign * found["measured"]),
-                        "sd": found["sd"],
-                    }
-                )
-            )
-    columns = ["kind", "id", "left_out", "target", "predicted", "measured", "sd"]
-    return pd.concat([*serving, *training], ignore_index=True)[columns]
-
-
-def report(kind: str, frame: pd.DataFrame, predicted: pd.DataFrame | None = None) -> Report:
-    """Compare predictions with a measurement file.
-
-    Args:
-        kind: as for `predict`.
-        frame: rows with the measured columns.
-        predicted: from `predict`; made here by default.
-
-    Returns:
-        Errors by target, and the rows that were not used with the reason.
-
-    Raises:
-        InputError: as `predict`; or no target of the kind has a column in the file.
-    """
-    found = predict(kind, frame) if predicted is None else predicted
-    if kind == "training-runs":
-        frame = _with_device_hours(frame)
-    present = {name: column for name, column in TARGETS[kind].items() if column in frame}
-    if not present:
-        wanted = ", ".join(TARGETS[kind].values())
-        raise InputError(f"the file has no measured column; there should be one of {wanted}")
-    figures = pd.DataFrame(
-        {name: pd.to_numeric(frame[column], errors="coerce") for name, column in present.items()}
-    )
-    figures = figures.where((figures > 0) & (figures < MOST_MEASURED))
-    usable = found["reason"] == ""
-    targets = {}
-    for name in present:
-        rows = usable & figures[name].notna() & found[name].notna()
-        if rows.any():
-            targets[name] = _errors(
-                figures.loc[rows, name],
-                found.loc[rows, [name, f"{name}_low", f"{name}_high"]],
-                frame.loc[rows, GROUPS.get(kind, "model")].astype(str),
-            )
-    reasons = found["reason"].where(
-        ~usable | figures.notna().any(axis=1), "none of " + ", ".join(present.values()) + " given"
-    )
-    skipped = [(i, reason) for i, reason in enumerate(reasons) if reason]
-    return Report(targets=targets, skipped=skipped)
-
-
-def _with_device_hours(frame: pd.DataFrame) -> pd.DataFrame:
-    """Device-hours of runs that publish days on a number of devices instead."""
-    if not {"wallclock_days", "n_devices"} <= set(frame.columns):
-        return frame
-    days, devices = (
-        pd.to_numeric(frame[column], errors="coerce") for column in ("wallclock_days", "n_devices")
-    )
-    published = frame.get("device_hours", pd.Series(np.nan, index=frame.index))
-    return frame.assign(device_hours=published.fillna(24.0 * days * devices))
-
-
-def _errors(measured: pd.Series, found: pd.DataFrame, model: pd.Series) -> Errors:
-    """The errors of a target, over all rows and by model."""
-    predicted, _, high = (jnp.asarray(found.iloc[:, i].to_numpy(float)) for i in range(3))
-    numbers, names = pd.factorize(model, sort=True)
-    pairs = Pairs(
-        predicted=predicted,
-        measured=jnp.asarray(measured.to_numpy(float)),
-        sd=jnp.log(high / predicted) / NINETY,
-        model=jnp.asarray(numbers),
-    )
-    rows_of = [np.ones(len(model), bool), *(numbers == number for number in range(len(names)))]
-    groups = of_groups(pairs, jnp.asarray(rows_of))
-    every, *each = (
-        jax.tree.map(lambda leaf, i=i: float(leaf[i]), groups) for i in range(len(rows_of))
-    )
-    return Errors(
-        rows=int(every.rows),
-        median_ape=every.median,
-        mean_ape=every.mean,
-        within_2x=every.within_2x,
-        bias=every.bias,
-        coverage_90=every.covered,
-        width_90=every.width,
-        by_model={
-            str(name): ModelErrors(
-                rows=int(of.rows),
-                median_ape=of.median,
-                mean_ape=of.mean,
-                bias=of.bias,
-                coverage_90=of.covered,
-            )
-            for name, of in zip(names, each, strict=True)
-        },
-    )

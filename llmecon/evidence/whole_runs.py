@@ -2,7 +2,7 @@
 
 A bare run is its steps, its checkpoints and what failing devices cost. Published runs report more:
 evaluations, failed starts, stretches that were repeated, and steps slower than the law gives them.
-How much more is fitted to published device-hours (`training_fit`), and how far such runs
+How much more is fitted to published device-hours (`run_fit`), and how far such runs
 differ from each other makes the interval. Every figure of a whole run in the book is one of these.
 """
 
@@ -18,12 +18,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon.evidence.training_fit import (
-    TABLES,
-    RunCalibration,
-    calibrated_runs,
-    measured_runs,
-)
+from llmecon.evidence.run_fit import RunCalibration, calibrated_runs, measured_runs
+from llmecon.evidence.training_fit import TABLES
 from llmecon.evidence.training_rows import in_our_names, refusals, setups
 from llmecon.evidence.uncertainty import Multiple
 from llmecon.execution import disk_cache

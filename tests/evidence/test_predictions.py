@@ -10,7 +10,7 @@ import pytest
 
 from llmecon import cli
 from llmecon.errors import InputError
-from llmecon.evidence import predictions
+from llmecon.evidence import predictions, reports
 from llmecon.tables import catalog
 
 
@@ -34,62 +34,11 @@ def test_intervals_bracket_predictions(predicted: pd.DataFrame) -> None:
 
 def test_skipped_rows_are_listed_with_reasons(predicted: pd.DataFrame) -> None:
     frame = serving_rows()
-    found = predictions.report("serving", frame, predicted)
+    found = reports.report("serving", frame, predicted)
     suspects = frame["suspect"].notna().to_numpy()
     assert [row for row, _ in found.skipped] == list(np.flatnonzero(suspects))
     assert all(reason.startswith("suspect: ") for _, reason in found.skipped)
     assert found.targets["tpot"].rows == (~suspects).sum()
-
-
-def test_errors_by_hand() -> None:
-    frame = pd.DataFrame({"model": ["a", "a", "b"], "tpot_s": [1.0, 2.0, 4.0]})
-    predicted = pd.DataFrame(
-        {
-            "tpot": [1.1, 1.0, 13.0],
-            "tpot_low": [0.9, 0.5, 10.0],
-            "tpot_high": [1.3, 1.5, 15.0],
-            "reason": "",
-        }
-    )
-    errors = predictions.report("serving", frame, predicted).targets["tpot"]
-    assert errors.median_ape == pytest.approx(0.5)
-    assert errors.mean_ape == pytest.approx((0.1 + 0.5 + 2.25) / 3)
-    assert errors.within_2x == pytest.approx(2 / 3)
-    assert errors.bias == pytest.approx(0.1)
-    assert errors.coverage_90 == pytest.approx(1 / 3)
-    assert errors.by_model["a"].median_ape == pytest.approx(0.3)
-    assert errors.over_models == pytest.approx((0.3 + 2.25) / 2)
-
-
-def test_rows_without_a_measurement_are_named() -> None:
-    frame = pd.DataFrame({"model": ["a", "b"], "tpot_s": [1.0, None]})
-    columns = {"tpot": 1.0, "tpot_low": 0.9, "tpot_high": 1.1, "reason": ""}
-    found = predictions.report("serving", frame, pd.DataFrame([columns] * 2))
-    assert found.skipped == [(1, "none of tpot_s given")]
-
-
-def test_a_slip_of_the_pen_is_no_measurement() -> None:
-    frame = pd.DataFrame({"model": ["a", "b", "c"], "tpot_s": [1.0, 1e300, np.inf]})
-    columns = {"tpot": 1.0, "tpot_low": 0.9, "tpot_high": 1.1, "reason": ""}
-    found = predictions.report("serving", frame, pd.DataFrame([columns] * 3))
-    assert found.targets["tpot"].rows == 1
-    assert [row for row, _ in found.skipped] == [1, 2]
-
-
-def test_days_on_devices_are_device_hours() -> None:
-    frame = pd.DataFrame(
-        {
-            "model": ["a", "b"],
-            "device_hours": [1000.0, None],
-            "wallclock_days": [None, 10.0],
-            "n_devices": [None, 8.0],
-        }
-    )
-    columns = ["device_hours", "device_hours_low", "device_hours_high", "reason"]
-    predicted = pd.DataFrame([[1000.0, 500.0, 2000.0, ""], [3840.0, 1000.0, 5000.0, ""]])
-    errors = predictions.report("training-runs", frame, predicted.set_axis(columns, axis=1))
-    # 10 days x 24 hours x 8 devices = 1920.
-    assert errors.targets["device_hours"].by_model["b"].median_ape == pytest.approx(1.0)
 
 
 def test_offline_takes_the_best_layout() -> None:
@@ -150,7 +99,7 @@ def test_losses_are_predicted_by_the_law_of_their_data() -> None:
         used = found[found[target].notna()]
         assert np.all(used[f"{target}_low"] < used[target])
         assert np.all(used[target] < used[f"{target}_high"])
-    errors = predictions.report("losses", LOSSES, found).targets
+    errors = reports.report("losses", LOSSES, found).targets
     assert list(errors["loss"].by_model) == ["MassiveText", "rpj"]
     assert errors["loss"].by_model["rpj"].median_ape < 0.01
     assert errors["average_error"].rows == 1
@@ -167,7 +116,7 @@ def test_losses_that_are_all_refused_leave_nothing_predicted() -> None:
 def test_losses_of_the_figure_lie_in_their_intervals() -> None:
     runs = catalog.table("loss_measurements")
     figure = runs[runs["data"] == "MassiveText"].reset_index(drop=True)
-    errors = predictions.report("losses", figure).targets["loss"]
+    errors = reports.report("losses", figure).targets["loss"]
     assert errors.median_ape < 0.005
     assert 0.85 < errors.coverage_90 < 0.95
 

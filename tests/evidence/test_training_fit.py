@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llmecon.evidence import run_fit
 from llmecon.evidence import training_fit as calibration
 from llmecon.evidence import training_rows as measurements
 from llmecon.physics.architecture import parameters
@@ -92,16 +93,6 @@ def test_layouts_are_read_from_the_text() -> None:
     assert 0 < layout.recompute[0] < 0.5
 
 
-def test_pool_by_hand() -> None:
-    """Two rows of one group at +0.3: its level is 0.3 x 2 s^2 / (2 s^2 + n^2)."""
-    effect = calibration.Effect(("xpu",), 0.2)
-    rows = pd.DataFrame({"xpu": ["a", "a", "b"]})
-    pool = calibration.Pool((effect,), 0.1, rows[:2], np.array([0.3, 0.3]))
-    mean, variance = pool.predict(rows)
-    np.testing.assert_allclose(mean, [0.3 * 0.08 / 0.09, 0.3 * 0.08 / 0.09, 0.0])
-    np.testing.assert_allclose(variance, [0.04 * 0.01 / 0.09 + 0.01] * 2 + [0.05])
-
-
 def test_fitted_efficiencies_are_physical_and_in_the_table() -> None:
     posterior = calibration.calibrated_steps().posterior
     table = catalog.table("efficiencies").set_index("parameter")
@@ -129,7 +120,7 @@ def test_steps_of_groups_left_out(by: str, bound: float) -> None:
 
 def test_runs_of_families_left_out() -> None:
     """Published hours count restarts and smaller runs differently: a fifth is near the floor."""
-    rows = calibration.leave_runs_out("family")
+    rows = run_fit.leave_runs_out("family")
     rows = rows.assign(error=rows["measured"] - rows["predicted"])
     assert median_percentage_error(rows) < 0.22
     assert (rows["error"].abs() < np.log(2)).mean() > 0.85
@@ -174,10 +165,10 @@ def test_runs_need_sizes_and_tokens_only() -> None:
     """Llama 2 7B took 184,320 hours of an A100."""
     row = {"model": "Llama-2 7B", "params_total_b": 6.74, "params_active_b": 6.74}
     run = pd.DataFrame([{**row, "xpu": "a100-sxm-80gb", "precision": "bf16", "tokens_b": 2000}])
-    found = calibration.predict_runs(run)
+    found = run_fit.predict_runs(run)
     assert found["device_hours"].item() == pytest.approx(184_320, rel=0.25)
     assert found["device_hours_low"].item() < 184_320 < found["device_hours_high"].item()
-    assert "tokens_b" in calibration.predict_runs(run.drop(columns="tokens_b"))["reason"].item()
+    assert "tokens_b" in run_fit.predict_runs(run.drop(columns="tokens_b"))["reason"].item()
 
 
 def test_gradients_of_the_law_are_finite() -> None:

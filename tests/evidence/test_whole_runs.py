@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmecon.checks import footprints
-from llmecon.evidence import training_fit as calibration
+from llmecon.evidence import run_fit as calibration
 from llmecon.evidence import whole_runs
 from llmecon.publishing import scenario
 from llmecon.tables import catalog

@@ -15,7 +15,7 @@ from llmecon.publishing import prose
 from llmecon.publishing.chapters.scaling_laws import panel, tables
 from llmecon.publishing.prose import provenance
 from llmecon.scaling.sizes import SERVING_FLOPS, TRAINING_FLOPS
-from llmecon.studies.scaling_laws import frames, prices
+from llmecon.studies.scaling_laws import frames, prices, trained
 from llmecon.studies.scaling_laws.model import answer, in_dollars, numbers
 from llmecon.studies.scaling_laws.scenario import Scenario
 from llmecon.studies.scaling_laws.study import Study, resolve
@@ -196,7 +196,7 @@ def test_frames_agree_with_the_answer(name: str) -> None:
 def test_a_model_is_worth_its_training_for_what_it_must_serve() -> None:
     """Asked for the demand that a published training implies, the study returns that model."""
     study = studied("defaults")
-    models = frames.published(study).set_index("id")
+    models = trained.published(study).set_index("id")
     row = models.loc["llama-3.1-8b"]
     assert row["demand"] > 0.0
     life = replace(in_dollars(study.case), served_tokens=jnp.asarray(row["demand"]))

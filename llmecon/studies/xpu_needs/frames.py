@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from llmecon import serving, training
-from llmecon.evidence import sourcing, training_fit, uncertainty, whole_runs
+from llmecon.evidence import run_fit, sourcing, uncertainty, whole_runs
 from llmecon.evidence.bayesian_fit import NINETY
 from llmecon.evidence.sourcing import Use
 from llmecon.execution.interpreter import interpreted
@@ -330,7 +330,7 @@ class Beside:
 
 def beside() -> Beside:
     """Published training runs beside ours."""
-    rows = training_fit.leave_runs_out("family").reset_index(drop=True)
+    rows = run_fit.leave_runs_out("family").reset_index(drop=True)
     off = (rows["predicted"] - rows["measured"]).abs()
     ours, measured = np.exp(rows["predicted"]) / 1e3, np.exp(rows["measured"]) / 1e3
     runs = pd.DataFrame(

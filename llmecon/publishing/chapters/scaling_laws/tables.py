@@ -6,8 +6,8 @@ import pandas as pd
 
 from llmecon import words
 from llmecon.studies.scaling_laws import frames
-from llmecon.studies.scaling_laws.frames import RULES, HeldOut
 from llmecon.studies.scaling_laws.study import Study
+from llmecon.studies.scaling_laws.trained import RULES, HeldOut
 
 # Captions of tables.
 CONSTANTS = "The constants, fitted here and as published; standard errors in brackets"
@@ -105,7 +105,7 @@ def published(of: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Some published models against the law.
 
     Args:
-        of: as `frames.published` returns them.
+        of: as `trained.published` returns them.
         names: of the models to show.
     """
     shown = of[of["name"].isin(list(names))].sort_values(["release", "name"])
