@@ -250,3 +250,11 @@ def test_answer_has_no_gaps_at_the_ends_of_what_is_asked() -> None:
         at = replace(case, **{key: jnp.asarray(value) for key, value in change.items()})
         assert all(np.isfinite(float(value)) for value in interpreted(numbers)(at).values())
     assert float(interpreted(answer)(replace(case, served=jnp.zeros(()))).served.cost) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("served", "said"), [(0, "nothing is"), (1, "token is"), (2, "tokens are")]
+)
+def test_what_is_served_agrees_with_its_number(served: int, said: str) -> None:
+    label = resolve(Scenario(served_tokens=served)).labels["served_parameters"]
+    assert f"{said} to be served" in label.replace("\N{NO-BREAK SPACE}", " ")

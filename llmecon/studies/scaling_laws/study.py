@@ -135,8 +135,9 @@ class Study(Names):
     def labels(self) -> Mapping[str, str]:
         """What each headline number is, in a few words."""
         given = self.scenario
+        verb = "is" if given.served_tokens == 1 else "are"
         served = (
-            f"{words.quantity(given.served_tokens, 'tokens')} are"
+            f"{words.quantity(given.served_tokens, 'tokens')} {verb}"
             if given.served_tokens
             else "nothing is"
         )
