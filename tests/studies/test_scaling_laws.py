@@ -258,3 +258,21 @@ def test_answer_has_no_gaps_at_the_ends_of_what_is_asked() -> None:
 def test_what_is_served_agrees_with_its_number(served: int, said: str) -> None:
     label = resolve(Scenario(served_tokens=served)).labels["served_parameters"]
     assert f"{said} to be served" in label.replace("\N{NO-BREAK SPACE}", " ")
+
+
+LARGEST, SMALLEST, BELOW = "largest run of the", "smallest run of the", "nothing to build on"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, {LARGEST}),
+        ({"budget": 1e20}, set()),
+        ({"budget": 1e17}, {SMALLEST, BELOW}),
+        ({"budget": 1e19, "served_tokens": 1e15}, {BELOW}),
+    ],
+)
+def test_where_nobody_has_trained_the_answer_says_so(given: dict[str, Any], said: set[str]) -> None:
+    told = prose.render("scaling-laws", "answer", study=resolve(Scenario(**given)))
+    assert {words for words in (LARGEST, SMALLEST, BELOW) if words in told} == said

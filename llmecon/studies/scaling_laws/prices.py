@@ -114,7 +114,8 @@ def answered(scenario: Scenario, model: str, tokens: float) -> needs_study.Study
         days = float(found.answer.training.plan.seconds) / SECONDS_PER_DAY
         raise InputError(
             f"deadline_days {scenario.deadline_days:g}: no number of {scenario.xpu} trains {model} "
-            f"on {tokens:.3g} tokens in that time; the fastest takes {days:.3g} days"
+            f"on {tokens:.3g} tokens in that time; the fastest takes {days:.3g} days: allow more "
+            "of them or lower the budget"
         )
     if not found.can_serve:
         raise InputError(

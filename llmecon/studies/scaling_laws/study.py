@@ -7,6 +7,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Array
 
 from llmecon import scaling, words
@@ -187,6 +188,12 @@ class Study(Names):
     def certain(self) -> bool:
         """Whether the law was published without a covariance, so that it has no draws."""
         return self.scenario.law != REFIT
+
+    @cached_property
+    def fitted_runs(self) -> pd.DataFrame:
+        """The runs of the figure that laws are fitted to: parameters, tokens, training_flop."""
+        table = catalog.table("loss_measurements")
+        return table[table["data"] == scaling.fit.FIGURE]
 
     @property
     def command(self) -> str:
