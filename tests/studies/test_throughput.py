@@ -173,7 +173,10 @@ def test_prose_and_tables_follow(name: str) -> None:
     ways = prose.render("throughput", "ways", study=study, ways=frames.ways(study))
     assert ("nothing to share" in ways) == (study.scenario.xpus == 1)
     experts = prose.render("throughput", "experts", study=study, **frames.weights_shares(study))
-    assert ("has none" in experts) == (float(study.case.llm.experts) == 0.0)
+    dense = float(study.case.llm.experts) == 0.0
+    assert ("has none" in experts) == dense
+    phases = prose.render("throughput", "phases", study=study, decode=1.0, prompt=9.0, corner=5.0)
+    assert ("experts" in phases) == (not dense)
     assert len(tables.ways(study)) == 3
     assert len(tables.precisions(study)) == 4
 
