@@ -8,30 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmecon import choice
-from llmecon.choice import Plan, Relaxed, candidates, objective, sensitivity
+from llmecon.choice import Plan, candidates, objective, sensitivity
 from llmecon.choice.description import problem
 from llmecon.choice.objective import Case
 from llmecon.choice.sensitivity import INPUTS
+from tests.choice.problems import CHAT, LONG, PLAIN, solved
 
 pytestmark = pytest.mark.slow
 
-CHAT = {"per_second": 10, "prompt_tokens": 1000, "output_tokens": 300, "ttft": 2.0, "tpot": 0.05}
-LONG = {"per_second": 3, "prompt_tokens": 6000, "output_tokens": 300, "ttft": 1.5, "tpot": 0.04}
-# Rents of the market move; what is tested here must not.
-RENTS = {"h100-sxm": 2.95, "mi300x": 2.34, "a100-sxm-80gb": 1.5}
-PLAIN: dict[str, Any] = {
-    "model": "llama-3.1-70b",
-    "buckets": [CHAT, LONG],
-    "choices": {
-        "xpus": ["h100-sxm", "mi300x", "a100-sxm-80gb"],
-        "usd_per_hour": RENTS,
-        "precisions": ["fp8"],
-        "tensor": [2, 4, 8],
-        "pipeline": [1],
-        "disaggregated": False,
-    },
-}
 SETTINGS: dict[str, dict[str, Any]] = {
     "limits on latency bind": {},
     "waiting and carbon cost": {"weights": {"usd": 1.0, "second": 1e-4, "kg_co2e": 0.1}},
@@ -39,12 +23,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a mean time is promised": {"caps": {"seconds": 12.0}},
 }
 STEP = 1e-3
-
-
-def solved(case: Case) -> Plan:
-    found = choice.relaxed(case)
-    assert isinstance(found, Relaxed)
-    return found.plan
 
 
 def moved(case: Case, name: str, step: float) -> Case:

@@ -1,7 +1,6 @@
 """The best chip for a job against its neighbours, random chips and solving again."""
 
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,34 +9,14 @@ import pytest
 
 from llmecon import silicon
 from llmecon.silicon import Silicon, chip_jobs, design
-from llmecon.specs import Deployment, precision
-from llmecon.tables import catalog
-from llmecon.training import TrainingLayout, TrainingRun
+from llmecon.specs import Deployment
 from tests.problems import EFFICIENCY, changed, close
+from tests.silicon.jobs import DECODE, FP8, JOBS, LLAMA, PRICES, QUICK, TRAIN, best, search
 
 pytestmark = pytest.mark.slow
 
-PRICES = silicon.silicon()
-LLAMA = catalog.llm("llama-3.1-70b")
-FP8 = precision("fp8")
-FOUR = Deployment(tensor=4.0, precision=FP8)
-DECODE = chip_jobs.decode(LLAMA, FOUR, context=8192.0, tpot=0.05)
-PREFILL = chip_jobs.prefill(LLAMA, FOUR, prompt=4096.0, ttft=2.0)
-RUN = TrainingRun(tokens=15e12, sequence=8192.0, global_batch=16e6)
-TRAIN = chip_jobs.Training(
-    LLAMA, RUN, TrainingLayout(tensor=8.0, pipeline=1.0, data=128.0, shard_weights=1.0)
-)
-JOBS = {"decode": DECODE, "prefill": PREFILL, "train": TRAIN}
-# Compiling takes seconds and running takes milliseconds: optimise the former.
-QUICK: Any = {"xla_backend_optimization_level": 0}
 
-search = jax.jit(design.best_chip, compiler_options=QUICK)
 objective = jax.jit(design._objective, compiler_options=QUICK)
-
-
-@cache
-def best(name: str) -> design.Best:
-    return search(JOBS[name], PRICES, EFFICIENCY)
 
 
 def logs(name: str) -> np.ndarray:

@@ -7,15 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from llmecon import scaling
+from llmecon import scaling, words
 from llmecon.scaling import Lifetime
+from llmecon.scaling.over_training import MOST_COMPUTE
 from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.studies.scaling_laws.frames import ZETTA
 from llmecon.studies.scaling_laws.model import in_dollars
 from llmecon.studies.scaling_laws.study import Study
 from llmecon.tables import catalog
 
-RULES = {"compute": "above 2e20 FLOP", "edge": "one step beyond the rest"}
+RULES = {
+    "compute": f"above {words.quantity(MOST_COMPUTE, 'FLOP')}",
+    "edge": "one step beyond the rest",
+}
 """Which runs of the testbed are held out, by rule."""
 
 
@@ -85,6 +89,11 @@ class HeldOut:
     largest: float
     inside: float
     median_points: float
+
+    @property
+    def what(self) -> str:
+        """What is held out, in words."""
+        return RULES[self.rule]
 
 
 @cache

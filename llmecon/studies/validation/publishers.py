@@ -98,6 +98,7 @@ class Finding:
     """What publishers left out say.
 
     Attributes:
+        few: how many rows of a publisher are known in `own`.
         publishers: how many there are.
         rows: how many of their measurements.
         best: for each reading, the row of `errors` of servers tuned as the best.
@@ -106,6 +107,7 @@ class Finding:
         missed: rows of `coverage` whose typical interval holds clearly less than it claims.
     """
 
+    few: int
     publishers: int
     rows: int
     best: pd.DataFrame
@@ -123,6 +125,7 @@ def finding() -> Finding:
         of[of["prediction"] == prediction].set_index("reading") for prediction in TAKEN_FOR
     )
     return Finding(
+        few=FEW,
         publishers=int(cases["publisher"].nunique()),
         rows=len(cases[["kind", "id"]].drop_duplicates()),
         best=best,

@@ -4,19 +4,23 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from llmecon import words
 from llmecon.publishing import charts
 from llmecon.publishing.charts.figure import Chart
+from llmecon.scaling.over_training import MOST_COMPUTE
 
 
 def residuals(runs: pd.DataFrame, finding: str) -> Chart:
     """How far each run of the figure lies from the law."""
+    unfitted = int((~runs["fitted"]).sum())
     return charts.points(
         runs,
         "zettaflop",
         "off",
         "name",
         title=finding,
-        subtitle="245 runs of the figure; five on the fewest tokens, far above, were not fitted",
+        subtitle=f"{len(runs)} runs of the figure; "
+        f"the {unfitted} on the fewest tokens, far off, were not fitted",
         x_title="Training compute [10²¹ FLOP]",
         y_title="Loss above what the law says [%]",
         marked=[],
@@ -44,6 +48,7 @@ def reached(runs: pd.DataFrame, finding: str) -> Chart:
         "low",
         "high",
         title=finding,
-        subtitle="loss on C4, predicted over measured, by laws of the runs below 2e20 FLOP",
+        subtitle="loss on C4, predicted over measured, by laws of the runs below "
+        + words.quantity(MOST_COMPUTE, "FLOP"),
         unit="Predicted over measured",
     )
