@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -25,6 +25,40 @@ from llmecon.tables.efficiencies import System
 
 TOGETHER = 32
 """Services that are searched at once: any number of them then shares one trace."""
+
+
+class Named(Protocol):
+    """A scenario that names a system, perhaps with its engine."""
+
+    @property
+    def model(self) -> str:
+        """Id of the model."""
+
+    @property
+    def xpu(self) -> str:
+        """Id of the accelerator."""
+
+    @property
+    def precision(self) -> str:
+        """Of the weights."""
+
+
+def system_of(scenario: Named, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies are looked up, also of another model, accelerator or precision.
+
+    Args:
+        scenario: which names the rest.
+        model: id; the scenario's by default.
+        xpu: id; the scenario's by default.
+        precision: of the weights; the scenario's by default.
+    """
+    engine = getattr(scenario, "engine", "any")
+    return catalog.system(
+        model or scenario.model,
+        xpu or scenario.xpu,
+        None if engine == "any" else engine,
+        precision or scenario.precision,
+    )
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.surroundings import READER_HOURS, SERVER_HOLDS, building
-from llmecon.studies.systems import best_layouts
+from llmecon.studies.systems import best_layouts, system_of
 from llmecon.tables import catalog, feasibility, hardware_parts
 from llmecon.tables.efficiencies import System
 
@@ -233,18 +233,6 @@ def case(scenario: Scenario, layout: Deployment) -> Case:
         routing=scenario.routing,
         accounting=scenario.accounting,
     )
-
-
-def system_of(scenario: Scenario, model: str = "", xpu: str = "") -> System:
-    """By which efficiencies are looked up, also of another model or accelerator.
-
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-    """
-    engine = None if scenario.engine == "any" else scenario.engine
-    return catalog.system(model or scenario.model, xpu or scenario.xpu, engine, scenario.precision)
 
 
 def requests(scenario: Scenario) -> Workload:

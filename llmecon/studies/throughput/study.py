@@ -14,6 +14,7 @@ from llmecon.serving import OperatingPoint
 from llmecon.specs import Deployment, LatencyTarget, Workload
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
+from llmecon.studies.systems import system_of
 from llmecon.studies.throughput.model import UNITS, Case, inputs_moved, ladder, numbers, point_of
 from llmecon.studies.throughput.scenario import Scenario
 from llmecon.tables import catalog, feasibility
@@ -181,18 +182,6 @@ def case(scenario: Scenario, system: System) -> Case:
         acceptance=scenario.acceptance,
         draft_cost=scenario.draft_cost,
     )
-
-
-def system_of(scenario: Scenario, model: str = "", xpu: str = "") -> System:
-    """By which efficiencies are looked up, also of another model or accelerator.
-
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-    """
-    engine = None if scenario.engine == "any" else scenario.engine
-    return catalog.system(model or scenario.model, xpu or scenario.xpu, engine, scenario.precision)
 
 
 def requests(scenario: Scenario) -> Workload:

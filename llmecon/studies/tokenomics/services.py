@@ -14,9 +14,9 @@ from llmecon.costs import economics
 from llmecon.costs.economics import Conversation
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, LatencyTarget, Workload
-from llmecon.studies.systems import Asked, best_services, stacked
+from llmecon.studies.systems import Asked, best_services, stacked, system_of
 from llmecon.studies.tokenomics.model import MILLION
-from llmecon.studies.tokenomics.study import SPEEDS, Study, system_of
+from llmecon.studies.tokenomics.study import SPEEDS, Study
 from llmecon.tables import catalog
 
 # What the live panel offers besides the scenario's own.

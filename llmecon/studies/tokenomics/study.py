@@ -26,7 +26,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.studies.systems import Asked, best_layouts, best_services
+from llmecon.studies.systems import Asked, best_layouts, best_services, system_of
 from llmecon.studies.tokenomics import apis, hardware
 from llmecon.studies.tokenomics.apis import Market, Rival
 from llmecon.studies.tokenomics.hardware import Hours, Purchase
@@ -265,21 +265,6 @@ def resolve(scenario: Scenario) -> Study:
     way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
     case = replace(case, way=way)
     return Study(scenario, case, system, hours, bought, market, rival, answers)
-
-
-def system_of(scenario: Scenario, model: str = "", xpu: str = "", precision: str = "") -> System:
-    """By which efficiencies are looked up, also of something else than the scenario's.
-
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-        precision: of the weights; the scenario's by default.
-    """
-    engine = None if scenario.engine == "any" else scenario.engine
-    return catalog.system(
-        model or scenario.model, xpu or scenario.xpu, engine, precision or scenario.precision
-    )
 
 
 def requests(scenario: Scenario) -> Workload:

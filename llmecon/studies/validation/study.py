@@ -13,6 +13,7 @@ from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Workload
 from llmecon.studies.quantities import Quantity
+from llmecon.studies.systems import system_of
 from llmecon.studies.validation.model import (
     BACKLOG,
     QUANTITIES,
@@ -23,7 +24,6 @@ from llmecon.studies.validation.model import (
 )
 from llmecon.studies.validation.scenario import Scenario
 from llmecon.tables import catalog, feasibility
-from llmecon.tables.efficiencies import System
 
 CLIENTS = 64.0  # requests in flight where the live panel starts
 
@@ -207,23 +207,6 @@ def case(scenario: Scenario, compared: Compared | None = None) -> Case:
         efficiency=catalog.efficiency(system_of(scenario)),
         clients=CLIENTS,
         compared=compared,
-    )
-
-
-def system_of(scenario: Scenario, model: str = "", xpu: str = "", precision: str = "") -> System:
-    """By which efficiencies are looked up, of no engine in particular.
-
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-        precision: of the weights; the scenario's by default.
-    """
-    return catalog.system(
-        model or scenario.model,
-        xpu or scenario.xpu,
-        None,
-        precision or scenario.precision,
     )
 
 

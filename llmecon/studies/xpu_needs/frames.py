@@ -19,14 +19,13 @@ from llmecon.physics import architecture, roofline
 from llmecon.physics.roofline import PassCost
 from llmecon.serving import Service
 from llmecon.specs import SECONDS_PER_DAY
-from llmecon.studies.systems import best_layouts
+from llmecon.studies.systems import best_layouts, system_of
 from llmecon.studies.xpu_needs.model import JOULES_PER_MWH, KILOGRAMS, Answer, Case, answer
 from llmecon.studies.xpu_needs.study import (
     Study,
     case,
     rent,
     requests,
-    system_of,
     target,
     training_layouts,
 )

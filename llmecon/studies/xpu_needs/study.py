@@ -27,7 +27,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.studies.systems import best_layouts
+from llmecon.studies.systems import best_layouts, system_of
 from llmecon.studies.xpu_needs.model import (
     UNITS,
     Answer,
@@ -41,7 +41,6 @@ from llmecon.studies.xpu_needs.model import (
 )
 from llmecon.studies.xpu_needs.scenario import Scenario
 from llmecon.tables import catalog, feasibility
-from llmecon.tables.efficiencies import System
 from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning
 
 # Where a run that takes longer would take hardly any more devices, memory decides their number.
@@ -419,21 +418,6 @@ def rent(scenario: Scenario, xpu: str) -> float | None:
         return scenario.usd_per_xpu_hour
     price = catalog.rental_price(xpu)
     return price.usd if price else None
-
-
-def system_of(scenario: Scenario, model: str = "", xpu: str = "", weights: str = "") -> System:
-    """By which the efficiencies of serving are looked up, also of another system.
-
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-        weights: precision; the scenario's by default.
-    """
-    engine = None if scenario.engine == "any" else scenario.engine
-    return catalog.system(
-        model or scenario.model, xpu or scenario.xpu, engine, weights or scenario.precision
-    )
 
 
 def run_of(scenario: Scenario, model: str = "") -> TrainingRun:

@@ -15,8 +15,8 @@ from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR, Efficiency
 from llmecon.studies.carbon import model
 from llmecon.studies.carbon.model import GRAMS, Case
-from llmecon.studies.carbon.study import Study, making, requests, system_of, target, trained
-from llmecon.studies.systems import best_layouts
+from llmecon.studies.carbon.study import Study, making, requests, target, trained
+from llmecon.studies.systems import best_layouts, system_of
 from llmecon.tables import catalog, hourly_grids
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3")

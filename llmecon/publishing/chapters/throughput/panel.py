@@ -15,9 +15,10 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import Efficiency
+from llmecon.studies.systems import system_of
 from llmecon.studies.throughput import model
 from llmecon.studies.throughput.model import Case
-from llmecon.studies.throughput.study import Study, layout, system_of
+from llmecon.studies.throughput.study import Study, layout
 from llmecon.tables import catalog
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gpt-oss-120b", "qwen3-235b-a22b", "deepseek-v3")

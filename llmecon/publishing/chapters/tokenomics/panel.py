@@ -13,10 +13,11 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, Efficiency
+from llmecon.studies.systems import system_of
 from llmecon.studies.tokenomics import model, services
 from llmecon.studies.tokenomics.model import RENTING, Case
 from llmecon.studies.tokenomics.services import Services
-from llmecon.studies.tokenomics.study import Study, system_of
+from llmecon.studies.tokenomics.study import Study
 from llmecon.tables import catalog, hourly_grids
 
 Scalar = Float[Array, ""]

@@ -14,9 +14,10 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose import provenance
 from llmecon.specs import Deployment, Efficiency
+from llmecon.studies.systems import system_of
 from llmecon.studies.validation import model
 from llmecon.studies.validation.model import Case, Instance
-from llmecon.studies.validation.study import CLIENTS, Study, system_of
+from llmecon.studies.validation.study import CLIENTS, Study
 from llmecon.tables import catalog
 
 # Those measured most often, and the scenario's own.

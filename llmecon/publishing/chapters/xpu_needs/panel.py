@@ -20,7 +20,7 @@ from llmecon.specs import (
     Efficiency,
     LatencyTarget,
 )
-from llmecon.studies.systems import best_layouts
+from llmecon.studies.systems import best_layouts, system_of
 from llmecon.studies.xpu_needs import model
 from llmecon.studies.xpu_needs.model import Case
 from llmecon.studies.xpu_needs.study import (
@@ -29,7 +29,6 @@ from llmecon.studies.xpu_needs.study import (
     rent,
     requests,
     run_of,
-    system_of,
     target,
 )
 from llmecon.tables import catalog
