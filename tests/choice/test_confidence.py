@@ -14,7 +14,7 @@ from llmecon.choice.description import Problem, problem
 from llmecon.choice.objective import Case
 from llmecon.errors import InputError
 from llmecon.tables import catalog
-from tests.choice.test_sensitivity import CHAT, LONG, PLAIN, RENTS
+from tests.choice.problems import CHAT, LONG, PLAIN, RENTS
 
 pytestmark = pytest.mark.slow
 

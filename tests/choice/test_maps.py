@@ -16,7 +16,7 @@ from llmecon.choice.filling import EngineName
 from llmecon.choice.maps import Alone
 from llmecon.choice.objective import Case
 from llmecon.tables import catalog
-from tests.choice.test_sensitivity import CHAT, LONG, PLAIN, RENTS
+from tests.choice.problems import CHAT, LONG, PLAIN, RENTS
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from llmecon.choice.description import RESOURCES, Problem, problem
 from llmecon.choice.filling import EngineName
 from llmecon.choice.fleets import Clash, Plan, Pool, Serving
 from llmecon.evidence import sourcing
-from tests.choice.test_sensitivity import CHAT, LONG, PLAIN
+from tests.choice.problems import CHAT, LONG, PLAIN
 
 pytestmark = pytest.mark.slow
 
