@@ -21,9 +21,9 @@ CHAPTER = "rag-vs-ft"
 
 VARIANTS: Mapping[str, tuple[Value, ...]] = {
     "queries_per_month": (3e5, 1e6, 2e6),
-    "changes_per_month": (0.04, 0.06, 0.08),
+    "changes_per_month": (0.02, 0.1),
     "known": (0.2, 0.25, 0.35),
-    "wrong_usd": (0.015, 0.025, 0.03),
+    "wrong_usd": (0.014, 0.03, 0.1),
 }
 """What may differ by student."""
 
