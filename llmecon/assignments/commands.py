@@ -25,11 +25,11 @@ def make_assignment(chapter: str, students: Path, seed: int, folder: Path) -> No
     from llmecon.assignments import roster
 
     read = roster.read(students)
-    from llmecon.assignments import making
+    from llmecon.assignments import making, manifest
 
     making.make(chapter, read, seed, folder, progress=_say)
     click.echo(f"for students: {folder / making.STUDENTS}")
-    click.echo(f"for yourself: {folder / making.manifest.FOLDER}")
+    click.echo(f"for yourself: {folder / manifest.FOLDER}")
 
 
 @click.command("grade")

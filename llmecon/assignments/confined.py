@@ -75,7 +75,9 @@ def _run(cells: Sequence[str], names: Sequence[str], seconds: float, channel: An
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
+    quiet = Config(
+        {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
+    )
     shell = InteractiveShell.instance(config=quiet)
     told: dict[str, Any] = {}
     for place, source in enumerate(cells):
@@ -108,7 +110,7 @@ def _stand_in() -> None:
     module = types.ModuleType("llmecon.teaching", "Not there while a submission is graded.")
     module.check = check  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
-    llmecon.teaching = module  # type: ignore[attr-defined, assignment]
+    llmecon.teaching = module  # type: ignore[attr-defined]
 
 
 def _alarm(seconds: float) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -71,6 +72,7 @@ def execute(
     names: Sequence[str],
     limits: Limits,
     kept_apart: isolation.Isolation,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Run the code cells of a submission and collect the answers.
 
@@ -79,6 +81,7 @@ def execute(
         names: Variables that hold answers.
         limits: What it may take.
         kept_apart: How it is kept from the rest of the machine.
+        stop: Ends it when it is set.
 
     Returns:
         Its answers as they were when it ended, whatever ended it.
@@ -92,7 +95,7 @@ def execute(
         finally:
             os.close(channel)
         try:
-            said, ended = _listen(process, listening, scratch, started, limits)
+            said, ended = _listen(process, listening, scratch, started, limits, stop)
         finally:
             os.close(listening)
             with suppress(ProcessLookupError, PermissionError):
@@ -121,7 +124,7 @@ def _start(
         "files": _OPEN_FILES,
         "channel": channel,
         "readable": [str(of) for of in isolation.readable()],
-        "landlock": kept_apart.landlock > 0,
+        "landlock": kept_apart.landlock,
         "seccomp": kept_apart.seccomp,
     }
     # The library first, since this process may have it from a folder that only its user names.
@@ -152,7 +155,12 @@ def _start(
 
 
 def _listen(
-    process: subprocess.Popen[bytes], listening: int, scratch: Path, started: float, limits: Limits
+    process: subprocess.Popen[bytes],
+    listening: int,
+    scratch: Path,
+    started: float,
+    limits: Limits,
+    stop: threading.Event | None,
 ) -> tuple[bytes, Ended]:
     """What a process says until it ends, or until it has taken more than it may."""
     said = bytearray()
@@ -161,6 +169,8 @@ def _listen(
         now = time.monotonic()
         if now - started > limits.seconds:
             return bytes(said), "time"
+        if stop and stop.is_set():
+            return bytes(said), "stopped"
         if now - looked > _LOOK:
             looked = now
             if _resident(process.pid) > limits.memory:

@@ -1,5 +1,6 @@
 """Marks: each submission run apart, its numbers judged here by the keys of the manifest."""
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Literal
 from llmecon.assignments import execution, submissions
 from llmecon.assignments.execution import Limits, Outcome
 from llmecon.assignments.isolation import Isolation
-from llmecon.assignments.manifest import Assigned, Assignment, Task
+from llmecon.assignments.manifest import WRITE_HERE, Assigned, Assignment, Task
 from llmecon.assignments.submissions import Content, Submission
 from llmecon.teaching import judging
 
@@ -97,7 +98,7 @@ class Rules:
     """
 
     isolation: Isolation
-    limits: Limits = Limits()
+    limits: Limits
     deadline: datetime | None = None
     times: Mapping[str, datetime] | None = None
     workers: int = 1
@@ -120,9 +121,10 @@ def grade(
     Returns:
         A report for each student of the roster, in its order, whatever they submitted.
     """
+    stop = threading.Event()
 
     def one(of: Assigned) -> Report:
-        report = _report(assignment, of, found.get(of.student.id), rules)
+        report = _report(assignment, of, found.get(of.student.id), rules, stop)
         if report.status != "missing":
             progress(
                 f"{of.student.id}: {report.points:g} of {assignment.points:g}, {report.status}, "
@@ -134,13 +136,18 @@ def grade(
         running = [workers.submit(one, of) for of in assignment.students]
         try:
             return tuple(of.result() for of in running)
-        except BaseException:  # don't begin with the rest first
+        except BaseException:  # such as Ctrl-C: neither go on with these nor begin with the rest
+            stop.set()
             workers.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _report(
-    assignment: Assignment, assigned: Assigned, submission: Submission | None, rules: Rules
+    assignment: Assignment,
+    assigned: Assigned,
+    submission: Submission | None,
+    rules: Rules,
+    stop: threading.Event,
 ) -> Report:
     if submission is None:
         return Report(assigned, "missing", _marks(assignment, assigned, Outcome()))
@@ -151,11 +158,9 @@ def _report(
     except submissions.UnreadableError as error:
         marks = _marks(assignment, assigned, Outcome())
         notes = (f"{submission.file.name}: {error}",)
-        return Report(
-            assigned, "unreadable", marks, notes, late=late, submitted=submitted
-        )
+        return Report(assigned, "unreadable", marks, notes, late=late, submitted=submitted)
     names = [of.variable for of in assignment.tasks if of.points]
-    outcome = execution.execute(content.code, names, rules.limits, rules.isolation)
+    outcome = execution.execute(content.code, names, rules.limits, rules.isolation, stop)
     return Report(
         assigned,
         "graded" if outcome.ended == "complete" else outcome.ended,
@@ -198,5 +203,5 @@ def _texts(assignment: Assignment, content: Content) -> dict[str, str]:
     return {
         of.id: text
         for of in open_tasks
-        if (text := content.texts.get(f"answer-{of.number}", "").strip())
+        if (text := content.texts.get(f"answer-{of.number}", "").strip()) not in ("", WRITE_HERE)
     }

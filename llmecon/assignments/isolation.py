@@ -14,67 +14,52 @@ from llmecon import paths
 from llmecon.assignments import landlock, seccomp
 from llmecon.errors import InputError
 
-_TCP_TOO = 4  # the version of Landlock from which on it also refuses connections
-
 
 @dataclass(frozen=True)
 class Isolation:
     """How submissions are kept apart.
 
     Args:
-        landlock: Files by Landlock: its version, 0 without it.
-        seccomp: Network and other processes by a filter of system calls.
-        bubblewrap: Path of `bwrap`, which does both by namespaces; None without it.
+        landlock: Whether Landlock keeps files off.
+        seccomp: Whether a filter of system calls keeps off network, processes and the permissions
+            of files, which Landlock doesn't ask about.
+        bubblewrap: Path of `bwrap`, which does all of that by namespaces; None where it isn't used.
     """
 
-    landlock: int = 0
+    landlock: bool = False
     seccomp: bool = False
     bubblewrap: str | None = None
 
     @property
     def files(self) -> bool:
-        """Whether a submission reads and writes only what it may."""
-        return self.landlock > 0 or self.bubblewrap is not None
+        """Whether a submission reads and changes only what it may."""
+        return (self.landlock and self.seccomp) or self.bubblewrap is not None
 
     @property
     def network(self) -> bool:
-        """Whether a submission has no network at all."""
-        return self.seccomp or self.bubblewrap is not None
-
-    @property
-    def processes(self) -> bool:
-        """Whether a submission can't reach other processes nor leave any behind."""
+        """Whether a submission has no network, and neither reaches nor leaves other processes."""
         return self.seccomp or self.bubblewrap is not None
 
     def lines(self) -> list[str]:
         """What is isolated by what, and what isn't, one line each."""
-        by = {
-            "files": "Landlock" if self.landlock else "bubblewrap",
-            "network": "seccomp" if self.seccomp else "bubblewrap",
-            "other processes": "seccomp" if self.seccomp else "bubblewrap",
+        what = {
+            "files": (self.files, "Landlock" if self.landlock and self.seccomp else "bubblewrap"),
+            "network and other processes": (
+                self.network,
+                "seccomp" if self.seccomp else "bubblewrap",
+            ),
         }
-        held = {
-            "files": self.files,
-            "network": self.network,
-            "other processes": self.processes,
-        }
-        kept = [f"{what} by {by[what]}" for what, yes in held.items() if yes]
-        open_ = [what for what, yes in held.items() if not yes]
+        kept = [f"{name} by {by}" for name, (yes, by) in what.items() if yes]
         lines = [f"isolated: {', '.join([*kept, 'memory, disk and time by limits'])}"]
-        if open_:
-            but = " (but for TCP)" if "network" in open_ and self.landlock >= _TCP_TOO else ""
-            lines.append(f"NOT isolated: {', '.join(open_)}{but}; submissions can reach them")
+        if exposed := [name for name, (yes, _) in what.items() if not yes]:
+            lines.append(f"NOT isolated: {', '.join(exposed)}; submissions can reach them")
         return lines
-
-
-NONE = Isolation()
-"""Limits of time and memory alone."""
 
 
 @cache
 def available() -> Isolation:
     """The isolation that this machine offers."""
-    kernel, filtered = landlock.version(), seccomp.available()
+    kernel, filtered = landlock.version() > 0, seccomp.available()
     return Isolation(kernel, filtered, None if kernel and filtered else _bubblewrap())
 
 
@@ -85,8 +70,10 @@ def required(trust: bool) -> Isolation:
         trust: whether submissions may reach this machine's files where nothing keeps them off.
 
     Raises:
-        InputError: nothing does, and they aren't trusted.
+        InputError: nothing does, and they aren't trusted; or this is Windows.
     """
+    if sys.platform == "win32":
+        raise InputError("grading takes Linux or macOS: on Windows, run it in WSL")
     found = available()
     if not found.files and not trust:
         raise InputError(
@@ -111,14 +98,15 @@ def _bubblewrap() -> str | None:
 
 def readable() -> tuple[Path, ...]:
     """What a submission may read: Python, its packages, the library with its tables, the system."""
-    own = [paths.LIBRARY, paths.DATA, paths.NOTEBOOKS, paths.KEPT]
+    # The file by which the library knows that it runs in a checkout is among them.
+    own = [paths.LIBRARY, paths.DATA, paths.NOTEBOOKS, paths.KEPT, paths.ROOT / "pyproject.toml"]
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages()]
     if site.ENABLE_USER_SITE:
         python.append(site.getusersitepackages())
     system = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null"]
     system += ["/dev/urandom", "/dev/zero", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"]
     system += ["/sys/devices/system/cpu"]
-    found = [Path(of).resolve() for of in (*own, *python, *system)]
+    found = [of.resolve() for of in (*own, *map(Path, [*python, *system]))]
     return tuple(dict.fromkeys(of for of in found if of.exists()))
 
 

@@ -1,20 +1,18 @@
 """An assignment: folders for the students and for whoever teaches them, written whole or not."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from llmecon import teaching
-from llmecon.assignments import manifest, roster
+from llmecon.assignments import manifest
 from llmecon.assignments.manifest import Assigned, Assignment, Task
 from llmecon.assignments.roster import Student
 from llmecon.errors import InputError
 from llmecon.publishing import scenario
 from llmecon.publishing.build import files
-from llmecon.studies.parameters import Value
-from llmecon.teaching.records import Exercise, Key
+from llmecon.teaching.records import Exercise
 
 STUDENTS = "students"
 """Holds a folder for each student, and nothing that the others or the key would be found in."""

@@ -17,6 +17,10 @@ FOLDER = "instructor"
 """Where the manifest lies in the folder of an assignment; not for students."""
 
 FILE = "manifest.json"
+
+WRITE_HERE = "*Write your answer here.*"
+"""What stands where a person's words are asked for, until they are written."""
+
 _FORMAT = 1
 
 

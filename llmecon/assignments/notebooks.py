@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 
+from llmecon.assignments.manifest import WRITE_HERE
 from llmecon.assignments.roster import Student
 from llmecon.publishing import exercises, prose, scenario
 from llmecon.studies.parameters import Value
@@ -20,12 +21,10 @@ _ON_THE_PAGE = re.compile(r"\[([^\]]+)\]\(#[^)]*\)")
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 _HOW = """\
-The numbers in these exercises are yours alone. For each exercise replace `...` by your answer, a
-number in the unit named beside it; the cell below it tells you whether it is right. Run all cells
-from the top before you hand the notebook in. Leave its name and the names of the answers as they
-are; a parameter that you change is yours no longer, and doesn't count."""
-
-_YOURS = "*Write your answer here.*"
+Some numbers in these exercises are yours alone. For each exercise replace `...` by your answer, a
+plain number in the unit named beside it; the cell below says whether it is right. Before you hand
+the notebook in, run all of its cells from the top. Keep the names of the answers, and the first
+cell as it is: you are graded by the numbers that you were given."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,11 @@ def for_student(
         cells.append(_text(f"question-{number}", f"{_heading(of.exercise)}\n\n{of.question}"))
         if of.key is None:
             cells.append(_text(f"rubric-{number}", f"A person marks this:\n\n{of.solution}"))
-            cells.append(_text(f"answer-{number}", _YOURS))
+            cells.append(_text(f"answer-{number}", WRITE_HERE))
             continue
         unit = f"  # {of.exercise.unit}" if of.exercise.unit else ""
         cells.append(_code(f"answer-{number}", f"answer_{number} = ...{unit}"))
-        check = f'check("{of.exercise.id}", answer_{number}, **parameters)'
+        check = f'check("{of.exercise.id}", answer_{number}, **my_parameters)'
         cells.append(_code(f"check-{number}", check))
     return _written(cells, {"chapter": chapter.slug, "student": student.id})
 
@@ -110,7 +109,7 @@ def with_solutions(
                 cells.append(_code(f"code-{number}-{place}", code))
         if of.key is not None:
             cells.append(_code(f"answer-{number}", f"answer_{number} = {of.key.answer!r}"))
-            check = f'check("{of.exercise.id}", answer_{number}, **parameters)'
+            check = f'check("{of.exercise.id}", answer_{number}, **my_parameters)'
             cells.append(_code(f"check-{number}", check))
     return _written(cells, {"chapter": chapter.slug, "student": student.id})
 
@@ -122,12 +121,10 @@ def _head(
         replace(of, default=parameters.get(of.name, of.default)) for of in chapter.parameters
     ]
     name = html.escape(student.name, quote=False)
-    yield _text("title", f"# {chapter.title} Exercises\n\n**{name}** ({student.id})\n\n{said}")
+    yield _text("title", f"# Exercises: {chapter.title}\n\n**{name}** ({student.id})\n\n{said}")
     yield _code("parameters", scenario.cell(declared), tags=["parameters"])
     own = "".join(f'    "{of}": {of},\n' for of in parameters)
-    yield _code(
-        "start", f"from llmecon.teaching import check\n\nparameters = {{\n{own}}}  # yours alone"
-    )
+    yield _code("start", f"from llmecon.teaching import check\n\nmy_parameters = {{\n{own}}}")
 
 
 def _heading(of: Exercise) -> str:

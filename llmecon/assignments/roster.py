@@ -50,7 +50,9 @@ def read(file: Path) -> tuple[Student, ...]:
             line = rows.line_num
             if None in row or None in row.values():
                 raise InputError(f"{file}: line {line} has not as many cells as there are columns")
-            student = Student(row["id"].strip(), _one_line(row["name"]), _one_line(row.get("email")))
+            student = Student(
+                row["id"].strip(), _one_line(row["name"]), _one_line(row.get("email"))
+            )
             _require_usable(student, f"{file}: line {line}")
             # Windows and macOS don't tell capitals from small letters in names of files.
             first = lines.setdefault(student.id.casefold(), line)
