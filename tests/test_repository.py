@@ -116,6 +116,7 @@ FLOORS = (
     "silicon",
     "checks",
     "studies",
+    "teaching",
     "publishing",
     "questions",
     "cli",
