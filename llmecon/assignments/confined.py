@@ -110,7 +110,7 @@ def _stand_in() -> None:
     module = types.ModuleType("llmecon.teaching", "Not there while a submission is graded.")
     module.check = check  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
-    llmecon.teaching = module  # type: ignore[attr-defined]
+    llmecon.teaching = module
 
 
 def _alarm(seconds: float) -> None:
