@@ -40,7 +40,7 @@
   function prepare(form) {
     const key = decoded(form.dataset.key);
     const said = form.querySelector(".llmecon-verdict");
-    form.hidden = false;
+    form.hidden = form.querySelector("button").hidden = false;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = key.choices ? NaN : number(form.querySelector("input").value);

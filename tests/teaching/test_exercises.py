@@ -64,7 +64,7 @@ def test_solutions_pass_their_own_check(variant: str) -> None:
 def test_a_solution_is_a_few_lines(of: Exercise) -> None:
     lines = [line for line in solution(of, "defaults").splitlines() if line]
     assert 3 <= len(lines) <= 10
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 95
 
 
 @pytest.mark.slow

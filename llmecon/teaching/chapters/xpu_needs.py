@@ -302,7 +302,7 @@ EXERCISES = (
     Exercise(
         "xpu-needs-4",
         CHAPTER,
-        "Tokens twice as fast",
+        "A tighter limit",
         "code",
         minutes=15,
         unit="requests/s",
