@@ -86,6 +86,7 @@ def grade_submissions(
     from llmecon.assignments import execution, feedback, grading, isolation
 
     kept_apart = isolation.required(trust)
+    execution.require_working(kept_apart)
     if kept_apart.files:
         isolation.require_hidden(submissions, assignment or submissions.resolve().parent)
     for line in [*found.lines(), *kept_apart.lines()]:

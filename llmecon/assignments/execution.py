@@ -1,5 +1,6 @@
 """Submissions in processes of their own: the numbers that their cells leave, and how they ended."""
 
+import importlib.util
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from typing import Any, Literal
 
 from llmecon import paths
 from llmecon.assignments import confined, isolation
+from llmecon.errors import InputError
 from llmecon.execution import compiling
 
 Ended = Literal["complete", "time", "memory", "disk", "stopped", "talk"]
@@ -90,21 +92,39 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="llmecon-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder).resolve()
         listening, channel = os.pipe()
-        try:
-            process = _start(scratch, channel, cells, names, limits, kept_apart)
-        finally:
-            os.close(channel)
-        try:
-            said, ended = _listen(process, listening, scratch, started, limits, stop)
-        finally:
-            os.close(listening)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with os.fdopen(listening, "rb", buffering=0):
+            with os.fdopen(channel, "wb", buffering=0):
+                process = _start(scratch, channel, cells, names, limits, kept_apart)
+            try:
+                said, ended = _listen(process, listening, scratch, started, limits, stop)
+            finally:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     answers, errors, complete = _understood(said, names, len(cells))
     if ended == "stopped" and complete:
         ended = "complete"
     return Outcome(answers, errors, ended, time.monotonic() - started)
+
+
+def require_working(kept_apart: isolation.Isolation) -> None:
+    """Refuse a machine on which not even a notebook of one line runs.
+
+    Args:
+        kept_apart: How it would be kept from the rest of the machine.
+
+    Raises:
+        InputError: It doesn't run.
+        ModuleNotFoundError: What runs cells isn't installed.
+    """
+    if importlib.util.find_spec("IPython") is None:
+        raise ModuleNotFoundError("no IPython", name="IPython")
+    found = execute(["tried = 1"], ["tried"], Limits(), kept_apart)
+    if found.answers != {"tried": 1.0}:
+        raise InputError(
+            "Python itself doesn't run in isolation here: install it, with llmecon, where it lies "
+            f"in one folder, such as a virtual environment of {sys.base_prefix}"
+        )
 
 
 def _start(

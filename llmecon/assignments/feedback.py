@@ -1,12 +1,15 @@
 """What grading writes: a table of marks, and for each student what was right and what wasn't."""
 
 import csv
+import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llmecon.assignments.grading import SAYS, Mark, Report
 from llmecon.assignments.manifest import Assignment
 from llmecon.publishing.build import files
+
+_NOTHING = "Nothing was found in the cell for this answer; look into the notebook itself."
 
 _MOST_TEXT = 20_000  # characters of a written answer that are repeated
 
@@ -42,7 +45,7 @@ def page(assignment: Assignment, of: Report) -> str:
     """
     late = " It came after the deadline." if of.late else ""
     parts = [
-        f"# {assignment.title}: {of.assigned.student.name}",
+        f"# {assignment.title}: {html.escape(of.assigned.student.name, quote=False)}",
         f"**{of.points:g} of {assignment.points:g} points** for numbers. {SAYS[of.status]}{late}",
     ]
     for mark in of.marks:
@@ -60,7 +63,7 @@ def _said(of: Report, mark: Mark) -> str:
     task = mark.task
     if mark.points is None:
         text = (of.texts or {}).get(task.id, "")[:_MOST_TEXT]
-        written = "\n".join(f"> {line}" for line in text.splitlines())
+        written = "\n".join(f"> {line}" for line in text.splitlines()) or _NOTHING
         rubric = of.assigned.rubrics.get(task.id, "")
         return "\n\n".join(filter(None, [mark.says, rubric, written]))
     answer = f" Your answer: {_quoted(mark.answer)} {task.unit}".rstrip() if mark.answer else ""

@@ -159,7 +159,7 @@ def _report(
         marks = _marks(assignment, assigned, Outcome())
         notes = (f"{submission.file.name}: {error}",)
         return Report(assigned, "unreadable", marks, notes, late=late, submitted=submitted)
-    names = [of.variable for of in assignment.tasks if of.points]
+    names = [of.variable for of in assignment.tasks if of.id in assigned.keys]
     outcome = execution.execute(content.code, names, rules.limits, rules.isolation, stop)
     return Report(
         assigned,
@@ -167,7 +167,7 @@ def _report(
         _marks(assignment, assigned, outcome),
         _notes(assigned, content),
         {place + 1: said for place, said in sorted(outcome.errors.items())},
-        _texts(assignment, content),
+        _texts(assignment, assigned, content),
         late,
         submitted,
         outcome.seconds,
@@ -180,14 +180,14 @@ def _marks(assignment: Assignment, assigned: Assigned, outcome: Outcome) -> tupl
 
 def _mark(task: Task, assigned: Assigned, outcome: Outcome) -> Mark:
     """The verdict on one answer, by the student's own key."""
-    if not task.points:
+    if (key := assigned.keys.get(task.id)) is None:
         return Mark(task, None, "", "", "To be marked by hand.")
     given = outcome.answers.get(task.variable)
     if given is None or given == _UNTOUCHED:
         return Mark(task, 0.0, "", "", f"No answer: `{task.variable}` was not set.")
     if isinstance(given, str):
         return Mark(task, 0.0, given, "", "The answer is no plain number.")
-    verdict = judging.judge(assigned.keys[task.id], task.tolerance, given)
+    verdict = judging.judge(key, task.tolerance, given)
     points = task.points if verdict.right else 0.0
     return Mark(task, points, f"{given:.6g}", verdict.mistake or "", verdict.says)
 
@@ -198,10 +198,11 @@ def _notes(assigned: Assigned, content: Content) -> tuple[str, ...]:
     return ()
 
 
-def _texts(assignment: Assignment, content: Content) -> dict[str, str]:
-    open_tasks = [of for of in assignment.tasks if not of.points]
+def _texts(assignment: Assignment, assigned: Assigned, content: Content) -> dict[str, str]:
+    """What was written in answer to questions that no number answers, by exercise."""
     return {
         of.id: text
-        for of in open_tasks
-        if (text := content.texts.get(f"answer-{of.number}", "").strip()) not in ("", WRITE_HERE)
+        for of in assignment.tasks
+        if of.id not in assigned.keys
+        and (text := content.texts.get(f"answer-{of.number}", "").strip()) not in ("", WRITE_HERE)
     }

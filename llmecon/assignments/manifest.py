@@ -123,7 +123,10 @@ def read(folder: Path) -> Assignment:
     """
     file = folder / FOLDER / FILE
     if not file.is_file():
-        raise InputError(f"{folder}: holds no {FOLDER}/{FILE}, which `llmecon assignment` writes")
+        raise InputError(
+            f"{folder}: holds no {FOLDER}/{FILE}; name the folder that `llmecon assignment` wrote "
+            "with --assignment"
+        )
     try:
         content = json.loads(inputs.text(file, "a manifest"))
         if content["format"] != _FORMAT:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmecon import cli
-from llmecon.assignments import isolation, manifest
+from llmecon.assignments import execution, isolation, manifest
 from llmecon.assignments.manifest import Assigned, Assignment, Task
 from llmecon.assignments.roster import Student
 from llmecon.teaching.records import Key, Mistake
@@ -166,7 +167,7 @@ def test_hostile_submissions_are_graded(tmp_path, capsys):
     (handed / "corrupt.ipynb").write_bytes(b'{"cells": [')
     kept = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
-    limits = ("--seconds", "3", "--memory", "2", "--jobs", "2")
+    limits = ("--seconds", "5", "--memory", "2", "--jobs", "2")
     assert call("grade", handed, *limits) == 0
 
     said = capsys.readouterr().err
@@ -230,7 +231,8 @@ def test_late_submissions_are_marked(tmp_path, monkeypatch):
     assert call("grade", folder / "handed", "-o", tmp_path) == 2
 
 
-def test_bad_folders_are_refused(tmp_path, capsys):
+@protected
+def test_bad_folders_are_refused(tmp_path, capsys, monkeypatch):
     folder = assignment(tmp_path / "toy", "ada")
     (folder / "empty").mkdir()
     hand_in(tmp_path / "lonely" / "handed", "ada", RIGHT)
@@ -247,6 +249,12 @@ def test_bad_folders_are_refused(tmp_path, capsys):
         assert call("grade", *arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
+    monkeypatch.setattr(execution, "execute", lambda *_: execution.Outcome(ended="stopped"))
+    assert call("grade", handed) == 2
+    assert "Python itself doesn't run in isolation here" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    assert call("grade", handed) == 2
+    assert "this takes the package IPython" in capsys.readouterr().err
     (folder / manifest.FOLDER / manifest.FILE).write_text('{"format": 1}')
     assert call("grade", handed) == 2
     assert "is not whole" in capsys.readouterr().err
