@@ -125,7 +125,7 @@ def grade(
 
     def one(of: Assigned) -> Report:
         report = _report(assignment, of, found.get(of.student.id), rules, stop)
-        if report.status != "missing":
+        if report.status != "missing" and not stop.is_set():
             progress(
                 f"{of.student.id}: {report.points:g} of {assignment.points:g}, {report.status}, "
                 f"{report.seconds:.1f} s"

@@ -24,7 +24,8 @@ _HOW = """\
 Some numbers in these exercises are yours alone. For each exercise replace `...` by your answer, a
 plain number in the unit named beside it; the cell below says whether it is right. Before you hand
 the notebook in, run all of its cells from the top. Keep the names of the answers, and the first
-cell as it is: you are graded by the numbers that you were given."""
+cell as it is: you are graded by the numbers that you were given. Where a question speaks of the
+chapter or its panel, that is the page of the book with this title, set to your numbers."""
 
 
 @dataclass(frozen=True)
