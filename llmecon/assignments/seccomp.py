@@ -21,7 +21,8 @@ _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _X32 = 0x40000000  # a second set of numbers for the same calls of x86_64
 
 _THREAD = 0x00010000  # of clone: a thread, not a process
-_SIGNALS_OF_A_FILE = (8, 15)  # fcntl: choose the process that a file's events signal
+# Choose the process that a file's events signal, which may be one outside.
+_OWNER_BY_FCNTL, _OWNER_BY_IOCTL = (8, 15), (0x8901, 0x8902)
 
 # Numbers on x86_64 and aarch64; None where there is no such call.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -95,7 +96,7 @@ _IGNORED: dict[str, tuple[int | None, int | None]] = {
     "fchmodat2": (452, 452),
 }
 _CLONE, _CLONE3, _KILL_CALL, _KILL_THREAD = (56, 220), (435, 435), (62, 129), (234, 131)
-_LIMITS, _FCNTL = (302, 261), (72, 25)
+_LIMITS, _FCNTL, _IOCTL = (302, 261), (72, 25), (16, 29)
 
 _Instruction = tuple[int, int, int, int]
 
@@ -162,8 +163,7 @@ def _program(own: int) -> list[_Instruction]:
     for call in (_KILL_CALL, _KILL_THREAD):
         made += when(call, [argument(0), (_EQUAL, 1, 0, own), refuse, allow])
     made += when(_LIMITS, [argument(0), (_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, own), refuse, allow])
-    first, second = _SIGNALS_OF_A_FILE
-    made += when(
-        _FCNTL, [argument(1), (_EQUAL, 1, 0, first), (_EQUAL, 0, 1, second), refuse, allow]
-    )
+    for call, (one, other) in ((_FCNTL, _OWNER_BY_FCNTL), (_IOCTL, _OWNER_BY_IOCTL)):
+        owner = [argument(1), (_EQUAL, 1, 0, one), (_EQUAL, 0, 1, other), refuse, allow]
+        made += when(call, owner)
     return [*made, allow]

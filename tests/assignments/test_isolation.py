@@ -33,6 +33,9 @@ TRIED = {
     "fork": "os.fork() or os._exit(0)",
     "program": "import subprocess; subprocess.run([{python!r}, '-c', ''], check=True)",
     "signal": "os.kill(os.getppid(), 0)",
+    "owner": "import fcntl; fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())",
+    "owner of a socket": "import fcntl, socket, struct as s; "
+    "fcntl.ioctl(socket.socketpair()[0], 0x8901, s.pack('i', os.getppid()))",
     "memory": "open(f'/proc/{{os.getppid()}}/mem', 'rb')",
     "environment": "open(f'/proc/{{os.getppid()}}/environ', 'rb').read()",
     "limit": "import resource as r; r.setrlimit(r.RLIMIT_AS, (2**50, 2**50))",
@@ -80,8 +83,9 @@ def test_what_landlock_and_the_filter_leave(tmp_path, tried):
 def test_what_bubblewrap_leaves(tmp_path):
     by = Isolation(bubblewrap=shutil.which("bwrap"))
     # In a world of its own it may fork and signal what it started.
-    own = {"local socket", "datagram", "fork", "program", "signal", "memory", "environment"}
-    assert done(TRIED, tmp_path, by) <= own | {"other's limit"}
+    own = {"local socket", "datagram", "fork", "program", "signal", "owner", "owner of a socket"}
+    own |= {"memory", "environment", "other's limit"}
+    assert done(TRIED, tmp_path, by) <= own
     assert done(ALLOWED, tmp_path, by) == set(ALLOWED)
 
 
