@@ -70,9 +70,10 @@ def markdown(of: Exercise, study: Any) -> str:
     parts.append(_text(of, "question", study, key))
     if key:
         parts.append(box(of, key))
-    folded = "Solution" if key else "How it is judged"
+    # A rubric gives nothing away, so it is printed.
+    kind, folded = ("solution", "Solution") if key else ("rubric", "How it is judged")
     parts += [
-        f'<details class="llmecon-solution"><summary>{folded}</summary>',
+        f'<details class="llmecon-{kind}"><summary>{folded}</summary>',
         _text(of, "solution", study, key),
         "</details>",
         "</div>",

@@ -73,7 +73,7 @@ def exercise(identifier: str) -> Exercise:
     return known[identifier]
 
 
-def check(identifier: str, answer: Any, **parameters: Value) -> Verdict:
+def check(identifier: str, answer: Any, /, **parameters: Value) -> Verdict:
     """Check an answer to an exercise.
 
     Args:
@@ -124,7 +124,7 @@ def declared(chapter: str) -> type[Scenario]:
     return studies.scenario_of(chapter)
 
 
-def resolved(chapter: str, **parameters: Value) -> Any:
+def resolved(chapter: str, /, **parameters: Value) -> Any:
     """A chapter's study of a scenario, looked up once.
 
     Args:

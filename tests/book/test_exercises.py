@@ -130,7 +130,9 @@ def test_an_answer_is_checked_by_keyboard(page: Page) -> None:
 
 @on_site
 def test_it_is_accessible(page: Page) -> None:
-    page.locator("details.llmecon-solution").evaluate_all("all => all.forEach(d => d.open = true)")
+    page.locator("details:is(.llmecon-solution, .llmecon-rubric)").evaluate_all(
+        "all => all.forEach(d => d.open = true)"
+    )
     page.locator(".llmecon-quiz button").first.click()
     found = Axe().run(page, context=".llmecon-exercise, .llmecon-quiz")
     assert found.violations_count == 0, found.generate_report()

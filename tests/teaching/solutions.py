@@ -9,21 +9,28 @@ import json
 import sys
 from typing import Any
 
-from llmecon import studies, teaching
-from llmecon.publishing import exercises
+from llmecon import paths, studies, teaching
+from llmecon.publishing import exercises, scenario
 from llmecon.teaching.checking import CHAPTERS
 from llmecon.teaching.records import Exercise
 
 EXERCISES = [of for chapter in CHAPTERS for of in teaching.exercises(chapter)]
 NUMBERED = [of for of in EXERCISES if of.key]
 
-VARIANTS: dict[str, tuple[int, str]] = {"another": (1, "Ada Lovelace")}
-"""Seeds and students beside the defaults."""
+VARIANTS = ("defaults", "a student's", "mixture")
+"""Sets of parameters: the last is that of a whole book, with a mixture of experts."""
 
 
 def parameters(chapter: str, variant: str) -> dict[str, Any]:
-    """The parameters of a variant that differ from the defaults."""
-    return teaching.vary(chapter, *VARIANTS[variant]) if variant in VARIANTS else {}
+    """The parameters of a variant."""
+    if variant == "a student's":
+        return dict(teaching.vary(chapter, 1, "Ada Lovelace"))
+    if variant == "mixture":
+        of = scenario.chapter(chapter)
+        return dict(
+            scenario.validate(of, scenario.load(paths.BOOK / "parameters/mixture.yaml").values(of))
+        )
+    return {}
 
 
 def solution(of: Exercise, variant: str) -> str:

@@ -5,20 +5,34 @@ import math
 import re
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 from llmecon import paths, teaching
+from llmecon.errors import InputError
 from llmecon.publishing import exercises, prose
 from llmecon.teaching import judging
 from llmecon.teaching.checking import CHAPTERS
 from llmecon.teaching.records import KINDS, Exercise
 from tests.teaching.solutions import EXERCISES, NUMBERED, VARIANTS, parameters, solution
 
+IMPOSSIBLE: dict[str, dict[str, Any]] = {
+    "xpu-needs": {
+        "model": "llama-3.1-405b",
+        "deadline_days": 20.0,
+        "ttft_limit_s": 0.05,
+        "spare_instances": 0,
+    }
+}
+"""Parameters of a chapter under which some of its exercises have no answer."""
+
 every_exercise = pytest.mark.parametrize("of", EXERCISES, ids=lambda of: of.id)
 every_number = pytest.mark.parametrize("of", NUMBERED, ids=lambda of: of.id)
-variants = pytest.mark.parametrize("variant", ["defaults", *VARIANTS])
+variants = pytest.mark.parametrize(
+    "variant", [*VARIANTS[:-1], pytest.param(VARIANTS[-1], marks=pytest.mark.release)]
+)
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 
 
@@ -116,7 +130,7 @@ def test_no_wrong_answer_passes(of: Exercise) -> None:
 @every_chapter
 def test_an_answer_of_other_parameters_is_another(chapter: str) -> None:
     numbered = [of for of in teaching.exercises(chapter) if of.key]
-    given = parameters(chapter, "another")
+    given = parameters(chapter, "a student's")
     for of in numbered:
         default, varied = (
             teaching.key_of(of, teaching.resolved(chapter, **chosen)).answer
@@ -138,6 +152,22 @@ def test_every_exercise_has_an_answer_at_the_ends_of_its_variants(chapter: str) 
         for of in teaching.exercises(chapter):
             if of.key:
                 assert math.isfinite(teaching.key_of(of, study).answer), corner
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", IMPOSSIBLE)
+def test_what_has_no_answer_says_so(chapter: str) -> None:
+    study = teaching.resolved(chapter, **IMPOSSIBLE[chapter])
+    told = [exercises.markdown(of, study) for of in teaching.exercises(chapter)]
+    assert any("no answer" in text for text in told)
+    for text in told:
+        assert "unknown" not in text
+        assert "nan" not in re.findall(r"[a-z]+", text)
+    numbered = [of for of in teaching.exercises(chapter) if of.key]
+    refused = [of for of, text in zip(numbered, told, strict=False) if "no answer" in text]
+    for of in refused:
+        with pytest.raises(InputError, match="has no answer"):
+            teaching.check(of.id, 1.0, **IMPOSSIBLE[chapter])
 
 
 @every_chapter
