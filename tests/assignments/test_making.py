@@ -14,6 +14,7 @@ from llmecon.assignments import isolation, making, manifest
 from llmecon.assignments.roster import Student
 from llmecon.errors import InputError
 from llmecon.publishing.build import files
+from llmecon.teaching import checking
 from tests.assignments.test_grading import call, scores
 
 CHAPTER = "xpu-needs"
@@ -130,6 +131,19 @@ def test_worked_solutions_get_full_marks(made, tmp_path):
         "cy": "graded",
     }
     assert {row["points"] for row in empty.values()} == {"0"}
+
+
+@pytest.mark.release
+@pytest.mark.skipif(not isolation.available().files, reason="nothing isolates here")
+@pytest.mark.parametrize("chapter", checking.CHAPTERS)
+def test_every_chapter_can_be_assigned_and_solved(chapter, tmp_path):
+    folder = tmp_path / "made"
+    making.make(chapter, (Student("ada", "Ada"),), 1, folder, progress=lambda _: None)
+    solve(folder, tmp_path / "handed")
+    options = ("--assignment", folder, "--seconds", "480")
+    assert call("grade", tmp_path / "handed", *options) == 0
+    row = scores(tmp_path / "handed-grades")["ada"]
+    assert (row["points"], row["status"]) == (row["max"], "graded")
 
 
 def test_what_is_refused_leaves_nothing(tmp_path, capsys):
