@@ -17,6 +17,7 @@ import click
 from llmecon import inputs, paths
 from llmecon.errors import InputError, absent
 from llmecon.execution import compiling
+from llmecon.publishing.slides.command import make_slides
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
 
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 @click.version_option(package_name="llmecon")
 def cli() -> None:
     """The economics of LLM deployment: rerun a chapter, or the whole book, for your own case."""
+
+
+cli.add_command(make_slides)
 
 
 @cli.command("chapters")
