@@ -4,19 +4,22 @@ import html
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from llmecon.publishing.slides import outputs, text
 
 MOST_CARDS = 8
 MOST_TERMS = 3
+LONGEST_TITLE = 130  # characters
 
 TALL = 520.0  # height of a chart from which it has the slide's whole height [px]
 
 # Of a table.
 _MOST_ROWS, _MOST_COLUMNS, _MOST_SLIDES = 24, 10, 3
-_LINES = 13  # of text below the head of a table on one slide
+_LINES = 19.0  # of text below the head of a table on one slide
 _LINE = 112  # characters across a slide
+_BETWEEN = 0.55  # of a line: the room between two rows
 
 T = TypeVar("T")
 
@@ -44,17 +47,21 @@ def paragraph(kind: str, markup: str) -> str:
 
 
 def bullets(items: Sequence[str]) -> str:
-    """A list, of each item what is bold in it, or its first sentence."""
+    """A list, of each item what is bold in it, or its first sentence; a single one is no list."""
+    if len(items) == 1:
+        return paragraph("lead", _gist(items[0]))
     return f"<ul>{''.join(f'<li>{_gist(item)}</li>' for item in items)}</ul>"
 
 
 def _gist(item: str) -> str:
     bold = re.match(r"<strong>(.*?)</strong>", item, re.DOTALL)
-    return bold[0] if bold else text.sentences(item)[0]
+    return (bold[1] if bold else text.sentences(item)[0]).rstrip(".:,;")
 
 
 def terms(names: Sequence[str], meanings: Sequence[str]) -> str:
-    """Words and what they mean."""
+    """Words and what they mean; a single one is the slide's title already."""
+    if len(names) == 1:
+        return paragraph("meaning", meanings[0])
     pairs = zip(names, meanings, strict=True)
     rows = "".join(f"<dt>{html.escape(capital(n))}</dt><dd>{m}</dd>" for n, m in pairs)
     return f"<dl>{rows}</dl>"
@@ -65,7 +72,7 @@ def formula(lead: str, formulas: str, letters: str) -> str:
     return (
         (paragraph("lead", lead) if lead else "")
         + formulas
-        + (paragraph("letters", capital(letters)) if letters else "")
+        + (paragraph("letters", letters) if letters else "")
     )
 
 
@@ -76,6 +83,11 @@ def code(source: str) -> str:
     from pygments.lexers.python import PythonLexer
 
     return str(highlight(source.strip(), PythonLexer(), HtmlFormatter(cssclass="highlight")))
+
+
+def given(markup: str) -> str:
+    """What a text quotes, such as a file, letter by letter."""
+    return f'<div class="highlight"><pre>{markup}</pre></div>'
 
 
 def cards(numbers: Sequence[str]) -> str:
@@ -96,6 +108,14 @@ def panel(live: outputs.Panel) -> str:
 def is_tall(drawn: outputs.Figure) -> bool:
     """Whether a chart is so high that it needs the whole height, and can't be cut into columns."""
     return drawn.height > TALL and '"field":"lines"' not in drawn.specification
+
+
+def finding(drawn: outputs.Figure) -> tuple[str, outputs.Figure]:
+    """A chart's title, and the chart; of a long title what follows a semicolon stands below it."""
+    first, _, rest = drawn.title.partition("; ")
+    if not rest or len(text.plain(drawn.title)) <= LONGEST_TITLE:
+        return drawn.title, drawn
+    return first, replace(drawn, subtitle=f"{capital(rest)}. {capital(drawn.subtitle)}")
 
 
 def figure(drawn: outputs.Figure) -> str:
@@ -125,18 +145,15 @@ def tables(table: outputs.Table) -> list[str]:
     count = math.ceil(sum(lines) / _LINES)
     if count > _MOST_SLIDES:
         return []
-    # The slides hold about as much as each other.
-    each = sum(lines) / max(count, 1)
-    portions: list[list[tuple[str, ...]]] = [[]]
+    # All slides hold about as much.
     filled = 0.0
+    parts: list[list[tuple[str, ...]]] = []
     for row, high in zip(table.rows, lines, strict=True):
-        full = filled and filled + high > min(_LINES, each + 1.0)
-        if full and len(portions) < count:
-            portions.append([])
-            filled = 0.0
-        portions[-1].append(row)
+        if len(parts) < 1 + min(count - 1, int(filled * count / sum(lines))):
+            parts.append([])
+        parts[-1].append(row)
         filled += high
-    return [_table(table, rows) for rows in portions if rows]
+    return [_table(table, rows) for rows in parts]
 
 
 def _lines(table: outputs.Table, row: Sequence[str]) -> float:
@@ -148,15 +165,19 @@ def _lines(table: outputs.Table, row: Sequence[str]) -> float:
     room = _LINE - 3 * len(longest)
     share = [room * min(long, 40) / sum(min(long, 40) for long in longest) for long in longest]
     taken = [len(text.plain(c)) / max(s, 1.0) for c, s in zip(row, share, strict=True)]
-    return max(1.0, *(math.ceil(part) for part in taken)) + 0.35
+    return max(1.0, *(math.ceil(part) for part in taken)) + _BETWEEN
 
 
 def _table(table: outputs.Table, rows: Sequence[Sequence[str]]) -> str:
-    def cell(markup: str) -> str:
-        kind = ' class="number"' if outputs.is_number(text.plain(markup)) else ""
-        return f"<td{kind}>{markup}</td>"
+    numeric = [
+        all(outputs.is_number(text.plain(row[i])) for row in table.rows)
+        for i in range(len(table.head))
+    ]
 
-    head = "".join(f'<th scope="col">{name}</th>' for name in table.head)
-    body = "".join(f"<tr>{''.join(cell(c) for c in row)}</tr>" for row in rows)
+    def kind(column: int) -> str:
+        return ' class="number"' if numeric[column] else ""
+
+    head = "".join(f'<th scope="col"{kind(i)}>{of}</th>' for i, of in enumerate(table.head))
+    body = "".join(f"<tr>{''.join(f'<td{kind(i)}>{c}</td>' for i, c in enumerate(row))}</tr>" for row in rows)
     small = " wide" if len(table.head) > 6 else ""
     return f'<table class="rows{small}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -19,12 +19,16 @@ from llmecon.publishing.slides.text import Block
 LEFT_OUT = ("Where the numbers come from",)
 """Sections that a reader looks things up in."""
 
+_UNEXPLAINED = ("What this leaves out",)  # what is left out is not taught either
+
 STEERED = ("slide", "subslide", "fragment", "notes", "skip", "-", "")
 
 LONGEST_LEAD = 45  # words of text that a slide may show where it has nothing else
 LONGEST_FINDING = 30  # words of a bold opening that may be a slide's title
 _LONGEST_DEFINITIONS = 60  # words below a formula that say what its letters are
 _SHOWN_LINES = 14  # of code
+_GIVEN_LINES = 24  # of what a text quotes
+_FOR_THE_PAGE = re.compile(r"\b(?:results\.table|charts\.\w+|figures\.\w+|panel\.\w+|prose\.say)\(")
 
 _OBJECTIVES = re.compile(
     r"^(?:<strong>)?(?P<title>After this chapter you can)(?:</strong>)?\s+(?P<rest>.*)$", re.DOTALL
@@ -127,6 +131,9 @@ class _Making:
         if wanted in ("slide", "subslide", "fragment"):
             self._steered(found, wanted)
             return
+        if "exercise" in tags:
+            self._exercise(found)
+            return
         for place, block in enumerate(found):
             if block.kind == "heading" and block.level == 1:
                 self._open_chapter(block, found[place + 1 :])
@@ -137,7 +144,7 @@ class _Making:
                 self.skipping = text.plain(block.html) in LEFT_OUT
                 self.stacks.append([])
             elif not self.skipping:
-                self._block(block, found[:place], found[place + 1 :], wanted, tags)
+                self._block(block, found[:place], found[place + 1 :], wanted)
         if not self.skipping:
             self._explain(markdown)
 
@@ -145,13 +152,14 @@ class _Making:
         tags = cell["metadata"].get("tags", ())
         hidden = any(tag.startswith(("hide-", "remove-")) or tag == "parameters" for tag in tags)
         lines = source.strip().splitlines()
-        # A cell that binds nothing only says what is to be shown.
-        binds = re.search(r"^\w[\w, ]* = ", source, re.MULTILINE)
-        if wanted in ("slide", "subslide") or (not hidden and binds):
-            if 0 < len(lines) <= _SHOWN_LINES:
-                self._put("code", self.section, bodies.code(source))
+        # Of what the notebook shows, code that computes is of interest, code that lays out is not.
+        computes = re.search(r"^\w[\w, ]* = ", source, re.MULTILINE)
+        computes = computes and not _FOR_THE_PAGE.search(source)
         for part in outputs.shown(cell):
             self._output(part, wanted)
+        asked = wanted in ("slide", "subslide") or (not hidden and computes)
+        if asked and 1 < len(lines) <= _SHOWN_LINES:
+            self._put("code", f"{self.section}, in code", bodies.code(source), waits=True)
 
     # ------------------------------------------------------------------ text
 
@@ -170,18 +178,15 @@ class _Making:
         before: Sequence[Block],
         after: Sequence[Block],
         wanted: str,
-        tags: Iterable[str],
     ) -> None:
         if wanted == "notes":
             self.waiting.append(block.whole)
-        elif block.kind == "exercise" or ("exercise" in tags and block.kind == "heading"):
-            told = block.html if block.kind == "exercise" else "".join(b.whole for b in after)
-            title = block.title if block.kind == "exercise" else block.html
-            self._put("exercise", title or "Exercise", told)
-        elif "exercise" in tags:
-            return  # on the slide of its heading
+        elif block.kind == "exercise":
+            self._put("exercise", block.title, block.html)
         elif block.kind == "equation":
             self._formula(block, before, after)
+        elif block.kind == "code" and block.html.count("\n") < _GIVEN_LINES:
+            self._put("code", self.section, bodies.given(block.html))
         elif block.kind == "list":
             self.waiting.append(block.whole)
             self._put("list", self.section, bodies.bullets(block.items))
@@ -191,16 +196,24 @@ class _Making:
         else:
             self.waiting.append(block.whole)
 
+    def _exercise(self, found: Sequence[Block]) -> None:
+        """A cell that is an exercise: its heading, or what its directive calls it, is the title."""
+        heading = next((block for block in found if block.kind == "heading"), None)
+        named = heading.html if heading else next((b.title for b in found if b.title), "Exercise")
+        told = "".join(b.html if b.kind == "exercise" else b.whole for b in found if b != heading)
+        self._put("exercise", named, told)
+
     def _formula(self, block: Block, before: Sequence[Block], after: Sequence[Block]) -> None:
         """A formula with the words that lead to it and those that say what its letters are."""
-        lead = ""
+        lead, letters = "", ""
         if before and before[-1].kind == "paragraph":
             last = text.sentences(before[-1].html)[-1]
-            lead = last if text.words(last) <= LONGEST_LEAD and last.rstrip()[-1:] in ":,r" else ""
-        letters = ""
-        if after and after[0].kind == "paragraph" and text.plain(after[0].html)[:1].islower():
+            lead = last if text.words(last) <= LONGEST_LEAD else ""
+        if after and after[0].kind == "paragraph":
             found = text.sentences(after[0].html)[0]
-            letters = found if text.words(found) <= _LONGEST_DEFINITIONS else ""
+            goes_on = text.plain(found)[:1].islower()
+            most = _LONGEST_DEFINITIONS if goes_on or not lead else 0
+            letters = found if text.words(found) <= most else ""
         body = bodies.formula(lead, block.html, letters)
         previous = self.stacks[-1][-1] if self.stacks and self.stacks[-1] else None
         if before and before[-1].kind == "equation" and previous and previous.kind == "formula":
@@ -210,13 +223,20 @@ class _Making:
 
     def _explain(self, markdown: str) -> None:
         """A slide of the glossary's words that a text uses first."""
+        if text.plain(self.section) in _UNEXPLAINED:
+            return
         new = [name for name in text.terms(markdown) if name not in self.explained]
         known = {name: text.definitions()[name] for name in new if name in text.definitions()}
         self.explained |= set(new)
         for names in bodies.portions(list(known), bodies.MOST_TERMS):
-            title = bodies.listed([bodies.capital(name) for name in names])
-            meanings = [text.sentences(text.inline(known[name]))[0] for name in names]
+            title = bodies.capital(bodies.listed(names))
+            meanings = [self._meaning(known[name], alone=len(names) == 1) for name in names]
             self._put("terms", title, bodies.terms(names, meanings), waits=True)
+
+    @staticmethod
+    def _meaning(definition: str, alone: bool) -> str:
+        whole = text.inline(definition)
+        return whole if alone and text.words(whole) <= LONGEST_LEAD else text.sentences(whole)[0]
 
     def _steered(self, found: Sequence[Block], wanted: str) -> None:
         heading = next((block for block in found if block.kind == "heading"), None)
@@ -238,7 +258,7 @@ class _Making:
         first = text.sentences(re.sub(r"^<p>(.*)</p>$", r"\1", self.waiting[0], flags=re.DOTALL))
         lead = ""
         for sentence in first:
-            if text.words(f"{lead} {sentence}") > LONGEST_LEAD:
+            if text.words(f"{lead} {sentence}") > LONGEST_LEAD or sentence.endswith(":"):
                 break
             lead = f"{lead} {sentence}"
         if lead:
@@ -252,8 +272,9 @@ class _Making:
         if isinstance(part, outputs.Prose):
             self._say(part.markdown)
         elif isinstance(part, outputs.Figure):
+            title, part = bodies.finding(part)
             kind = "figure tall" if bodies.is_tall(part) else "figure"
-            self._put(kind, part.title or self.section, bodies.figure(part))
+            self._put(kind, title or self.section, bodies.figure(part))
         elif isinstance(part, outputs.Cards):
             for cards in bodies.portions(part.cards, bodies.MOST_CARDS):
                 self._put("headlines", self.section, bodies.cards(cards))
@@ -269,8 +290,9 @@ class _Making:
         found = text.blocks(markdown)
         finding = _FINDING.match(markdown)
         last = self.stacks[-1][-1] if self.stacks and self.stacks[-1] else None
-        if last is None:
-            self.waiting += [block.whole for block in found]
+        if last is None or any(block.kind == "code" for block in found):
+            for block in found:
+                self._block(block, (), (), "")
         else:
             if finding and last.kind == "headlines" and last.title == self.section:
                 said = text.inline(finding["finding"])

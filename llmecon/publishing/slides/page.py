@@ -16,7 +16,7 @@ _SHEETS = ("vendor/reset.css", "vendor/reveal.css", "llmecon.css", "live.css", "
 _SCRIPTS = ("vendor/reveal.js", "vendor/notes.js", "vendor/vega.js", "figures.js", "slides.js")
 
 _MATHS = (
-    "window.MathJax = {loader: {load: []}, chtml: {scale: 0.94, mtextInheritFont: true},"
+    "window.MathJax = {loader: {load: []}, chtml: {scale: 0.94},"
     " options: {ignoreHtmlClass: 'reveal', processHtmlClass: 'math'}};"
 )
 
@@ -111,7 +111,7 @@ def _slide(slide: Slide, key: str, book: str) -> str:
     size = "longest" if length > _LONGEST else "long" if length > _LONG else ""
     level = "h1" if book else "h2"
     # A section that is named by its slide's title needs no line of its own.
-    named = slide.section and slide.section != slide.title
+    named = slide.section and not slide.title.startswith(slide.section)
     section = f'<p class="section">{slide.section}</p>' if named else ""
     notes = f'<aside class="notes">{"".join(slide.notes)}</aside>' if slide.notes else ""
     from_book = f'<p class="book">{html.escape(book)}</p>' if book else ""

@@ -32,8 +32,8 @@ class Block:
     """A paragraph, a heading, a formula, a list: what stands between blank lines.
 
     Attributes:
-        kind: One of heading, paragraph, equation, list, exercise, admonition and other.
-        html: The block as HTML; of a heading, a paragraph or an exercise, what is inside.
+        kind: One of heading, paragraph, equation, list, code, exercise, admonition and other.
+        html: The block as HTML; of a heading, a paragraph, code or an exercise, what is inside.
         level: A heading's level, else 0.
         items: The items of a list as HTML.
         title: What an exercise or an admonition is called.
@@ -50,6 +50,8 @@ class Block:
         """The block as HTML that stands on its own."""
         if self.kind == "exercise":
             return f"<div>{self.html}</div>"
+        if self.kind == "code":
+            return f"<pre>{self.html}</pre>"
         if self.kind == "admonition":
             return f"<p><strong>{self.title}.</strong></p>{self.html}"
         return f"<p>{self.html}</p>" if self.kind in ("heading", "paragraph") else self.html
@@ -152,6 +154,7 @@ def _block(reader: MarkdownIt, tokens: Sequence[Token]) -> Block | None:
         directive = _DIRECTIVE.match(first.info.strip())
         if directive:
             return _directive(directive["name"], directive["title"], first.content)
+        return Block("code", html.escape(first.content.rstrip()))
     if first.type in ("myst_target", "myst_line_comment", "html_block"):
         return None
     return Block("other", rendered(tokens))
