@@ -8,6 +8,8 @@
   const LOWEST = 0.72;  // share of its height that a chart with two scales keeps for that
   const printing = /print-pdf/i.test(location.search) || /view=print/i.test(location.search);
 
+  document.documentElement.classList.toggle("in-notes", /receiver/i.test(location.search));
+
   // ------------------------------------------------------------------ dark and light
 
   const root = document.documentElement;
@@ -139,6 +141,7 @@
         scale = Math.max(LEAST, box.clientHeight / (spec.height + 50));
         continue;
       }
+      if (!names && collide(box)) apart(box.querySelector("svg"), parts[0].height);
       const last = turn === 3 || (fits >= scale * 0.995 && fits < scale * 1.04);
       if (last) scale = Math.min(scale, fits);
       for (const { place } of made) {

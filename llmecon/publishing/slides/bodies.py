@@ -16,7 +16,7 @@ LONGEST_TITLE = 130  # characters
 TALL = 520.0  # height of a chart from which it has the slide's whole height [px]
 
 # Of a table.
-_MOST_ROWS, _MOST_COLUMNS, _MOST_SLIDES = 24, 10, 3
+_MOST_ROWS, _MOST_COLUMNS, _MOST_SLIDES = 20, 10, 2
 _LINES = 19.0  # of text below the head of a table on one slide
 _LINE = 112  # characters across a slide
 _BETWEEN = 0.55  # of a line: the room between two rows
@@ -178,6 +178,8 @@ def _table(table: outputs.Table, rows: Sequence[Sequence[str]]) -> str:
         return ' class="number"' if numeric[column] else ""
 
     head = "".join(f'<th scope="col"{kind(i)}>{of}</th>' for i, of in enumerate(table.head))
-    body = "".join(f"<tr>{''.join(f'<td{kind(i)}>{c}</td>' for i, c in enumerate(row))}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td{kind(i)}>{c}</td>' for i, c in enumerate(row))}</tr>" for row in rows
+    )
     small = " wide" if len(table.head) > 6 else ""
     return f'<table class="rows{small}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

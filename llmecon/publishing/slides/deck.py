@@ -28,12 +28,12 @@ LONGEST_FINDING = 30  # words of a bold opening that may be a slide's title
 _LONGEST_DEFINITIONS = 60  # words below a formula that say what its letters are
 _SHOWN_LINES = 14  # of code
 _GIVEN_LINES = 24  # of what a text quotes
-_FOR_THE_PAGE = re.compile(r"\b(?:results\.table|charts\.\w+|figures\.\w+|panel\.\w+|prose\.say)\(")
+_FOR_THE_PAGE = re.compile(r"\b(?:results\.table|charts\.\w+|figures\.\w+|panel\.\w+|prose\.\w+)\(")
 
 _OBJECTIVES = re.compile(
     r"^(?:<strong>)?(?P<title>After this chapter you can)(?:</strong>)?\s+(?P<rest>.*)$", re.DOTALL
 )
-_FINDING = re.compile(r"^\s*\*\*(?P<finding>[^*]+[.?!])\*\*\s*")
+_FINDING = re.compile(r"^\s*\*\*(?P<finding>[^*]+[.!])\*\*\s*")
 
 
 @dataclass
@@ -123,8 +123,13 @@ class _Making:
             if not self.stacks[-1]:
                 self._statement()
             else:
-                self.stacks[-1][-1].notes += self.waiting
+                (self._commented() or self.stacks[-1][-1]).notes += self.waiting
         self.waiting = []
+
+    def _commented(self) -> Slide | None:
+        """The slide that a text after it is about."""
+        shown = [of for of in (self.stacks or [[]])[-1] if of.kind not in ("code", "terms")]
+        return shown[-1] if shown else None
 
     def _text(self, markdown: str, wanted: str, tags: Iterable[str]) -> None:
         found = text.blocks(markdown)
@@ -153,8 +158,8 @@ class _Making:
         hidden = any(tag.startswith(("hide-", "remove-")) or tag == "parameters" for tag in tags)
         lines = source.strip().splitlines()
         # Of what the notebook shows, code that computes is of interest, code that lays out is not.
-        computes = re.search(r"^\w[\w, ]* = ", source, re.MULTILINE)
-        computes = computes and not _FOR_THE_PAGE.search(source)
+        binds = re.search(r"^\w[\w, ]* = ", source, re.MULTILINE)
+        computes = binds and not _FOR_THE_PAGE.search(source)
         for part in outputs.shown(cell):
             self._output(part, wanted)
         asked = wanted in ("slide", "subslide") or (not hidden and computes)
@@ -289,7 +294,7 @@ class _Making:
         """What a notebook says of its numbers comments on the slide before it."""
         found = text.blocks(markdown)
         finding = _FINDING.match(markdown)
-        last = self.stacks[-1][-1] if self.stacks and self.stacks[-1] else None
+        last = self._commented()
         if last is None or any(block.kind == "code" for block in found):
             for block in found:
                 self._block(block, (), (), "")

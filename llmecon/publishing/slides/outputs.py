@@ -109,7 +109,8 @@ def _inside(part: Tag, selector: str) -> str:
 
 def _figure(part: Tag) -> Figure:
     chart, script = part.select_one(".llmecon-chart"), part.select_one("script")
-    assert chart is not None and script is not None
+    assert chart is not None
+    assert script is not None
     picture = part.select_one(".llmecon-static svg")
     box = str(picture.get("viewbox") or picture.get("viewBox") or "") if picture else ""
     return Figure(

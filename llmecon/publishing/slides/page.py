@@ -108,7 +108,7 @@ def _sheets(names: Sequence[str]) -> str:
 
 def _slide(slide: Slide, key: str, book: str) -> str:
     length = len(text.plain(slide.title))
-    size = "longest" if length > _LONGEST else "long" if length > _LONG else ""
+    size = "longest" if length > _LONGEST else "long" if length > _LONG else "short"
     level = "h1" if book else "h2"
     # A section that is named by its slide's title needs no line of its own.
     named = slide.section and not slide.title.startswith(slide.section)
@@ -117,6 +117,6 @@ def _slide(slide: Slide, key: str, book: str) -> str:
     from_book = f'<p class="book">{html.escape(book)}</p>' if book else ""
     return (
         f'<section aria-labelledby="{key}"><div class="slide {slide.kind}">{section}'
-        f'<{level} id="{key}"{f' class="{size}"' if size else ""}>{slide.title}</{level}>'
+        f'<{level} id="{key}" class="{size}">{slide.title}</{level}>'
         f'<div class="body">{slide.body}</div>{from_book}</div>{notes}</section>\n'
     )

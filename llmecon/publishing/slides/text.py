@@ -21,7 +21,7 @@ _DIRECTIVE = re.compile(r"\{(?P<name>[\w-]+)\}\s*(?P<title>.*)")
 _OPTION = re.compile(r"^:[\w-]+:.*\n?", re.MULTILINE)
 _NAMED = re.compile(r"^(?P<shown>.*?)\s*<(?P<target>[^<>]+)>$", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“(])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“(<])")
 
 # A reader of slides has no use for these, and someone who speaks says them in other words.
 _DROPPED = ("solution",)
@@ -69,7 +69,7 @@ def blocks(markdown: str) -> list[Block]:
     start = 0
     while start < len(tokens):
         end = start + 1
-        depth = tokens[start].nesting
+        depth = int(tokens[start].nesting)
         while depth:
             depth += tokens[end].nesting
             end += 1
