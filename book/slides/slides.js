@@ -163,7 +163,7 @@
     let size = 1;
     const sized = (to) => { size = to; slide.style.setProperty("--fit", to.toFixed(2)); };
     const over = () => body.scrollHeight > body.clientHeight + 1 || body.scrollWidth > body.clientWidth + 1;
-    if (slide.matches(".headlines, .table, .list, .terms, .formula, .exercise")) sized(LARGEST);
+    if (slide.matches(".headlines, .table, .list, .terms, .formula, .exercise, .quiz")) sized(LARGEST);
     while (over() && size > SMALLEST) sized(size - 0.04);
     slide.dataset.fitted = size.toFixed(2);
   }

@@ -95,7 +95,7 @@ def test_text_is_what_the_speaker_says_at_the_slide_that_it_is_about():
 
 def test_a_bold_opening_after_headline_numbers_is_their_finding():
     made = deck.deck([TITLE, ANSWER, code("", CARDS, said("**Buy an owl.** It is heavy."))])
-    assert made.slides[1].title == "Buy an owl."
+    assert made.slides[1].title == "Buy an owl"
 
 
 def test_a_section_of_nothing_but_text_says_its_first_sentences():
@@ -160,24 +160,42 @@ def test_a_guess_waits_for_the_room():
     assert "of owl" in slide.body
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        markdown("### Weigh it\n\nHow heavy is a wren?", tags=("exercise",)),
-        markdown(":::{exercise} Weigh it\n:label: wren\nHow heavy is a wren?\n:::"),
-    ],
-)
-def test_an_exercise_is_asked_and_its_solution_kept(cell: dict[str, Any]):
-    solutions = [
-        markdown("Nine grams.", tags=("solution",)),
-        markdown(":::{solution} w\n9 g.\n:::"),
-    ]
-    made = deck.deck([TITLE, markdown("## Exercises"), cell, *solutions])
-    (asked,) = made.stacks[1]
-    assert (asked.kind, asked.title) == ("exercise", "Weigh it")
-    assert "How heavy is a wren?" in asked.body
-    assert "label" not in asked.body
-    assert not asked.notes
+def test_an_exercise_is_asked_and_its_solution_is_the_speakers():
+    cell = said(
+        '<div class="llmecon-exercise" id="birds-1" role="group" aria-label="Exercise 1">\n\n'
+        "**Exercise 1: Weigh it.** *A number, about 5 minutes.*\n\nHow heavy is a **wren**?\n\n"
+        '<form class="llmecon-answer" data-key="e30=" hidden><button>Check</button></form>\n\n'
+        '<details class="llmecon-solution"><summary>Solution</summary>\n\nNine grams.\n\n'
+        "</details>\n\n</div>"
+    )
+    (asked,) = deck.deck([TITLE, markdown("## Exercises"), code("", cell)]).stacks[1]
+    assert (asked.kind, asked.title) == ("exercise", "Exercise 1: Weigh it")
+    assert asked.body == (
+        '<p class="takes">A number, about 5 minutes</p><p>How heavy is a <strong>wren</strong>?</p>'
+    )
+    assert asked.notes == ["<p>Nine grams.</p>"]
+
+
+def test_each_question_of_a_quiz_is_a_slide_that_tells_its_answer_last():
+    form = "<form><fieldset><legend>{}</legend><label><input><span>an owl</span></label></fieldset>"
+    asked = {
+        "text/html": f'<div class="llmecon-quiz">{form.format("1. Who hoots?")}</form>'
+        f"{form.format('2. Who sings?')}</form><details><summary>All answers</summary>"
+        "<ol><li>An owl does.</li><li>No owl.</li></ol></details></div>"
+    }
+    slides_of = deck.deck([TITLE, markdown("## Quiz"), code("", asked)]).stacks[1]
+    assert [slide.title for slide in slides_of] == ["Who hoots?", "Who sings?"]
+    assert "<li>an owl</li>" in slides_of[0].body
+    assert '<p class="fragment why">An owl does.</p>' in slides_of[0].body
+
+
+def test_a_list_is_called_what_leads_to_it():
+    goals = markdown(
+        "## Before you start\n\nAfter this chapter you can\n\n1. weigh it;\n2. draw it."
+    )
+    listed = deck.deck([TITLE, goals]).slides[1]
+    assert listed.title == "After this chapter you can"
+    assert listed.body == "<ul><li>weigh it</li><li>draw it</li></ul>"
 
 
 # ---------------------------------------------------------------------------- the author's say

@@ -100,6 +100,17 @@ def guess(asked: outputs.Guess) -> str:
     return f'<p class="guess">What is your guess?</p><p class="fragment answer">{asked.answer}</p>'
 
 
+def exercise(takes: str, question: str) -> str:
+    """An exercise's question, below what it takes."""
+    return (paragraph("takes", takes) if takes else "") + question
+
+
+def quiz(asked: outputs.Quiz) -> str:
+    """The choices, and the answer, shown once the room has chosen."""
+    choices = "".join(f"<li>{choice}</li>" for choice in asked.choices)
+    return f'<ol class="choices">{choices}</ol><p class="fragment why">{asked.answer}</p>'
+
+
 def panel(live: outputs.Panel) -> str:
     """A live panel as the page has it."""
     return live.markup

@@ -8,7 +8,7 @@ makes it notes, `skip` leaves the cell out.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ STEERED = ("slide", "subslide", "fragment", "notes", "skip", "-", "")
 LONGEST_LEAD = 45  # words of text that a slide may show where it has nothing else
 LONGEST_FINDING = 30  # words of a bold opening that may be a slide's title
 _LONGEST_DEFINITIONS = 60  # words below a formula that say what its letters are
+_LONGEST_NAME = 8  # words before a list that are its title
 _SHOWN_LINES = 14  # of code
 _GIVEN_LINES = 24  # of what a text quotes
 _FOR_THE_PAGE = re.compile(r"\b(?:results\.table|charts\.\w+|figures\.\w+|panel\.\w+|prose\.\w+)\(")
@@ -108,12 +109,11 @@ class _Making:
     def add(self, place: int, cell: Mapping[str, Any]) -> None:
         """Take a cell of the notebook."""
         wanted = _steering(place, cell)
-        tags = cell["metadata"].get("tags", ())
-        if wanted == "skip" or "solution" in tags:
+        if wanted == "skip":
             return
         source = cell["source"]
         if cell["cell_type"] == "markdown":
-            self._text(source if isinstance(source, str) else "".join(source), wanted, tags)
+            self._text(source if isinstance(source, str) else "".join(source), wanted)
         elif cell["cell_type"] == "code" and not self.skipping:
             self._code(source if isinstance(source, str) else "".join(source), cell, wanted)
 
@@ -131,13 +131,10 @@ class _Making:
         shown = [of for of in (self.stacks or [[]])[-1] if of.kind not in ("code", "terms")]
         return shown[-1] if shown else None
 
-    def _text(self, markdown: str, wanted: str, tags: Iterable[str]) -> None:
+    def _text(self, markdown: str, wanted: str) -> None:
         found = text.blocks(markdown)
         if wanted in ("slide", "subslide", "fragment"):
             self._steered(found, wanted)
-            return
-        if "exercise" in tags:
-            self._exercise(found)
             return
         for place, block in enumerate(found):
             if block.kind == "heading" and block.level == 1:
@@ -186,27 +183,20 @@ class _Making:
     ) -> None:
         if wanted == "notes":
             self.waiting.append(block.whole)
-        elif block.kind == "exercise":
-            self._put("exercise", block.title, block.html)
         elif block.kind == "equation":
             self._formula(block, before, after)
         elif block.kind == "code" and block.html.count("\n") < _GIVEN_LINES:
             self._put("code", self.section, bodies.given(block.html))
         elif block.kind == "list":
+            named = before and before[-1].kind == "paragraph" and before[-1].html
+            title = named if named and text.words(named) <= _LONGEST_NAME else self.section
             self.waiting.append(block.whole)
-            self._put("list", self.section, bodies.bullets(block.items))
+            self._put("list", title.rstrip(":"), bodies.bullets(block.items))
         elif block.kind == "paragraph" and (goals := _OBJECTIVES.match(block.html)):
             self.waiting.append(block.whole)
             self._put("list", goals["title"], bodies.bullets(_goals(goals["rest"])))
         else:
             self.waiting.append(block.whole)
-
-    def _exercise(self, found: Sequence[Block]) -> None:
-        """A cell that is an exercise: its heading, or what its directive calls it, is the title."""
-        heading = next((block for block in found if block.kind == "heading"), None)
-        named = heading.html if heading else next((b.title for b in found if b.title), "Exercise")
-        told = "".join(b.html if b.kind == "exercise" else b.whole for b in found if b != heading)
-        self._put("exercise", named, told)
 
     def _formula(self, block: Block, before: Sequence[Block], after: Sequence[Block]) -> None:
         """A formula with the words that lead to it and those that say what its letters are."""
@@ -283,6 +273,12 @@ class _Making:
         elif isinstance(part, outputs.Cards):
             for cards in bodies.portions(part.cards, bodies.MOST_CARDS):
                 self._put("headlines", self.section, bodies.cards(cards))
+        elif isinstance(part, outputs.Exercise):
+            question = "".join(block.whole for block in text.blocks(part.question))
+            self._put("exercise", part.title, bodies.exercise(part.takes, question))
+            self.stacks[-1][-1].notes += [b.whole for b in text.blocks(part.solution)]
+        elif isinstance(part, outputs.Quiz):
+            self._put("quiz", part.question, bodies.quiz(part))
         elif isinstance(part, outputs.Guess):
             self._put("guess", part.question, bodies.guess(part))
         elif isinstance(part, outputs.Panel):
@@ -300,7 +296,7 @@ class _Making:
                 self._block(block, (), (), "")
         else:
             if finding and last.kind == "headlines" and last.title == self.section:
-                said = text.inline(finding["finding"])
+                said = text.inline(finding["finding"]).rstrip(".")
                 if text.words(said) <= LONGEST_FINDING:
                     last.title = said
             last.notes += [block.whole for block in found]

@@ -67,13 +67,41 @@ class Guess:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """An exercise: what it is called and takes, its question and its solution as Markdown."""
+
+    title: str
+    takes: str
+    question: str
+    solution: str
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """A question with its choices and the right one's explanation, all as HTML."""
+
+    question: str
+    choices: tuple[str, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
 class Prose:
     """Sentences that follow the numbers, as Markdown."""
 
     markdown: str
 
 
-Shown: TypeAlias = Figure | Table | Cards | Panel | Guess | Prose
+# As `publishing.exercises` writes it: a heading, the question, a box for the answer, the solution.
+_EXERCISE = re.compile(
+    r'<div class="llmecon-exercise"[^>]*>\s*'
+    r"\*\*(?P<title>.*?)\.\*\*\s*(?:\*(?P<takes>[^*\n]*?)\.\*)?\n+"
+    r"(?P<question>.*?)\n+(?:<form .*?</form>\s*)?"
+    r"<details[^>]*><summary>[^<]*</summary>(?P<solution>.*?)</details>",
+    re.DOTALL,
+)
+
+Shown: TypeAlias = Figure | Table | Cards | Panel | Guess | Exercise | Quiz | Prose
 
 
 def shown(cell: Mapping[str, Any]) -> Iterator[Shown]:
@@ -91,11 +119,15 @@ def shown(cell: Mapping[str, Any]) -> Iterator[Shown]:
         if "llmecon-" in markup[:200]:
             soup = BeautifulSoup(markup, "html.parser")
             for part in soup.find_all(True, recursive=False):
-                read = _READERS.get(" ".join(part.get("class") or ()))
-                if read:
-                    yield read(part)
+                kind = " ".join(part.get("class") or ())
+                if kind == "llmecon-quiz":
+                    yield from _quiz(part)
+                elif kind in _READERS:
+                    yield _READERS[kind](part)
         elif "text/markdown" in data:
-            yield Prose(_joined(data["text/markdown"]))
+            markdown = _joined(data["text/markdown"])
+            exercise = _EXERCISE.match(markdown)
+            yield Exercise(**exercise.groupdict()) if exercise else Prose(markdown)
 
 
 def _joined(text: str | list[str]) -> str:
@@ -152,6 +184,15 @@ def _guess(part: Tag) -> Guess:
         question=_inside(part, ".llmecon-question"),
         answer=answer.decode_contents().strip() if answer else "",
     )
+
+
+def _quiz(part: Tag) -> Iterator[Quiz]:
+    answers = [of.decode_contents().strip() for of in part.select("details li")]
+    forms = part.select("form")
+    for form, answer in zip(forms, answers, strict=True):
+        question = re.sub(r"^\d+\.\s*", "", _inside(form, "legend"))
+        choices = tuple(of.decode_contents().strip() for of in form.select("label > span"))
+        yield Quiz(question, choices, answer)
 
 
 _READERS: Mapping[str, Any] = {

@@ -23,20 +23,17 @@ _NAMED = re.compile(r"^(?P<shown>.*?)\s*<(?P<target>[^<>]+)>$", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“(<])")
 
-# A reader of slides has no use for these, and someone who speaks says them in other words.
-_DROPPED = ("solution",)
-
 
 @dataclass(frozen=True)
 class Block:
     """A paragraph, a heading, a formula, a list: what stands between blank lines.
 
     Attributes:
-        kind: One of heading, paragraph, equation, list, code, exercise, admonition and other.
-        html: The block as HTML; of a heading, a paragraph, code or an exercise, what is inside.
+        kind: One of heading, paragraph, equation, list, code, admonition and other.
+        html: The block as HTML; of a heading, a paragraph or code, what is inside.
         level: A heading's level, else 0.
         items: The items of a list as HTML.
-        title: What an exercise or an admonition is called.
+        title: What an admonition is called.
     """
 
     kind: str
@@ -48,8 +45,6 @@ class Block:
     @property
     def whole(self) -> str:
         """The block as HTML that stands on its own."""
-        if self.kind == "exercise":
-            return f"<div>{self.html}</div>"
         if self.kind == "code":
             return f"<pre>{self.html}</pre>"
         if self.kind == "admonition":
@@ -168,12 +163,9 @@ def _items(tokens: Sequence[Token], rendered: Any) -> list[str]:
     return [re.sub(r"^<p>(.*?)</p>$", r"\1", item, flags=re.DOTALL) for item in shown]
 
 
-def _directive(name: str, title: str, content: str) -> Block | None:
-    if name in _DROPPED:
-        return None
+def _directive(name: str, title: str, content: str) -> Block:
     inside = "".join(block.whole for block in blocks(_OPTION.sub("", content)))
-    kind = "exercise" if name == "exercise" else "admonition"
-    return Block(kind, inside, title=inline(title) if title else name.capitalize())
+    return Block("admonition", inside, title=inline(title) if title else name.capitalize())
 
 
 # ---------------------------------------------------------------------------- what is inside
