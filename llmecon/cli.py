@@ -22,7 +22,6 @@ from llmecon.publishing.slides.command import make_slides
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
 
 _SET_HELP = "YAML file of parameter values: `common:` and, by chapter, `chapters:`."
-
 _PAIR_HELP = "A parameter, see `llmecon chapters`; may be repeated."
 
 
@@ -197,7 +196,6 @@ _NEEDED = {
 }
 _KINDS = click.Choice(list(_NEEDED))
 
-
 # What is known of a deployment beside what its file says: options by the column that they fill.
 _NAMED: dict[str, tuple[Any, str]] = {
     "model": (str, "Model, an id of the catalogue."),
@@ -216,6 +214,7 @@ _NAMED: dict[str, tuple[Any, str]] = {
     "batching": (click.Choice(["static", "continuous"]), "How requests are batched."),
 }
 _DEPLOYMENTS = ("serving", "offline")
+_PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 
 
 def _of_deployment(command: Any) -> Any:
@@ -392,9 +391,6 @@ def predict_file(
         found = found.rename(columns={f"{_PREDICTED}reason": _NOT_PREDICTED})
         frame.join(found).to_csv(new, index=False)
     click.echo(f"predictions: {output}")
-
-
-_PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 
 
 @cli.command("fit-mine")

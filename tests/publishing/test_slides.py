@@ -147,6 +147,13 @@ def test_code_that_computes_is_shown_where_the_notebook_shows_it():
     assert "code" not in kinds(ANSWER, code(laid_out, CARDS, hidden=False))
 
 
+def test_what_shown_code_printed_stands_below_it():
+    cell = code("birds = weigh()\nprint(birds)", hidden=False)
+    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["9 < 400\n"]}]
+    (slide,) = deck.deck([TITLE, ANSWER, cell]).stacks[1]
+    assert slide.body.endswith('<pre class="printed">9 &lt; 400</pre>')
+
+
 def test_what_readers_look_things_up_in_is_left_to_the_page():
     looked_up = markdown("## Where the numbers come from")
     assert kinds(looked_up, code("", table(3))) == ["opening"]

@@ -76,13 +76,14 @@ def formula(lead: str, formulas: str, letters: str) -> str:
     )
 
 
-def code(source: str) -> str:
-    """Python, in colours."""
+def code(source: str, printed: str) -> str:
+    """Python, in colours, and what it printed."""
     from pygments import highlight
     from pygments.formatters.html import HtmlFormatter
     from pygments.lexers.python import PythonLexer
 
-    return str(highlight(source.strip(), PythonLexer(), HtmlFormatter(cssclass="highlight")))
+    coloured = str(highlight(source.strip(), PythonLexer(), HtmlFormatter(cssclass="highlight")))
+    return coloured + (f'<pre class="printed">{html.escape(printed)}</pre>' if printed else "")
 
 
 def given(markup: str) -> str:

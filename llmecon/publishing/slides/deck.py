@@ -161,7 +161,8 @@ class _Making:
             self._output(part, wanted)
         asked = wanted in ("slide", "subslide") or (not hidden and computes)
         if asked and 1 < len(lines) <= _SHOWN_LINES:
-            self._put("code", f"{self.section}, in code", bodies.code(source), waits=True)
+            body = bodies.code(source, outputs.printed(cell))
+            self._put("code", f"{self.section}, in code", body, waits=True)
 
     # ------------------------------------------------------------------ text
 

@@ -130,6 +130,12 @@ def shown(cell: Mapping[str, Any]) -> Iterator[Shown]:
             yield Exercise(**exercise.groupdict()) if exercise else Prose(markdown)
 
 
+def printed(cell: Mapping[str, Any]) -> str:
+    """What a code cell printed."""
+    streams = [output for output in cell.get("outputs", ()) if output["output_type"] == "stream"]
+    return "".join(_joined(of["text"]) for of in streams if of["name"] == "stdout").strip()
+
+
 def _joined(text: str | list[str]) -> str:
     return text if isinstance(text, str) else "".join(text)
 
