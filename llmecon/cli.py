@@ -18,11 +18,11 @@ from llmecon import inputs, paths
 from llmecon.assignments import commands
 from llmecon.errors import InputError, absent
 from llmecon.execution import compiling
+from llmecon.publishing.slides.command import make_slides
 
 # What is slow to import (papermill, Sphinx, JAX) is imported by the command that needs it.
 
 _SET_HELP = "YAML file of parameter values: `common:` and, by chapter, `chapters:`."
-
 _PAIR_HELP = "A parameter, see `llmecon chapters`; may be repeated."
 
 
@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 @click.version_option(package_name="llmecon")
 def cli() -> None:
     """The economics of LLM deployment: rerun a chapter, or the whole book, for your own case."""
+
+
+cli.add_command(make_slides)
 
 
 @cli.command("chapters")
@@ -194,7 +197,6 @@ _NEEDED = {
 }
 _KINDS = click.Choice(list(_NEEDED))
 
-
 # What is known of a deployment beside what its file says: options by the column that they fill.
 _NAMED: dict[str, tuple[Any, str]] = {
     "model": (str, "Model, an id of the catalogue."),
@@ -213,6 +215,7 @@ _NAMED: dict[str, tuple[Any, str]] = {
     "batching": (click.Choice(["static", "continuous"]), "How requests are batched."),
 }
 _DEPLOYMENTS = ("serving", "offline")
+_PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 
 
 def _of_deployment(command: Any) -> Any:
@@ -389,9 +392,6 @@ def predict_file(
         found = found.rename(columns={f"{_PREDICTED}reason": _NOT_PREDICTED})
         frame.join(found).to_csv(new, index=False)
     click.echo(f"predictions: {output}")
-
-
-_PREDICTED, _NOT_PREDICTED = "predicted_", "not_predicted"
 
 
 @cli.command("fit-mine")
