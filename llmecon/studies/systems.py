@@ -8,6 +8,8 @@ import jax
 import numpy as np
 
 from llmecon import serving
+from llmecon.evidence import server_levels
+from llmecon.evidence.server_levels import SetUp
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving import Capacity
 from llmecon.specs import (
@@ -43,15 +45,12 @@ class Named(Protocol):
         """Of the weights."""
 
 
-def system_of(scenario: Named, model: str = "", xpu: str = "", precision: str = "") -> System:
-    """By which efficiencies are looked up, also of another model, accelerator or precision.
+class Served(Named, SetUp, Protocol):
+    """A scenario that names a system and says how it is set up."""
 
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-        precision: of the weights; the scenario's by default.
-    """
+
+def best_tuned(scenario: Named, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies of the best public benchmarks are looked up; as for `system_of`."""
     engine = getattr(scenario, "engine", "any")
     return catalog.system(
         model or scenario.model,
@@ -59,6 +58,18 @@ def system_of(scenario: Named, model: str = "", xpu: str = "", precision: str = 
         None if engine == "any" else engine,
         precision or scenario.precision,
     )
+
+
+def system_of(scenario: Served, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies are looked up, also of another model, accelerator or precision.
+
+    Args:
+        scenario: which names the rest, and says how all servers are set up.
+        model: id; the scenario's by default.
+        xpu: id; the scenario's by default.
+        precision: of the weights; the scenario's by default.
+    """
+    return server_levels.at_level(best_tuned(scenario, model, xpu, precision), scenario)
 
 
 @dataclass(frozen=True)
