@@ -27,6 +27,7 @@ from llmecon.choice.fleets import Plan
 from llmecon.choice.maps import Alone, by_xpu, kept, leading, request_costs
 from llmecon.choice.objective import Case, charges
 from llmecon.errors import InputError
+from llmecon.evidence.server_levels import at_level
 from llmecon.tables import catalog
 
 SEED = 20
@@ -195,7 +196,11 @@ def drawn(
         Each engine is as full as is best in that draw, within the limits on latency.
     """
     sets = [
-        catalog.efficiency_draws(catalog.system(problem.model, name.xpu, precision=name.precision))
+        catalog.efficiency_draws(
+            at_level(
+                catalog.system(problem.model, name.xpu, precision=name.precision), problem.servers
+            )
+        )
         for name in (of.options.names[at] for at in engines)
     ]
     count = len(jax.tree.leaves(sets[0])[0])

@@ -52,6 +52,19 @@ class SetUp(Protocol):
         """Path of what `llmecon fit-mine` wrote, which decides instead; empty for none."""
 
 
+@dataclass(frozen=True)
+class Servers:
+    """How servers are set up, apart from whatever scenario says it.
+
+    Attributes:
+        tuning: typical of what people publish, or as the best public benchmarks.
+        my_server: path of what `llmecon fit-mine` wrote, which decides instead; empty for none.
+    """
+
+    tuning: Literal["typical", "best"] = "typical"
+    my_server: str = ""
+
+
 def at_level(system: System, of: SetUp) -> System:
     """A system set up as a scenario says.
 

@@ -19,7 +19,7 @@ from jaxtyping import Array
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
-from llmecon.tables.efficiencies import LEVELS, MULTIPLES, UNSEEN, System
+from llmecon.tables.efficiencies import LEVELS, MULTIPLES, SHARED, UNSEEN, System
 
 Draws = TypeVar("Draws")
 
@@ -218,6 +218,23 @@ def evidence(system: System) -> Evidence:
         model=count(system.model, "", "", ""),
         xpu=count("", system.xpu, "", ""),
     )
+
+
+def shared_sd(system: System) -> dict[str, float]:
+    """As `multiples_sd`, of what all systems of one server share, whatever they are.
+
+    Args:
+        system: the system; how it is set up counts.
+    """
+    shared = replace(system, level=tuple(of for of in system.level if of.kind == SHARED))
+    attained = catalog.attainment()
+    return {of: attained.sd(shared, of) if of in LEVELS else 0.0 for of in (*MULTIPLES, *LEVELS)}
+
+
+def own_sd(system: System) -> dict[str, float]:
+    """As `multiples_sd`, of what is a system's own; see `shared_sd`."""
+    own = replace(system, level=tuple(of for of in system.level if of.kind != SHARED))
+    return multiples_sd(own)
 
 
 class Spread(eqx.Module):

@@ -5,6 +5,7 @@ from typing import Any
 
 from llmecon.evidence import server_levels
 from llmecon.evidence.uncertainty import Multiple
+from llmecon.studies.systems import system_of
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import System
 
@@ -21,11 +22,9 @@ class Names:
 
     Attributes:
         scenario: with the parameters whose names are asked for.
-        system: that serves, by which its efficiencies are looked up.
     """
 
     scenario: Any
-    system: System
 
     @property
     def model_name(self) -> str:
@@ -58,9 +57,14 @@ class Names:
         return SET_UP[self.set_up]
 
     @property
+    def serving(self) -> System:
+        """The system that serves, as it is set up."""
+        return system_of(self.scenario)
+
+    @property
     def slowness(self) -> Multiple:
         """How many times as long a batch takes as on a server tuned as the best."""
-        return server_levels.slowness(self.system)
+        return server_levels.slowness(self.serving)
 
     @property
     def own_rows(self) -> str:

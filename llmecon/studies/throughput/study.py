@@ -94,7 +94,8 @@ class Study(Names):
         wide, narrow = self.compared
         drafted = words.quantity(given.draft_tokens, "tokens")
         return {
-            "tokens_per_s_per_xpu": f"written by each {self.xpu_name}, with {flight}",
+            "tokens_per_s_per_xpu": f"written by each {self.xpu_name} in {self.servers}, "
+            f"with {flight}",
             "tpot_s": f"for each token of an answer, with {flight}",
             "share_of_peak": "of the peak arithmetic rate is work of the model",
             "served_per_s": f"from {words.count(given.xpus, 'xPU')} within the limits on time",

@@ -159,7 +159,7 @@ class Study(Names):
         ever = math.isfinite(float(found.break_even[way]))
         ttft = float(found.service.ttft)
         return {
-            "usd_per_mtok": f"per million tokens, {way} {devices} for this load",
+            "usd_per_mtok": f"per million tokens, {way} {devices} in {self.servers} for this load",
             "usd_per_mtok_api": f"per million tokens of the same mix from {self.rival.name}",
             "break_even_requests_per_day": f"requests, above which {way} beats that API"
             if ever

@@ -155,7 +155,8 @@ class Study(Names):
             if self.can_train
             else "rent of the training run",
             "serving_xpus": "to serve "
-            f"{words.quantity(given.requests_per_second, 'requests/s')} within the limits",
+            f"{words.quantity(given.requests_per_second, 'requests/s')} within the limits, from "
+            f"{self.servers}",
             "serving_cost": "to rent the serving fleet",
             "bare_xpus": "for the bare run: steps, checkpoints and failing devices, with nothing "
             "else going wrong",
