@@ -116,13 +116,39 @@ def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
         Layouts and capacities with a leading dimension of services; a capacity of 0 where no
         layout meets the limits.
     """
+    probable = _gathered([one.system for one in asked], catalog.attainment().probable)
+    return _searched(asked, Efficiency(**probable))
+
+
+def drawn_layouts(
+    system: System, workload: Workload, target: LatencyTarget
+) -> tuple[Efficiency, Deployment]:
+    """What a system may attain, and the layout that then serves it best.
+
+    Whoever finds a server slower than expected splits the model over more devices.
+
+    Args:
+        system: with model, accelerator and precision.
+        workload: what is asked.
+        target: limits on TTFT and TPOT.
+
+    Returns:
+        Draws of efficiencies and the layout of each, with a leading dimension of draws.
+    """
+    draws = jax.tree.map(np.asarray, catalog.efficiency_draws(system))
+    layouts, _ = _searched([Asked(system, workload, target)] * len(draws.memory), draws)
+    return draws, layouts
+
+
+def _searched(asked: Sequence[Asked], efficiencies: Efficiency) -> tuple[Deployment, Capacity]:
+    """The best layout of each service, for efficiencies of its own."""
     systems = [one.system for one in asked]
     inputs = (
         _gathered([of.model for of in systems], catalog.llm),
         _gathered([of.xpu for of in systems], catalog.xpu),
         _gathered([of.precision for of in systems], precision),
         stacked([one.requests for one in asked]),
-        Efficiency(**_gathered(systems, catalog.attainment().probable)),
+        efficiencies,
         stacked([one.target for one in asked]),
     )
     parts = []
