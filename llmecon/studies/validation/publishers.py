@@ -105,7 +105,7 @@ def covered() -> Quantity:
         "typical_covered",
         float(of["percent"].mean()) / 100.0,
         "fraction",
-        f"of what {names} other publishers measured of speeds lies in the 90% intervals for typical "
+        f"of what {names} other publishers measured lies in the 90% intervals for typical "
         "servers, computed without the publisher",
     )
 
