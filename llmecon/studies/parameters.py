@@ -160,7 +160,7 @@ def my_server() -> Any:
     """The field that names a file on one's own server, alike in every chapter that serves."""
     return pydantic.Field(
         default="",
-        description="own server, as measured; decides in place of tuning",
+        description="own server, as measured, in place of tuning",
         json_schema_extra={"file": "llmecon fit-mine"},
     )
 
