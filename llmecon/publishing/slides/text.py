@@ -76,7 +76,7 @@ def blocks(markdown: str) -> list[Block]:
 
 
 def terms(markdown: str) -> list[str]:
-    """The glossary's terms that a text explains by `{term}`, in their order."""
+    """The glossary's terms that a text explains by the role `term`, in their order."""
     named = re.findall(r"\{term\}`([^`]+)`", markdown)
     return list(dict.fromkeys(_target(name)[1] for name in named))
 
