@@ -14,10 +14,11 @@ from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.hardware_choice import panel, tables
 from llmecon.publishing.prose import provenance, stored
-from llmecon.studies.hardware_choice import comparisons, frames, published
+from llmecon.studies.hardware_choice import comparisons, frames, published, rivals
 from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers, scaled
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
+from llmecon.studies.systems import system_of
 from llmecon.tables import catalog
 from tests.studies.agreement import at_first, scenarios
 
@@ -129,7 +130,7 @@ def test_the_panel_begins_at_full_instances() -> None:
             catalog.xpu(xpu),
             specs.precision(given.precision),
             requests,
-            catalog.efficiency(catalog.system(given.model, xpu, None, given.precision)),
+            catalog.efficiency(system_of(given, xpu=xpu)),
             limits,
         )
         rent = catalog.rental_price(xpu)
@@ -243,3 +244,15 @@ def test_where_all_requests_are_long_slopes_are_numbers() -> None:
     study = resolve(Scenario(**(FEW | {"long_share": 1.0})))
     assert all(np.isfinite(of) for of in study.effects["usd_per_mtok"].values())
     assert all(np.isfinite(work.share).all() for work in study.case.work)
+
+
+@pytest.mark.slow
+def test_the_panels_two_accelerators_are_those_of_the_study() -> None:
+    study = studied("few")
+    given = study.scenario
+    shown = at_first(panel.panel(study, provenance.of(models=given.model)))
+    rents = [catalog.rental_price(xpu).usd for xpu in (given.xpu, given.rival)]  # type: ignore[union-attr]
+    llm, demand = catalog.llm(given.model), rivals.short_requests(given)
+    found = interpreted(answer)(rivals.case(llm, rivals.engines(given), rents, demand))
+    expected = [shown["usd_a"], shown["usd_b"]]
+    np.testing.assert_allclose(found.usd_per_mtok, expected, rtol=1e-9)

@@ -12,7 +12,7 @@ from llmecon.choice.filling import Demand, Engine
 from llmecon.specs import LLM, SECONDS_PER_HOUR, Efficiency
 from llmecon.studies.hardware_choice.model import Case, Work
 from llmecon.studies.hardware_choice.scenario import Scenario
-from llmecon.studies.systems import Asked, best_services
+from llmecon.studies.systems import Asked, best_services, system_of
 from llmecon.tables import catalog
 
 Scalar = Float[Array, ""]
@@ -74,7 +74,7 @@ def short_requests(given: Scenario) -> Demand:
 def engines(given: Scenario) -> list[Engine]:
     """The usual accelerator and its rival, each in the layout that suits short requests best."""
     asked, xpus = short_requests(given), (given.xpu, given.rival)
-    systems = [catalog.system(given.model, xpu, None, given.precision) for xpu in xpus]
+    systems = [system_of(given, xpu=xpu) for xpu in xpus]
     layouts, _ = best_services([Asked(of, asked.workload, asked.target) for of in systems])
     return [
         Engine(

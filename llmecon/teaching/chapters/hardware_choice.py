@@ -220,6 +220,8 @@ def asked_alone(study: Study, size: Mapping[str, float]) -> dict[str, Any]:
     given = study.scenario
     return {
         "model": given.model,
+        "tuning": given.tuning,
+        "my_server": given.my_server,
         "buckets": [dict(size)],
         "choices": {"xpus": [given.xpu], "precisions": [given.precision], "disaggregated": False},
     }

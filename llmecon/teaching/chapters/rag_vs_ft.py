@@ -45,7 +45,7 @@ def _worth_searching(study: Study) -> Key:
     dearer, righter = searched["paid"] - plain["paid"], searched["right"] - plain["right"]
 
     def per(gain: float, paid: float = dearer) -> float:
-        return float(paid / (THOUSAND * gain))
+        return float(paid / (THOUSAND * gain)) if gain > 0 else math.nan
 
     return Key(
         per(righter) if dearer > 0 and righter > 0 else math.nan,
@@ -75,7 +75,7 @@ def _worth_searching(study: Study) -> Key:
             Mistake(
                 "ratio-for-difference",
                 "This divides one share of right answers by the other; take their difference.",
-                per(searched["right"] / plain["right"]),
+                per(searched["right"] / plain["right"]) if plain["right"] > 0 else math.nan,
             ),
         ),
         {
