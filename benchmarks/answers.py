@@ -29,7 +29,7 @@ frames = studies.module(chapter, "frames")
 import jax
 imported = time.process_time() - started
 
-from llmecon import interpreter
+from llmecon.execution import interpreter
 spent = {"trace": 0.0, "compile": 0.0}
 def timed(kind, function):
     def run(*given, **named):

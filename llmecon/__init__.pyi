@@ -15,6 +15,7 @@ from . import (
     specs,
     studies,
     tables,
+    teaching,
     tiers,
     training,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "specs",
     "studies",
     "tables",
+    "teaching",
     "tiers",
     "token_cost",
     "training",

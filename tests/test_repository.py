@@ -116,8 +116,11 @@ FLOORS = (
     "silicon",
     "checks",
     "studies",
+    "teaching",
     "publishing",
     "questions",
+    "assignments",
+    "commands",
     "cli",
     "__main__",
 )

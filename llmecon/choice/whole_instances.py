@@ -43,6 +43,8 @@ Scalar = Float[Array, "..."]
 WHOLE_GAP = 1e-5
 # The same where fillings are yet to be looked at closely.
 COARSE_GAP = 1e-3
+# The same for a first fleet, which only shows which pools can't be part of a better one.
+FIRST_GAP = 1e-2
 # Branch and bound stops after so long, s; the bound then says how good its fleet is.
 PATIENCE = 10.0
 # Where waiting costs anything, pools that are looked at closely, and steps in a cell of theirs.
@@ -75,12 +77,16 @@ def _rounded(case: Case, start: Relaxed) -> Plan | Clash:
     found, columns, hasty = None, start.columns, _minds_latency(case)
     for count in _more_and_more(len(pools)):
         columns = _spread(case, pools[:count], start.columns)
-        found = in_wholes(case, columns, COARSE_GAP if hasty else WHOLE_GAP, PATIENCE)
-        if found is None:
-            continue
-        # No fleet with a pool whose bound exceeds the cost of this one can be better.
-        if not (least[count:] < found[1].cost * (1.0 - WHOLE_GAP)).any():
+        found = in_wholes(case, columns, FIRST_GAP, PATIENCE)
+        if found is not None:
             break
+    if found is not None:
+        # A fleet with another pool whose bound exceeds the cost of this one can't be better.
+        in_question = pools[least < found[1].cost]
+        chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
+        columns = _spread(case, chosen, start.columns)
+        gap = COARSE_GAP if hasty else WHOLE_GAP
+        found = in_wholes(case, columns, gap, PATIENCE) or found
     if found is None and hasty:
         # What coarse fillings can't keep, those between them may.
         columns = _spread(case, pools[: 2 * IN_QUESTION], start.columns, finer=True)

@@ -8,11 +8,11 @@ from llmecon import paths
 from llmecon.publishing import prose
 from llmecon.publishing.prose import results
 
-TEMPLATES = sorted((paths.NOTEBOOKS / "prose").glob("*.md"))
+TEMPLATES = sorted((paths.NOTEBOOKS / "prose").rglob("*.md"))
 PACKAGE = paths.NOTEBOOKS.parent / "llmecon"
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_a_template_holds_no_role(template):
     # What a notebook computes is shown as plain Markdown, in which roles stay as they are typed.
     assert not re.findall(r"\{[\w:-]+\}`", template.read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ def test_no_module_computes_a_role(folder):
         assert not re.findall(r"\{(?:cite|term|ref|doc)\b[\w:-]*\}", file.read_text("utf-8")), file
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_what_a_template_cites_is_in_the_bibliography(template):
     known = re.findall(r"^@\w+\{(\w+),", (paths.BOOK / "references.bib").read_text("utf-8"), re.M)
     cited = re.findall(r'"([\w;]+)"\|cited', template.read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def test_a_name_that_looks_like_a_source_is_text(monkeypatch):
 NOUNS = r"(?:requests|months|devices|instances|answers|questions)\b"
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_what_may_be_one_is_counted_with_its_noun(template):
     """`count` and `quantity` know a singular; a plural typed after a number doesn't."""
     typed = rf"\|number(?:\(\d\))? \}}\}}\s{NOUNS}"

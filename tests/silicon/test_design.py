@@ -96,6 +96,7 @@ def test_a_chip_on_its_own_needs_no_links() -> None:
     assert "link" in design.binding(job, alone, PRICES)
 
 
+@pytest.mark.release
 def test_along_contexts_memory_grows() -> None:
     contexts = jnp.asarray([2048.0, 8192.0, 32768.0])
     jobs = chip_jobs.along(DECODE, lambda of: of.past_tokens, contexts)

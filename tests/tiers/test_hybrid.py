@@ -352,7 +352,7 @@ def usd(way: hybrid.Taken) -> jax.Array:
         (cleanest, kg, INTERIOR),
         pytest.param(cleanest, kg, ROOMY, marks=pytest.mark.release),
         pytest.param(cleanest, kg, HURRIED, marks=pytest.mark.release),
-        (cheapest, usd, ALL_FOUR),
+        pytest.param(cheapest, usd, ALL_FOUR, marks=pytest.mark.release),
         pytest.param(cheapest, usd, ROOMY, marks=pytest.mark.release),
     ],
 )

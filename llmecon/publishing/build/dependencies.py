@@ -50,7 +50,7 @@ def met() -> list[str]:
         for name, module in sys.modules.items()
         if name.partition(".")[0] == "llmecon" and getattr(module, "__file__", None)
     ]
-    sources = [file for file in _read if file.endswith((".py", ".csv", ".md"))]
+    sources = [file for file in _read if file.endswith((".py", ".csv", ".md", ".yaml"))]
     names = {_name(Path(file)) for file in [*modules, *sources]}
     return sorted(names - {"", _CHECKS_ALONE})
 

@@ -1,4 +1,16 @@
 from . import provenance, results, stored, templates
-from .templates import cited, render, say, source
+from .templates import blocks, cited, fill, filled, render, say, source
 
-__all__ = ["cited", "provenance", "render", "results", "say", "source", "stored", "templates"]
+__all__ = [
+    "blocks",
+    "cited",
+    "fill",
+    "filled",
+    "provenance",
+    "render",
+    "results",
+    "say",
+    "source",
+    "stored",
+    "templates",
+]

@@ -41,7 +41,7 @@ def headlines(row: Sequence[Headline]) -> None:
     display(
         {
             "text/html": cards(row),
-            "text/markdown": _without_tags(
+            "text/markdown": without_tags(
                 "\n".join(f"- **{h.text}** {_in_brackets(h)}{h.label}" for h in row)
             ),
             "text/plain": "\n".join(f"{h.text}: {_in_brackets(h)}{h.label}" for h in row),
@@ -62,10 +62,11 @@ def say(markdown: str) -> None:
         markdown: The prose, in Markdown; what looks like HTML in it, such as a name from
             somebody's table, is text, but for the sources that `prose.cited` names.
     """
-    display(Markdown(_without_tags(markdown)))
+    display(Markdown(without_tags(markdown)))
 
 
-def _without_tags(markdown: str) -> str:
+def without_tags(markdown: str) -> str:
+    """Markdown in which nothing is HTML but the sources that `prose.cited` names."""
     parts = _SOURCE.split(markdown)
     parts[::2] = [re.sub(r"<(?=[A-Za-z/!?])", "&lt;", part) for part in parts[::2]]
     return "".join(parts)

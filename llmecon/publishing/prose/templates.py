@@ -45,11 +45,46 @@ def render(chapter: str, block: str, **facts: Any) -> str:
     Returns:
         Markdown; line breaks within a paragraph become spaces.
     """
-    template = _templates().get_template(f"{chapter.replace('-', '_')}.md")
-    made = "".join(template.blocks[block](template.new_context(facts)))
+    made = fill(chapter, block, **facts)
     paragraphs = re.split(r"\n\s*\n", made.strip())
     # A no-break space, as in "2 s", is not one of those that a line may end at.
     return "\n\n".join(re.sub(r"[ \t\n]+", " ", paragraph).strip(" ") for paragraph in paragraphs)
+
+
+def fill(chapter: str, block: str, folder: str = "", **facts: Any) -> str:
+    """A block filled in, with its lines as they stand: for what holds code, tables or lists.
+
+    Args:
+        chapter: as in `render`.
+        block: the block's name.
+        folder: within `notebooks/prose`; that folder itself by default.
+        **facts: as in `render`.
+
+    Returns:
+        Markdown without empty lines around it.
+    """
+    template = _template(chapter, folder)
+    return "".join(template.blocks[block](template.new_context(facts))).strip("\n")
+
+
+def blocks(chapter: str, folder: str = "") -> frozenset[str]:
+    """The names of a file's blocks; arguments as in `fill`."""
+    return frozenset(_template(chapter, folder).blocks)
+
+
+def filled(text: str, **facts: Any) -> str:
+    """A line of text that stands outside the templates, such as a question of a quiz, filled in.
+
+    Args:
+        text: in Jinja's language.
+        **facts: as in `render`.
+    """
+    return _templates().from_string(text).render(facts)
+
+
+def _template(chapter: str, folder: str) -> jinja2.Template:
+    name = f"{chapter.replace('-', '_')}.md"
+    return _templates().get_template(f"{folder}/{name}" if folder else name)
 
 
 def say(chapter: str, block: str, **facts: Any) -> None:

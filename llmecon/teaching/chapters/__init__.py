@@ -1,0 +1,1 @@
+"""Exercises by chapter: keys and mistakes, each computed from the chapter's study."""
