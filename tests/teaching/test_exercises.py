@@ -24,7 +24,9 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
         "deadline_days": 20.0,
         "ttft_limit_s": 0.05,
         "spare_instances": 0,
-    }
+    },
+    "hardware-choice": {"xpus": "h100-sxm", "rival": "h100-sxm", "long_share": 0.0},
+    "rag-vs-ft": {"changes_per_month": 0.0, "known": 0.0},
 }
 """Parameters of a chapter under which some of its exercises have no answer."""
 
