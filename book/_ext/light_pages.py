@@ -296,6 +296,12 @@ def _lighten_search(index: Path) -> None:
     found["titleterms"] = {
         word: places for word, places in found["titleterms"].items() if looked_up(word)
     }
+    # The script asks whether an entry is the main one, and carries sources' names along unused.
+    found["indexentries"] = {
+        text: [[*place[:-1], int(place[-1])] for place in places]
+        for text, places in found["indexentries"].items()
+    }
+    found["filenames"] = []
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     index.write_text(f"{call}({text})", encoding="utf-8")
 
