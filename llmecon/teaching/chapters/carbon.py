@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from llmecon.checks import footprints
@@ -210,8 +211,7 @@ def emptied(study: Study, case: Case, of: Callable[[Answer], Scalar]) -> float:
     allowed = TIMES * float(of(study.answer))
 
     def enough(loads: Settings) -> Held:
-        held: Held = of(_at_loads(case, jnp.asarray(loads))) <= allowed
-        return held
+        return np.asarray(of(_at_loads(case, jnp.asarray(loads)))) <= allowed
 
     load = study.scenario.requests_per_second
     return first_of_many(enough, LEAST_LOAD, load) if load > LEAST_LOAD else math.nan
