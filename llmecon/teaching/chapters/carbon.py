@@ -353,7 +353,7 @@ EXERCISES = (
     Exercise(
         "carbon-4",
         CHAPTER,
-        "How empty is ten times as much?",
+        "Ten times as much for an answer",
         "panel",
         minutes=10,
         unit="requests/s",

@@ -325,7 +325,7 @@ EXERCISES = (
         "panel",
         minutes=10,
         unit="%",
-        tolerance=0.008,
+        tolerance=0.015,
         key=_halved,
     ),
     Exercise(

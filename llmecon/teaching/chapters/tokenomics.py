@@ -350,7 +350,7 @@ EXERCISES = (
         "panel",
         minutes=10,
         unit="ms",
-        tolerance=0.03,
+        tolerance=0.05,
         key=_faster,
     ),
     Exercise(
