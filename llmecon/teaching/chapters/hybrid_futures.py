@@ -109,8 +109,8 @@ def _blindly(study: Study) -> Key:
             ),
             Mistake(
                 "gap-for-share",
-                "This is by how much quality has to rise; how much does one request that is sent "
-                "raise it?",
+                "This is by how much quality has to rise; a request that is sent doesn't raise it by a "
+                "whole one.",
                 floor - weak,
             ),
             Mistake(
@@ -167,7 +167,7 @@ def _drafting(study: Study) -> Key:
             Mistake(
                 "check-yields-nothing",
                 "This counts drafted tokens alone; the pass that checks adds one of its own.",
-                cycle / (gained - 1.0) if gained > 1.0 else math.nan,
+                cycle / (gained - 1.0) if accepted > 0.0 else math.nan,
             ),
             Mistake(
                 "acceptance-times-length",
