@@ -109,8 +109,7 @@ def _blindly(study: Study) -> Key:
             ),
             Mistake(
                 "gap-for-share",
-                "This is by how much quality has to rise; a request that is sent doesn't raise it by a "
-                "whole one.",
+                "This is by how much quality has to rise; one that is sent raises it by less than one.",
                 floor - weak,
             ),
             Mistake(
