@@ -109,7 +109,7 @@ def _blindly(study: Study) -> Key:
             ),
             Mistake(
                 "gap-for-share",
-                "This is by how much quality has to rise; one that is sent raises it by less than one.",
+                "This is by how much quality has to rise; one that is sent raises it by less.",
                 floor - weak,
             ),
             Mistake(
