@@ -24,7 +24,9 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
         "deadline_days": 20.0,
         "ttft_limit_s": 0.05,
         "spare_instances": 0,
-    }
+    },
+    "scaling-laws": {"served_tokens": 0.0},
+    "accelerator-design": {"xpu": "tpu-v6e", "tpot_limit_s": 0.0005},
 }
 """Parameters of a chapter under which some of its exercises have no answer."""
 
