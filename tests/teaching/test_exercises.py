@@ -36,6 +36,8 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
         "ttft_limit_s": 10.0,
         "spare_instances": 3,
     },
+    "scaling-laws": {"served_tokens": 0.0},
+    "accelerator-design": {"xpu": "tpu-v6e", "tpot_limit_s": 0.0005},
 }
 """Parameters of a chapter under which some of its exercises have no answer."""
 
