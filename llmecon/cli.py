@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from llmecon import inputs, paths
+from llmecon.assignments import commands
 from llmecon.errors import InputError, absent
 from llmecon.execution import compiling
 
@@ -460,6 +461,10 @@ def calibrate_efficiencies(held_out: bool) -> None:
         _say("leaving out publishers; this takes some minutes")
         deployment_fit.write_held_out()
     click.echo(f"efficiencies: {paths.DATA / 'efficiencies.csv'}")
+
+
+cli.add_command(commands.make_assignment)
+cli.add_command(commands.grade_submissions)
 
 
 def _say(line: str) -> None:

@@ -119,6 +119,7 @@ FLOORS = (
     "teaching",
     "publishing",
     "questions",
+    "assignments",
     "cli",
     "__main__",
 )

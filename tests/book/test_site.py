@@ -73,6 +73,7 @@ def test_the_site_has_its_pages():
     expected = [
         "index",
         "rerun",
+        "assignments",
         "models",
         "data",
         "api",
