@@ -120,6 +120,7 @@ FLOORS = (
     "publishing",
     "questions",
     "assignments",
+    "commands",
     "cli",
     "__main__",
 )

@@ -26,8 +26,10 @@ from llmecon.studies.hybrid_futures.model import (
 )
 from llmecon.studies.hybrid_futures.routers import Router
 from llmecon.studies.hybrid_futures.scenario import Scenario
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.tables import catalog
+from llmecon.tables.efficiencies import System
 from llmecon.tiers import hybrid, own_machine
 from llmecon.tiers.hybrid import Best, Limits, Outcome, Taken
 
@@ -42,7 +44,7 @@ _SEED = 2035
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -89,6 +91,11 @@ class Study:
         if self.drafts:
             return float(self.best.policy.draft_tokens)
         return float(LENGTHS[np.argmin(np.asarray(self.by_draft.tpot)[-1, :-1])])
+
+    @property
+    def serving(self) -> System:
+        """The data centre's system, as it is set up."""
+        return records.cloud_system(self.scenario)
 
     @property
     def device_name(self) -> str:

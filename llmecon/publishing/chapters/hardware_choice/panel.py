@@ -1,5 +1,6 @@
 """The live panel of the chapter on hardware choice."""
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -19,7 +20,7 @@ from llmecon.specs import SECONDS_PER_HOUR, Efficiency
 from llmecon.studies.hardware_choice.model import Case, Work, answer
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
-from llmecon.studies.systems import Asked, best_services, stacked
+from llmecon.studies.systems import Asked, best_services, stacked, system_of
 from llmecon.tables import catalog
 
 MODELS = ("llama-3.1-8b", "qwen3-32b", "llama-3.1-70b", "gpt-oss-120b")
@@ -57,7 +58,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         else ""
     )
     menus = _menus(given)
-    fitted = uncertainty.spread(catalog.system(given.model, given.xpu))
+    usual = system_of(given)
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
@@ -99,7 +100,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         "one for this chapter's short requests and limits, and stays while these are moved; a "
         f"rerun chooses it anew.{unread}",
         data=data,
-        log_sd=Partial(_log_sd, fitted),
+        log_sd=Partial(_log_sd, uncertainty.spread(usual), uncertainty.shared_sd(usual)),
     )
 
 
@@ -144,14 +145,13 @@ def _lookups(
     precisions: live.Menu,
 ) -> dict[str, live.Lookup]:
     systems = [
-        catalog.system(of[0], of[1], None, of[2])
-        for of in product(models.entries, usual.entries, precisions.entries)
+        system_of(given, *of) for of in product(models.entries, usual.entries, precisions.entries)
     ]
     requests = specs.Workload(given.prompt_tokens, given.output_tokens)
     target = specs.LatencyTarget(given.ttft_limit_s, given.tpot_limit_s)
     layouts, _ = best_services([Asked(of, requests, target) for of in systems])
     efficiencies = stacked(map(catalog.attainment().probable, systems))
-    multiples = stacked(map(uncertainty.multiples_sd, systems))
+    multiples = stacked(map(uncertainty.own_sd, systems))
     shape = tuple(len(menu.entries) for menu in (models, usual, precisions))
 
     def by_system(menu: live.Menu, records: Any) -> live.Lookup:
@@ -246,10 +246,15 @@ def _along_limits(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
     return THOUSAND * tpot, jnp.where(found.able.min() > 0, rival / usual, jnp.nan)
 
 
-def _log_sd(fitted: uncertainty.Spread, effects: Any, s: Settings) -> Scalar:
-    """Of the ratio: what is fitted is common to both, what is unexplained each one's own."""
+def _log_sd(
+    fitted: uncertainty.Spread, shared: Mapping[str, float], effects: Any, s: Settings
+) -> Scalar:
+    """Of the ratio: what is fitted is common to both, what is unexplained each one's own.
+
+    How the servers are set up is common but for what is an accelerator's own.
+    """
     total = jax.tree.map(jnp.add, effects.efficiency_a, effects.efficiency_b)
-    common = fitted.log_sd(total, dict.fromkeys(s.multiples_a, jnp.zeros(())))
+    common = fitted.log_sd(total, {name: jnp.asarray(sd) for name, sd in shared.items()})
     unexplained = uncertainty.Spread(np.zeros((0, 0)), ())
     usual = unexplained.log_sd(effects.efficiency_a, s.multiples_a)
     rival = unexplained.log_sd(effects.efficiency_b, s.multiples_b)

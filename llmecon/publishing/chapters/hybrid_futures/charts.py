@@ -99,6 +99,7 @@ def tiers(study: Study) -> Provenance:
     return provenance.of(
         efficiencies=all,
         efficiency_effects=all,
+        deployment_levels=all,
         edge_devices=all,
         network_paths=[*records.EDGE_PATHS, *records.cloud_paths(given)],
     ) | provenance.of(
