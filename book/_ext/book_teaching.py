@@ -14,6 +14,8 @@ from llmecon.teaching.records import Exercise
 
 LOG = logging.getLogger(__name__)
 
+_HOW = {str(kind): how for kind, how in KINDS.items()}
+
 
 class SettingRole(ReferenceRole):
     """`` {setting}`words <chapter?name=value&...>` ``: a chapter's live panel, set so.
@@ -37,13 +39,13 @@ class ExerciseRole(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """The links, or a warning that the chapter has no exercise of this kind."""
         chapter, _, kind = self.text.partition(" ")
-        if chapter not in studies.CHAPTERS or kind not in KINDS:
+        if chapter not in studies.CHAPTERS or kind not in _HOW:
             LOG.warning("no exercises: %r", self.text, location=self.get_location())
             return [], []
         page = self.env.app.builder.get_relative_uri(self.env.docname, f"chapters/{chapter}")
         found = [of for of in exercises(chapter) if of.kind == kind]
         if not found:
-            return [_link(f"an exercise {KINDS[kind]}", page)], []  # type: ignore[index]
+            return [_link(f"an exercise {_HOW[kind]}", page)], []
         linked: list[nodes.Node] = []
         for of in found:
             linked += [nodes.Text(", "), _link(of.id, f"{page}#{of.id}")]
@@ -63,7 +65,7 @@ class ExercisesDirective(SphinxDirective):
         for chapter in filter(None, map(str.strip, self.content)):
             page = self.env.app.builder.get_relative_uri(self.env.docname, f"chapters/{chapter}")
             for of in exercises(chapter):
-                cells = (of.title, KINDS[of.kind], str(of.minutes))
+                cells = (of.title, _HOW[of.kind], str(of.minutes))
                 link = _link(of.id, f"{page}#{of.id}")
                 rows.append([link, *(nodes.Text(cell) for cell in cells)])
         return [_table(self.head, rows)] if rows else []

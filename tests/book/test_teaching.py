@@ -174,6 +174,11 @@ def test_exercises_are_asked_for_by_chapter_and_kind() -> None:
         assert kind in KINDS
         if exercises(chapter):
             assert [of for of in exercises(chapter) if of.kind == kind], one
+    for minutes, row in re.findall(r"^\| (\d+) \| (.*) \|$", TEXTS["syllabus"], re.MULTILINE):
+        for one in re.findall(r"\{exercise\}`([^`]+)`", row):
+            chapter, kind = one.split(" ")
+            of_kind = [of for of in exercises(chapter) if of.kind == kind]
+            assert sum(of.minutes for of in of_kind) <= int(minutes), one
     for identifier in re.findall(r'check\("([\w-]+)"', TEXT):
         assert teaching.exercise(identifier)
 
