@@ -194,7 +194,8 @@ def _bytes(study: Study) -> Key:
         return float(THOUSAND * found.traffic / found.flops)
 
     found = moved(writes, TOGETHER)
-    no_past = replace(writes, past_tokens=jnp.zeros_like(writes.past_tokens))  # type: ignore[union-attr]
+    assert isinstance(writes, chip_jobs.Serving)
+    no_past = replace(writes, past_tokens=jnp.zeros_like(writes.past_tokens))
     return Key(
         found,
         (
