@@ -27,7 +27,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "few": FEW,
     "one size": FEW | {"long_share": 0.0, "phases": "together", "usd_per_tonne": 0.0},
     "hurried": FEW | {"tpot_limit_s": 0.012, "requests_per_second": 300.0, "precision": "bf16"},
-    "little power": FEW | {"power_kw": 9.0, "xpus": "h100-sxm, b200, mi355x"},
+    "little power": FEW | {"power_kw": 9.0, "xpus": "h100-sxm, b200, mi355x", "tuning": "best"},
     "unable": FEW | {"xpu": "l40s"},
 }
 every_scenario = scenarios(SCENARIOS, quick=("few", "unable"))

@@ -41,7 +41,8 @@ PERCENT = 100.0
 
 def _worth_searching(study: Study) -> Key:
     ways = frames.compared(study)
-    searched, plain = ways.loc["rag"], ways.loc["as-is"]
+    told = ways[["paid", "right", "total"]].to_dict("index")
+    searched, plain = told["rag"], told["as-is"]
     dearer, righter = searched["paid"] - plain["paid"], searched["right"] - plain["right"]
 
     def per(gain: float, paid: float = dearer) -> float:

@@ -145,7 +145,7 @@ def inside(rows: pd.DataFrame, deviations: float) -> float:
         rows: with columns predicted, measured and sd (of the logarithm).
         deviations: how many.
     """
-    away = np.log(rows["measured"] / rows["predicted"]).abs() / rows["sd"]
+    away = np.abs(np.log(rows["measured"] / rows["predicted"])) / rows["sd"]
     return PERCENT * float((away <= deviations).mean())
 
 
