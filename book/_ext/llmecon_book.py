@@ -9,6 +9,7 @@ import book_home
 import book_numbers
 import book_signatures
 import book_tables
+import book_teaching
 import book_terms
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -89,6 +90,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         book_numbers,
         book_signatures,
         book_tables,
+        book_teaching,
         book_terms,
     ):
         part.setup(app)
