@@ -1,4 +1,4 @@
-.PHONY: help book pdf tables check test test-all versions bench loops peers searches smollm2 lint lock clean
+.PHONY: help book pdf slides tables check test test-all versions bench loops peers searches smollm2 lint lock clean
 .DEFAULT_GOAL := help
 
 PYTHON_BIN := .venv/bin/python
@@ -15,6 +15,9 @@ book: .venv/.project  ## build everything: environment, notebooks, website
 
 pdf: .venv/.project  ## print the whole book as a PDF (takes Chromium)
 	@$(PYTHON_BIN) -m llmecon pdf
+
+slides: .venv/.project  ## make slides of every chapter, to teach from (they need no network)
+	@$(PYTHON_BIN) -m llmecon slides
 
 tables: .venv/.project  ## write what follows from data/columns.csv: lists in data/README.md, datapackage.json
 	@$(PYTHON_BIN) -m llmecon.publishing.build.data_package

@@ -127,6 +127,7 @@ def described(seed: int) -> dict[str, Any]:
         "buckets": buckets,
         "weights": weights,
         "quality_lost": {"fp8": 0.003, "int4": 0.015},
+        "tuning": "best",
         "choices": {
             "xpus": xpus,
             "precisions": pick(("bf16", "fp8", "int4"), 1, 2),

@@ -249,7 +249,7 @@ def asked(seed: int, size: str) -> description.Problem:
         "large": CATALOGUE,
         "fleet": CATALOGUE,
     }[size]
-    kept = {"model": random["model"], "weights": random["weights"]}
+    kept = {name: random[name] for name in ("model", "weights", "tuning")}
     return description.problem(
         {
             **kept,

@@ -119,6 +119,8 @@ FLOORS = (
     "teaching",
     "publishing",
     "questions",
+    "assignments",
+    "commands",
     "cli",
     "__main__",
 )

@@ -2,50 +2,18 @@
 
 import hashlib
 import html
-import importlib.metadata
 import json
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import fontpkg_inter
 from bs4 import BeautifulSoup
 from docutils import nodes
-from fontTools import subset
-from fontTools.ttLib import TTFont
-from fontTools.varLib import instancer
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
-from llmecon import paths
-
-# Latin, Greek, punctuation, super- and subscripts, arrows, operators, plain shapes.
-_CHARACTERS = (
-    *range(0x20, 0x7F),
-    *range(0xA0, 0x180),
-    *range(0x370, 0x400),
-    *range(0x2000, 0x20A0),
-    0x20AC,
-    0x2122,
-    *range(0x2190, 0x2196),
-    *range(0x2200, 0x230C),
-    *range(0x25A0, 0x2600),
-)
-_FEATURES = ["kern", "mark", "mkmk", "ccmp", "locl", "calt", "tnum", "sups", "subs"]
-_FONTS = {"inter": "Inter[opsz,wght].ttf", "inter-italic": "Inter-Italic[opsz,wght].ttf"}
-
-# MathJax's parts in the order in which they need each other. The combined files that come with it
-# hold a menu that the book turns off.
-_MATHS = (
-    "startup.js",
-    "core.js",
-    "input/tex.js",
-    "output/chtml.js",
-    "output/chtml/fonts/tex.js",
-    "a11y/assistive-mml.js",
-)
+from llmecon.publishing.build import site_assets
 
 _STILL = re.compile(r'<div class="llmecon-static"[^>]*>(<svg .*?</svg>)</div>', re.DOTALL)
 _CHART = re.compile(
@@ -81,70 +49,9 @@ def provide(app: Sphinx) -> None:
         return
     static = Path(app.doctreedir) / "light"
     vendor = static / "vendor"
-    shutil.copytree(_text_fonts(), vendor / "fonts", dirs_exist_ok=True)
-    _provide_maths(vendor)
+    site_assets.write_fonts(vendor)
+    site_assets.write_maths(vendor)
     app.config.html_static_path.append(str(static))
-
-
-def _text_fonts() -> Path:
-    """The folder of Inter's subsets and licence, made once for each version of the font."""
-    wanted = repr((_CHARACTERS, _FEATURES, _FONTS, importlib.metadata.version("fontpkg-inter")))
-    folder = paths.BUILD / "fonts" / hashlib.sha256(wanted.encode()).hexdigest()[:12]
-    if not folder.is_dir():
-        new = folder.with_suffix(".new")
-        new.mkdir(parents=True, exist_ok=True)
-        for name, file in _FONTS.items():
-            font = _reduced(fontpkg_inter.ROOT / "files" / file, _CHARACTERS)
-            # One optical size, and the weights that the style sheets name.
-            font = instancer.instantiateVariableFont(font, {"opsz": 14, "wght": (400, 700)})
-            font.flavor = "woff2"
-            font.save(new / f"{name}.woff2")
-        shutil.copyfile(fontpkg_inter.ROOT / "LICENSE", new / "inter-LICENSE.txt")
-        new.rename(folder)
-    return folder
-
-
-def _reduced(file: Path, characters: Iterable[int]) -> TTFont:
-    font = TTFont(file)
-    options = subset.Options()
-    options.layout_features = _FEATURES
-    reducer = subset.Subsetter(options)
-    reducer.populate(unicodes=characters)
-    reducer.subset(font)
-    return font
-
-
-def _provide_maths(vendor: Path) -> None:
-    """Join the parts of MathJax that the book needs, and name its fonts in a style sheet.
-
-    From its own style rules MathJax would look for the fonts relative to each page, and a report
-    in one file could not carry them.
-    """
-    files = {
-        str(file).partition("/mathjax/")[2]: Path(str(file.locate()))
-        for file in importlib.metadata.files("sphinx-mathjax-offline") or ()
-    }
-    parts = [files[name].read_text(encoding="utf-8") for name in _MATHS]
-    loaded = ",".join(f'"{name.removesuffix(".js")}"' for name in _MATHS)
-    parts.append(
-        "MathJax._.output.chtml.fonts.tex_ts.TeXFont.defaultFonts = {};"
-        f"MathJax.loader.preLoad({loaded});"
-    )
-    (vendor / "mathjax.js").write_text("\n".join(parts), encoding="utf-8")
-
-    fonts = vendor / "fonts"
-    fonts.mkdir(parents=True, exist_ok=True)
-    rules = []
-    tables = files["output/chtml/fonts/tex.js"].read_text(encoding="utf-8")
-    base = files["output/chtml.js"].read_text(encoding="utf-8")
-    for family, name in re.findall(
-        r'"font-family":"([\w-]+)",src:\'url\("%%URL%%/([\w.-]+)"\)', base + tables
-    ):
-        shutil.copyfile(files[f"output/chtml/fonts/woff-v2/{name}"], fonts / name)
-        rules.append(
-            f'@font-face {{ font-family: {family}; src: url("fonts/{name}") format("woff"); }}\n'
-        )
-    (vendor / "mathjax.css").write_text("".join(rules), encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------- each page
@@ -296,6 +203,12 @@ def _lighten_search(index: Path) -> None:
     found["titleterms"] = {
         word: places for word, places in found["titleterms"].items() if looked_up(word)
     }
+    # The script asks whether an entry is the main one, and carries sources' names along unused.
+    found["indexentries"] = {
+        text: [[*place[:-1], int(place[-1])] for place in places]
+        for text, places in found["indexentries"].items()
+    }
+    found["filenames"] = []
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     index.write_text(f"{call}({text})", encoding="utf-8")
 
@@ -331,7 +244,7 @@ def _keep_icons(static: Path, used: set[str]) -> None:
     # Icons are named by escapes, or stand in variables as characters of the private use area.
     characters = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css + others)}
     characters |= {ord(c) for c in css + others if 0xE000 <= ord(c) <= 0xF8FF}
-    font = _reduced(solid, characters)
+    font = site_assets.reduced(solid, characters)
     font.flavor = "woff2"
     font.save(solid)
     for needless in folder.iterdir():

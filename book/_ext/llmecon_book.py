@@ -1,6 +1,5 @@
 """What the book adds to Sphinx: local scripts, and what the modules beside this one hold."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import book_home
 import book_numbers
 import book_signatures
 import book_tables
+import book_teaching
 import book_terms
 from docutils import nodes
 from sphinx.application import Sphinx
 
 from llmecon import studies
-from llmecon.execution import disk_cache
+from llmecon.publishing.build import site_assets
 
 
 def provide_scripts(app: Sphinx) -> None:
@@ -23,19 +23,8 @@ def provide_scripts(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     static = Path(app.doctreedir) / "provided"
-    vendor = static / "vendor"
-    vendor.mkdir(parents=True, exist_ok=True)
-    bundle = disk_cache.kept("scripts", disk_cache.digest(version("vl-convert-python")), _bundled)
-    # In a function of its own, because its short global names clash with Sphinx's.
-    (vendor / "vega.js").write_text(f"(() => {{{bundle}\n}})();\n", encoding="utf-8")
+    site_assets.write_charts(static / "vendor")
     app.config.html_static_path.append(str(static))
-
-
-def _bundled() -> str:
-    """The script that draws charts, which takes seconds to put together."""
-    import vl_convert
-
-    return vl_convert.javascript_bundle()
 
 
 def choose_scripts(
@@ -101,6 +90,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         book_numbers,
         book_signatures,
         book_tables,
+        book_teaching,
         book_terms,
     ):
         part.setup(app)

@@ -30,6 +30,7 @@ from llmecon.choice.filling import (
 )
 from llmecon.choice.resources import capital, offered, per_joule
 from llmecon.errors import InputError
+from llmecon.evidence.server_levels import Servers, at_level
 from llmecon.execution.interpreter import compiled, interpreted
 from llmecon.numerics import Bracket, narrower
 from llmecon.serving import MINIMUM_BATCH
@@ -262,8 +263,8 @@ def options(problem: Problem) -> Options:
     """
     llm = catalog.llm(problem.model)
     names = _names(problem, has_experts=bool(llm.experts > 0))
-    engines, demand = _engines(problem.model, names), _demand(problem.buckets)
-    each = [_known(problem.model, names, bucket) for bucket in problem.buckets]
+    engines, demand = _engines(problem.model, problem.servers, names), _demand(problem.buckets)
+    each = [_known(problem.model, problem.servers, names, bucket) for bucket in problem.buckets]
     fillings, flows = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *each)
     vendors = {xpu: str(catalog.row("xpus", xpu)["vendor"]) for xpu in offered(problem)}
     kinds = [(vendors[of.xpu], of.precision) for of in names]
@@ -279,7 +280,7 @@ def options(problem: Problem) -> Options:
         rates=np.array([bucket.per_second for bucket in problem.buckets], float),
         llm=llm,
         capital=capital(problem, names, engines),
-        resting=_resting(problem.model, names),
+        resting=_resting(problem.model, problem.servers, names),
         per_joule=per_joule(problem),
         quality=np.array(
             [problem.quality_lost.get(of.precision, 0.0) * (of.role != "prefill") for of in names]
@@ -292,10 +293,12 @@ def options(problem: Problem) -> Options:
 
 @lru_cache(maxsize=REMEMBERED)
 def _known(
-    model: str, names: tuple[EngineName, ...], bucket: Bucket
+    model: str, servers: Servers, names: tuple[EngineName, ...], bucket: Bucket
 ) -> tuple[Float[np.ndarray, "engines 1 levels"], Flow]:
     """Fillings and flows for one bucket, which neither prices nor limits on the fleet change."""
-    return _everywhere(catalog.llm(model), names, _engines(model, names), _demand((bucket,)))
+    return _everywhere(
+        catalog.llm(model), names, _engines(model, servers, names), _demand((bucket,))
+    )
 
 
 def forget() -> None:
@@ -374,7 +377,7 @@ def _possible(domain: float, tensor: int, expert: int, pipeline: int) -> bool:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _engines(model: str, names: tuple[EngineName, ...]) -> Engine:
+def _engines(model: str, servers: Servers, names: tuple[EngineName, ...]) -> Engine:
     def gathered(kinds: Sequence[Hashable], record: Callable[[Any], Record]) -> Record:
         """A record of each name's kind; those that share a kind share one look-up."""
         known = list(dict.fromkeys(kinds))
@@ -392,7 +395,9 @@ def _engines(model: str, names: tuple[EngineName, ...]) -> Engine:
         gathered(layouts, _layout),
         gathered(
             [(of.xpu, of.precision) for of in names],
-            lambda of: catalog.efficiency(catalog.system(model, of[0], precision=of[1])),
+            lambda of: catalog.efficiency(
+                at_level(catalog.system(model, of[0], precision=of[1]), servers)
+            ),
         ),
     )
 
@@ -403,8 +408,10 @@ def _layout(of: tuple[int, int, int, str]) -> Deployment:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _resting(model: str, names: tuple[EngineName, ...]) -> Float[np.ndarray, " engines"]:
-    return np.asarray(resting_power(_engines(model, names)))
+def _resting(
+    model: str, servers: Servers, names: tuple[EngineName, ...]
+) -> Float[np.ndarray, " engines"]:
+    return np.asarray(resting_power(_engines(model, servers, names)))
 
 
 def _demand(buckets: Sequence[Bucket]) -> Demand:

@@ -23,10 +23,12 @@ from llmecon.choice.candidates import changed
 from llmecon.choice.cheapest_filling import coarse_cost
 from llmecon.choice.columns import pools_of
 from llmecon.choice.description import RESOURCES, Problem
+from llmecon.choice.filling import EngineName
 from llmecon.choice.fleets import Plan
 from llmecon.choice.maps import Alone, by_xpu, kept, leading, request_costs
 from llmecon.choice.objective import Case, charges
 from llmecon.errors import InputError
+from llmecon.evidence.server_levels import at_level
 from llmecon.tables import catalog
 
 SEED = 20
@@ -195,7 +197,11 @@ def drawn(
         Each engine is as full as is best in that draw, within the limits on latency.
     """
     sets = [
-        catalog.efficiency_draws(catalog.system(problem.model, name.xpu, precision=name.precision))
+        catalog.efficiency_draws(
+            at_level(
+                catalog.system(problem.model, name.xpu, precision=name.precision), problem.servers
+            )
+        )
         for name in (of.options.names[at] for at in engines)
     ]
     count = len(jax.tree.leaves(sets[0])[0])
@@ -247,26 +253,43 @@ def fleet_costs(
         priced: whether prices are drawn, too: a set of them with each set of efficiencies.
 
     Returns:
-        Cost per second, without what its limits are worth: each pool is filled anew and as large
-        as it must be; infinite where one of them can't keep the limits.
+        Cost per second, without what its limits are worth: each pool is laid out and filled anew,
+        and as large as it must be; infinite where one of them can't keep the limits in any layout.
     """
-    columns = plan.columns
+    columns, names = plan.columns, case.options.names
     pools, place = pools_of(columns)
-    engines, engine = np.unique(pools[:, 0], return_inverse=True)
-    region, found = pools[:, 1], drawn(case, problem, engines)
-    work = found.time[:, engine[place], columns.region, columns.bucket] * plan.served
-    need = np.stack([work[:, place == at].sum(axis=1) for at in range(len(pools))], axis=1)
-    instances = np.ceil(need - ROUNDED) if whole else need
-    besides = found.rest[:, engine[place], columns.region, columns.bucket] @ plan.served
-    standing, money = found.standing[engine, region], found.money[engine, region]
-    ids = [case.options.names[at].xpu for at in engines]
-    xpus = list(dict.fromkeys(ids))
-    owner = np.array([xpus.index(xpu) for xpu in ids])[engine]
-    factors = price_factors(problem, xpus, len(need))[:, owner] if priced else np.ones(1)
-    costs: Float[np.ndarray, " draws"] = (instances * (standing + money * (factors - 1.0))).sum(
-        axis=1
-    ) + besides
+    ways = [_laid_out_otherwise(names, int(engine)) for engine in pools[:, 0]]
+    engines = np.unique(np.concatenate(ways))
+    found = drawn(case, problem, engines)
+    xpus = list(dict.fromkeys(names[at].xpu for at in engines))
+    count = len(found.time)
+    factors = price_factors(problem, xpus, count) if priced else np.ones((count, len(xpus)))
+    costs = np.zeros(count)
+    for pool, (region, way) in enumerate(zip(pools[:, 1], ways, strict=True)):
+        rows, at = place == pool, np.searchsorted(engines, way)
+        served, bucket = plan.served[rows], columns.bucket[rows]
+        need = found.time[:, at, region][..., bucket] @ served
+        instances = np.ceil(need - ROUNDED) if whole else need
+        dearer = factors[:, [xpus.index(names[way[0]].xpu)]] - 1.0
+        standing = found.standing[at, region] + found.money[at, region] * dearer
+        besides = found.rest[:, at, region][..., bucket] @ served
+        costs += (instances * standing + besides).min(axis=1)
     return costs
+
+
+def _devices(case: Case, engine: int) -> tuple[float, float]:
+    """Over how many devices an engine splits its layers, and of how many it is."""
+    of = case.options.names[engine]
+    return of.tensor, of.devices
+
+
+def _laid_out_otherwise(names: Sequence[EngineName], engine: int) -> Int[np.ndarray, " engines"]:
+    """The engines that differ from one in their layout alone, itself among them."""
+    own = names[engine]
+    kind = (own.xpu, own.precision, own.role)
+    return np.array(
+        [at for at, of in enumerate(names) if (of.xpu, of.precision, of.role) == kind], dtype=int
+    )
 
 
 def contest(
@@ -304,6 +327,9 @@ def contest(
     xpus = [single.xpus[at] for at in chosen]
     first = leading(case, costs)
     first = first[[case.options.names[at].xpu in xpus for at in first]]
+    # Where a server turns out slow, its widest layout may be all that keeps the limits.
+    ways = [_laid_out_otherwise(case.options.names, int(at)) for at in first]
+    first = np.unique([*first, *(max(way, key=lambda of: _devices(case, of)) for way in ways)])
     found = drawn(case, problem, first, given)
     some = kept(case, first)
     factors = price_factors(problem, xpus, PRICES)

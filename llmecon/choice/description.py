@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from llmecon import inputs
 from llmecon.errors import InputError
+from llmecon.evidence import own_rows
+from llmecon.evidence.server_levels import Servers
 from llmecon.specs import JOULES_PER_KWH, PRECISIONS
 from llmecon.tables import catalog
 from llmecon.tables.feasibility import require_context
@@ -215,6 +217,10 @@ class Problem(Described):
         basis: whose electricity carbon counts: location, market or marginal.
         hardware_years: life over which the carbon of making a device is spread.
         quality_lost: by precision, share of answers that it spoils; 0 where it isn't given.
+        tuning: how servers are set up: typical of what people publish, or best, as the best public
+            benchmarks.
+        my_server: path of what `llmecon fit-mine` wrote of one's own server, which all are then
+            set up like; decides in place of tuning.
     """
 
     model: str
@@ -226,11 +232,20 @@ class Problem(Described):
     basis: Literal["location", "market", "marginal"] = "location"
     hardware_years: Years = 5.0
     quality_lost: Mapping[str, Share] = Field(default_factory=dict)
+    tuning: Literal["typical", "best"] = "typical"
+    my_server: str = ""
+
+    @property
+    def servers(self) -> Servers:
+        """How servers are set up."""
+        return Servers(self.tuning, self.my_server)
 
     @model_validator(mode="after")
     def _known(self) -> "Problem":
         """Every id is one of the tables', and something is asked for and minimised."""
         catalog.require("models", self.model)
+        if self.my_server:
+            own_rows.load(Path(self.my_server))
         priced = [*self.choices.xpus, *self.choices.usd_per_hour, *self.caps.devices]
         for xpu in priced:
             catalog.require("xpus", xpu)

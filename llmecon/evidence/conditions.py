@@ -94,6 +94,11 @@ ROUNDS: Mapping[str, float] = {
 }
 
 
+def newest() -> float:
+    """When the newest software known came out: the year with its fraction."""
+    return max(year for versions in RELEASES.values() for _, year in versions)
+
+
 def stated(frame: pd.DataFrame) -> pd.DataFrame:
     """What a measurement file says of how its rows were measured.
 

@@ -129,10 +129,7 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
     """
     said = conditions.stated(rows)
     models = catalog.table("models").set_index("id")
-    sparse = rows["model"].map(models["experts"]) > 0
-    age = (said["year"] - rows["model"].map(models["release"]).map(_years)).clip(lower=0.0)
-    young = np.exp(-age / MATURING)
-    early = (SPARSE_KERNELS - said["year"]).clip(0.0, 1.0)
+    young, early = maturity(rows["model"], said["year"])
     stack = said["engine"] + "|" + rows["xpu"].astype(str)
     shared = pd.DataFrame(
         {
@@ -143,9 +140,8 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
             "prompt": rows["prompt_tokens"],
             "output": rows["output_tokens"],
             "size": rows["model"].map(models["parameters_active_b"]),
-            # A dense model's kernels are those of its forerunners, whatever its age.
-            "young": young.where(sparse, 0.0),
-            "early_sparse": early.where(sparse, 0.0),
+            "young": young,
+            "early_sparse": early,
             "outside": physics.get("outside", 0.0),
         },
         index=rows.index,
@@ -165,6 +161,24 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
         for column, (target, quantity, sign) in READINGS[kind].items()
     ]
     return pd.concat(parts)
+
+
+def maturity(model: pd.Series, year: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """How young software is for models, and how early among engines for sparse ones.
+
+    Args:
+        model: ids.
+        year: of the software, with its fraction; NaN where it isn't known.
+
+    Returns:
+        The terms young and early_sparse: 0 to 1, and 0 for dense models.
+    """
+    models = catalog.table("models").set_index("id")
+    sparse = model.map(models["experts"]) > 0
+    age = (year - model.map(models["release"]).map(_years)).clip(lower=0.0)
+    early = (SPARSE_KERNELS - year).clip(0.0, 1.0)
+    # A dense model's kernels are those of its forerunners, whatever its age.
+    return np.exp(-age / MATURING).where(sparse, 0.0), early.where(sparse, 0.0)
 
 
 def _years(month: str) -> float:

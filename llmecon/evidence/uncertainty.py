@@ -19,7 +19,7 @@ from jaxtyping import Array
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
-from llmecon.tables.efficiencies import MULTIPLES, UNSEEN, System
+from llmecon.tables.efficiencies import LEVELS, MULTIPLES, SHARED, UNSEEN, System
 
 Draws = TypeVar("Draws")
 
@@ -220,6 +220,23 @@ def evidence(system: System) -> Evidence:
     )
 
 
+def shared_sd(system: System) -> dict[str, float]:
+    """As `multiples_sd`, of what all systems of one server share, whatever they are.
+
+    Args:
+        system: the system; how it is set up counts.
+    """
+    shared = replace(system, level=tuple(of for of in system.level if of.kind == SHARED))
+    attained = catalog.attainment()
+    return {of: attained.sd(shared, of) if of in LEVELS else 0.0 for of in (*MULTIPLES, *LEVELS)}
+
+
+def own_sd(system: System) -> dict[str, float]:
+    """As `multiples_sd`, of what is a system's own; see `shared_sd`."""
+    own = replace(system, level=tuple(of for of in system.level if of.kind != SHARED))
+    return multiples_sd(own)
+
+
 class Spread(eqx.Module):
     """How the calibrated efficiencies vary together, for intervals without draws.
 
@@ -237,7 +254,7 @@ class Spread(eqx.Module):
         Args:
             effects: elasticities of the result with respect to every efficiency.
             multiples: standard deviation of the logarithm of each unexplained multiple of
-                `efficiencies.MULTIPLES`, see `multiples_sd`.
+                `efficiencies.MULTIPLES` and of each of `LEVELS`, see `multiples_sd`.
 
         Returns:
             The square root of g.T @ covariance @ g.
@@ -251,6 +268,9 @@ class Spread(eqx.Module):
             # One factor moves all that a quantity is made of.
             effect = sum((getattr(effects, name) for name in carriers), jnp.asarray(0.0))
             variance = variance + (effect * multiples[quantity]) ** 2
+        for quantity, powers in LEVELS.items():
+            terms = [power * getattr(effects, name) for name, power in powers.items()]
+            variance = variance + (sum(terms, jnp.asarray(0.0)) * multiples[quantity]) ** 2
         return jnp.sqrt(variance)
 
 
@@ -272,5 +292,13 @@ def spread(system: System) -> Spread:
 
 
 def multiples_sd(system: System) -> dict[str, float]:
-    """Standard deviations of a system's unexplained multiples, as logarithms, by quantity."""
-    return {quantity: catalog.attainment().sd(system, quantity) for quantity in MULTIPLES}
+    """Standard deviations of a system's unexplained multiples, as logarithms, by quantity.
+
+    Args:
+        system: the system; how it is set up counts, too.
+
+    Returns:
+        By name of `efficiencies.MULTIPLES` and `LEVELS`; 0 where nothing is unsure.
+    """
+    attained = catalog.attainment()
+    return {quantity: attained.sd(system, quantity) for quantity in (*MULTIPLES, *LEVELS)}

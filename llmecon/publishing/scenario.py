@@ -10,6 +10,7 @@ first cell, tagged `parameters`, repeats them for those who read it or run it wi
     rivals: str = "h200-sxm, mi300x"  # accelerators to compare [xpu ids]
     api: str = "auto"  # hosted rival, auto for the cheapest [api price id or auto]
     search: str = "bm25"  # published search to expect [curve of retrieval]
+    my_server: str = ""  # own server, as measured [file by llmecon fit-mine]
 """
 
 import ast
@@ -237,6 +238,8 @@ def _line(parameter: Parameter) -> str:
         terms.append(
             _identified(parameter.table, parameter.column, parameter.several, parameter.besides)
         )
+    if parameter.file:
+        terms.append(f"file by {parameter.file}")
     default = (
         json.dumps(parameter.default) if parameter.type is str else _written(parameter.default)
     )
@@ -314,6 +317,19 @@ def _annotation(parameter: Parameter) -> Any:
                 raise InputError(f"{parameter.name}: {error}") from None
         return value
 
+    def readable(value: str) -> str:
+        if not value:
+            return value
+        from llmecon.evidence import own_rows  # slow to import, and few name a file
+
+        # A notebook runs elsewhere.
+        file = Path(value).expanduser().absolute()
+        try:
+            own_rows.load(file)
+        except InputError as error:
+            raise InputError(f"{parameter.name}: {error}") from None
+        return str(file)
+
     def offered(value: str) -> str:
         if value not in parameter.choices:
             raise ValueError("not one of the choices")
@@ -327,6 +343,8 @@ def _annotation(parameter: Parameter) -> Any:
         checks.append(pydantic.AfterValidator(partial(known, parameter.table)))
     if parameter.choices:
         checks.append(pydantic.AfterValidator(offered))
+    if parameter.file:
+        checks.append(pydantic.AfterValidator(readable))
     return Annotated[parameter.type, *checks] if checks else parameter.type
 
 

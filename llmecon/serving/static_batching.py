@@ -77,6 +77,8 @@ def static_batch(
     point = operating_point(llm, xpu, deployment, workload, efficiency, batch * alive)
     steps = workload.output_tokens * longest
     at_once = deployment.pipeline * attention_groups(deployment)
-    prompts = jnp.maximum(batch * point.chunked_prefill / at_once, point.prefill)
+    # The first prompts cost a pass of their own, each further one what it adds to that pass.
+    further = jnp.maximum(batch / at_once - 1.0, 0.0)
+    prompts = point.prefill + further * point.chunked_prefill
     seconds = prompts + steps * point.step / tokens_per_step(deployment)
     return StaticBatch(seconds=seconds, steps=steps, alive=alive, rate=batch / seconds)

@@ -1,8 +1,20 @@
 """What a reader calls the rows of the catalogue that a scenario names."""
 
+from pathlib import Path
 from typing import Any
 
+from llmecon.evidence import server_levels
+from llmecon.evidence.uncertainty import Multiple
+from llmecon.studies.systems import system_of
 from llmecon.tables import catalog
+from llmecon.tables.efficiencies import System
+
+SET_UP = {
+    "typical": "typical servers",
+    "best": "servers tuned as the best",
+    "own": "servers like your own",
+}
+"""Servers by how they are set up, as a reader calls them."""
 
 
 class Names:
@@ -33,3 +45,28 @@ class Names:
     def facility_name(self) -> str:
         """The data centre."""
         return catalog.name("facilities", self.scenario.facility)
+
+    @property
+    def set_up(self) -> str:
+        """How the servers are set up: one of SET_UP."""
+        return "own" if self.scenario.my_server else str(self.scenario.tuning)
+
+    @property
+    def servers(self) -> str:
+        """The servers, by how they are set up."""
+        return SET_UP[self.set_up]
+
+    @property
+    def serving(self) -> System:
+        """The system that serves, as it is set up."""
+        return system_of(self.scenario)
+
+    @property
+    def slowness(self) -> Multiple:
+        """How many times as long a batch takes as on a server tuned as the best."""
+        return server_levels.slowness(self.serving)
+
+    @property
+    def own_rows(self) -> str:
+        """The file that says how the reader's own server is set up; empty for none."""
+        return Path(self.scenario.my_server).name

@@ -33,6 +33,7 @@ class Parameter:
         column: Column of that table that holds them.
         several: The value is a comma-separated list of ids.
         besides: A word that may stand in place of an id; empty for none.
+        file: What writes the file whose path it is, where it is a path; empty where not.
     """
 
     name: str
@@ -47,10 +48,13 @@ class Parameter:
     column: str = "id"
     several: bool = False
     besides: str = ""
+    file: str = ""
 
     @property
     def allowed(self) -> str:
         """What a value must be, in words."""
+        if self.file:
+            return f"nothing, or a file that {self.file} wrote"
         if self.table:
             what = "ids, separated by commas," if self.several else "an id"
             other = f"{self.besides}, or " if self.besides else ""
@@ -143,6 +147,24 @@ def identifier(
     return pydantic.Field(default, description=meaning, json_schema_extra=extra)
 
 
+Tuning = Literal["typical", "best"]
+"""How well servers are set up: as those of most who publish, or as the best public benchmarks."""
+
+
+def tuning() -> Any:
+    """The field that says how well servers are set up, alike in every chapter that serves."""
+    return choice("typical", "servers as most people's, or as tuned as the best benchmarks'")
+
+
+def my_server() -> Any:
+    """The field that names a file on one's own server, alike in every chapter that serves."""
+    return pydantic.Field(
+        default="",
+        description="own server, as measured, in place of tuning",
+        json_schema_extra={"file": "llmecon fit-mine"},
+    )
+
+
 def _parameter(name: str, field: FieldInfo) -> Parameter:
     extra: dict[str, Any] = dict(field.json_schema_extra or {})  # type: ignore[arg-type]
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
@@ -163,4 +185,5 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
         column=extra.get("column", "id"),
         several=extra.get("several", False),
         besides=extra.get("besides", ""),
+        file=extra.get("file", ""),
     )

@@ -8,6 +8,8 @@ import jax
 import numpy as np
 
 from llmecon import serving
+from llmecon.evidence import server_levels
+from llmecon.evidence.server_levels import SetUp
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving import Capacity
 from llmecon.specs import (
@@ -43,15 +45,12 @@ class Named(Protocol):
         """Of the weights."""
 
 
-def system_of(scenario: Named, model: str = "", xpu: str = "", precision: str = "") -> System:
-    """By which efficiencies are looked up, also of another model, accelerator or precision.
+class Served(Named, SetUp, Protocol):
+    """A scenario that names a system and says how it is set up."""
 
-    Args:
-        scenario: which names the rest.
-        model: id; the scenario's by default.
-        xpu: id; the scenario's by default.
-        precision: of the weights; the scenario's by default.
-    """
+
+def best_tuned(scenario: Named, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies of the best public benchmarks are looked up; as for `system_of`."""
     engine = getattr(scenario, "engine", "any")
     return catalog.system(
         model or scenario.model,
@@ -59,6 +58,18 @@ def system_of(scenario: Named, model: str = "", xpu: str = "", precision: str = 
         None if engine == "any" else engine,
         precision or scenario.precision,
     )
+
+
+def system_of(scenario: Served, model: str = "", xpu: str = "", precision: str = "") -> System:
+    """By which efficiencies are looked up, also of another model, accelerator or precision.
+
+    Args:
+        scenario: which names the rest, and says how all servers are set up.
+        model: id; the scenario's by default.
+        xpu: id; the scenario's by default.
+        precision: of the weights; the scenario's by default.
+    """
+    return server_levels.at_level(best_tuned(scenario, model, xpu, precision), scenario)
 
 
 @dataclass(frozen=True)
@@ -105,13 +116,39 @@ def best_services(asked: Sequence[Asked]) -> tuple[Deployment, Capacity]:
         Layouts and capacities with a leading dimension of services; a capacity of 0 where no
         layout meets the limits.
     """
+    probable = _gathered([one.system for one in asked], catalog.attainment().probable)
+    return _searched(asked, Efficiency(**probable))
+
+
+def drawn_layouts(
+    system: System, workload: Workload, target: LatencyTarget
+) -> tuple[Efficiency, Deployment]:
+    """What a system may attain, and the layout that then serves it best.
+
+    Whoever finds a server slower than expected splits the model over more devices.
+
+    Args:
+        system: with model, accelerator and precision.
+        workload: what is asked.
+        target: limits on TTFT and TPOT.
+
+    Returns:
+        Draws of efficiencies and the layout of each, with a leading dimension of draws.
+    """
+    draws = jax.tree.map(np.asarray, catalog.efficiency_draws(system))
+    layouts, _ = _searched([Asked(system, workload, target)] * len(draws.memory), draws)
+    return draws, layouts
+
+
+def _searched(asked: Sequence[Asked], efficiencies: Efficiency) -> tuple[Deployment, Capacity]:
+    """The best layout of each service, for efficiencies of its own."""
     systems = [one.system for one in asked]
     inputs = (
         _gathered([of.model for of in systems], catalog.llm),
         _gathered([of.xpu for of in systems], catalog.xpu),
         _gathered([of.precision for of in systems], precision),
         stacked([one.requests for one in asked]),
-        Efficiency(**_gathered(systems, catalog.attainment().probable)),
+        efficiencies,
         stacked([one.target for one in asked]),
     )
     parts = []

@@ -73,6 +73,9 @@ def test_the_site_has_its_pages():
     expected = [
         "index",
         "rerun",
+        "assignments",
+        "teaching",
+        "teaching/syllabus",
         "models",
         "data",
         "api",
@@ -217,7 +220,14 @@ def test_pages_are_light():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
-    ["index.html", *CHAPTERS[:1], "data/xpus.html", "api/physics-roofline.html", "glossary.html"],
+    [
+        "index.html",
+        *CHAPTERS[:1],
+        "data/xpus.html",
+        "api/physics-roofline.html",
+        "glossary.html",
+        "teaching/syllabus.html",
+    ],
 )
 def test_nothing_serious_stands_in_the_way_of_anyone(browser: Browser, name: str, theme: str):
     page = browser.new_page(color_scheme=theme)

@@ -13,6 +13,7 @@ RENTS = {"h100-sxm": 2.95, "mi300x": 2.34, "a100-sxm-80gb": 1.5}
 PLAIN: dict[str, Any] = {
     "model": "llama-3.1-70b",
     "buckets": [CHAT, LONG],
+    "tuning": "best",
     "choices": {
         "xpus": ["h100-sxm", "mi300x", "a100-sxm-80gb"],
         "usd_per_hour": RENTS,

@@ -36,6 +36,7 @@ def some_case(**changes: Any) -> Case:
     plain = {
         "model": "llama-3.1-70b",
         "buckets": [CHAT, PAPER],
+        "tuning": "best",
         "choices": {
             "xpus": ["h100-sxm", "mi300x", "a100-sxm-80gb"],
             "usd_per_hour": {"h100-sxm": 2.95, "mi300x": 2.34, "a100-sxm-80gb": 1.5},

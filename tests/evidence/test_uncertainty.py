@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from llmecon.evidence.uncertainty import Interval, Multiple
 from llmecon.physics import roofline
 from llmecon.specs import Deployment, Efficiency, Workload, precision
 from llmecon.tables import catalog
+from llmecon.tables.efficiencies import LEVELS, MULTIPLES
 
 EVEN = jnp.linspace(0.0, 1.0, 1001)
 
@@ -142,10 +144,14 @@ def test_a_spread_holds_what_varies_and_nothing_else():
 
 
 def test_multiples_move_all_that_they_carry_together():
-    nothing = {"pace": 0.0, "first_token": 0.0, "power": 0.0}
+    nothing = dict.fromkeys([*MULTIPLES, *LEVELS], 0.0)
     flat = uncertainty.Spread(np.zeros((0, 0)), ())
     effects = jax.tree.map(lambda _: 0.0, catalog.efficiency())
     both = {"decode_multiple": 0.7, "prefill_multiple": 0.3}
     effects = Efficiency(**{name: both.get(name, 0.0) for name in vars(effects)})
     assert float(flat.log_sd(effects, nothing)) < 1e-11
     assert float(flat.log_sd(effects, nothing | {"pace": 0.2})) == pytest.approx(0.2)
+    assert float(flat.log_sd(effects, nothing | {"server_pace": 0.4})) == pytest.approx(0.4)
+    # What a slow server adds to TTFT by its prompts is in the level of its TTFT already.
+    first = eqx.tree_at(lambda of: of.first_token_multiple, effects, 1.0)
+    assert float(flat.log_sd(first, nothing | {"server_pace": 0.4})) < 1e-11

@@ -120,11 +120,12 @@ def test_the_book_s_chapters_refuse_at_once_and_name_the_parameter(slug, values,
 
 
 def test_every_id_of_the_book_s_chapters_is_looked_up_in_a_table():
-    """No text parameter is free: it has choices or a table, so that nothing is left to a kernel."""
+    """No text parameter is free: it has choices, a table or a file that is read at once."""
     for of in scenario.chapters():
         for parameter in of.parameters:
             if parameter.type is str:
-                assert parameter.choices or parameter.table, (of.slug, parameter.name)
+                free = not (parameter.choices or parameter.table or parameter.file)
+                assert not free, (of.slug, parameter.name)
                 if parameter.table:
                     assert inputs.ids(parameter.table, parameter.column)
 

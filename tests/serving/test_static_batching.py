@@ -39,12 +39,20 @@ def test_a_round_by_hand() -> None:
     point = interpreted(serving.operating_point)(
         DENSE, H100, SINGLE, CHAT, EFFICIENCY, batch / longest
     )
-    prompts = max(batch * float(point.chunked_prefill), float(point.prefill))
+    prompts = float(point.prefill) + (batch - 1.0) * float(point.chunked_prefill)
     steps = 300.0 * longest
     assert float(found.steps) == pytest.approx(steps)
     assert float(found.alive) == pytest.approx(1.0 / longest)
     assert float(found.seconds) == pytest.approx(prompts + steps * float(point.step))
     assert float(found.rate) == pytest.approx(batch / float(found.seconds))
+
+
+def test_a_round_of_one_is_a_request_alone() -> None:
+    """One prompt with nothing in its way, then one step for each token of the answer."""
+    point = interpreted(serving.operating_point)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1e-3)
+    alone = float(rounds(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1.0).seconds)
+    step = interpreted(serving.operating_point)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1.0).step
+    assert alone == pytest.approx(float(point.prefill) + 300.0 * float(step), rel=0.02)
 
 
 def test_equal_answers_lose_little_by_rounds() -> None:

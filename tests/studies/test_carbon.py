@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llmecon import inputs
 from llmecon.costs import carbon
 from llmecon.errors import InputError
-from llmecon.evidence import uncertainty
+from llmecon.evidence import own_rows, predictions, uncertainty
 from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.carbon import panel, tables
@@ -167,3 +169,33 @@ def test_what_has_no_answer_is_refused(given: dict[str, Any], said: str) -> None
 def test_grams_are_thousandths() -> None:
     study = studied("defaults")
     assert study.total == pytest.approx(GRAMS * float(study.answer.footprint.served))
+
+
+@pytest.mark.slow
+def test_headline_and_panel_are_of_the_servers_asked_for(tmp_path: Path) -> None:
+    """As tuned as the best, or as one's own rows say; rows of the best are the best's numbers."""
+    load = pd.DataFrame(
+        {"model": "llama-3.1-70b", "xpu": "h100-sxm", "n_xpus": 4, "precision": "fp8"}
+        | {"concurrency": [4, 16, 64], "prompt_tokens": 1000, "output_tokens": 200},
+    )
+    rows = pd.concat([load] * 20, ignore_index=True)
+    physics, _ = predictions.physics("serving", rows)
+    measured = rows.assign(tpot_s=physics["tpot"], energy_j_per_output_token=physics["energy"])
+    file = tmp_path / "mine.json"
+    file.write_text(own_rows.as_text(own_rows.of_measurements(measured, physics, "serving")))
+
+    def devices(study: Study) -> float:
+        return float(study.answer.instances * study.case.layout.xpus)
+
+    best = resolve(Scenario(tuning="best"))
+    mine = resolve(Scenario(my_server=str(file)))
+    for study in (best, mine):
+        assert devices(study) < devices(studied("defaults"))
+        shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))
+        assert shown["grams"] == pytest.approx(study.total, rel=1e-9)
+    for name, of in mine.quantities.items():
+        assert of.value == pytest.approx(best.quantities[name].value, rel=0.05), name
+    answer = prose.render("carbon", "answer", per_kwh=1.0, **frames.facts(mine))
+    assert "`mine.json`" in answer
+    with pytest.raises(InputError, match=r"none\.json can't be read"):
+        resolve(Scenario(my_server="none.json"))

@@ -92,6 +92,9 @@ def test_intervals_are_those_of_draws() -> None:
     for key, of in study.quantities.items():
         assert of.low is not None
         assert of.high is not None
+        if key == "served_per_s":  # some servers keep the limits at no load
+            assert (of.low, of.high) == pytest.approx((drawn[key].low, drawn[key].high), rel=1e-6)
+            continue
         width = np.log(drawn[key].high / drawn[key].low)
         assert np.log(of.high / of.low) == pytest.approx(width, rel=0.35, abs=0.02), key
 

@@ -18,10 +18,11 @@ from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.xpu_needs import charts, panel, tables
 from llmecon.publishing.prose import provenance
+from llmecon.studies.systems import drawn_layouts
 from llmecon.studies.xpu_needs import frames
 from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
-from llmecon.studies.xpu_needs.study import Study, resolve, training_layouts
+from llmecon.studies.xpu_needs.study import Study, requests, resolve, target, training_layouts
 from llmecon.tables import catalog
 from tests.studies.agreement import assert_finite_differences, at_first
 
@@ -168,21 +169,25 @@ _clock = interpreted(training.wall_clock)
 
 
 @interpreted
-def _one_by_one(case: Case, serve: Any, train: Any, slower: Any) -> Any:
+def _one_by_one(case: Case, serve: Any, laid_out: Any, train: Any, slower: Any) -> Any:
     def one(of: Any) -> Any:
-        efficiency, attained, longer = of
+        efficiency, layout, attained, longer = of
         drawn = replace(case, efficiency=efficiency, training_efficiency=attained, slower=longer)
-        return told(answer(drawn))
+        return told(answer(replace(drawn, deployment=layout)))
 
-    return jax.lax.map(one, (serve, train, slower))
+    return jax.lax.map(one, (serve, laid_out, train, slower))
 
 
 @pytest.mark.slow
 def test_intervals_are_those_of_draws() -> None:
     study = studied("defaults")
-    serve = catalog.efficiency_draws(catalog.system("llama-3.1-70b", "h100-sxm", None, "fp8"))
+    system, given = study.serving, study.scenario
+    serve = catalog.efficiency_draws(system)
+    fastest, slowest = np.argsort(np.asarray(serve.decode_multiple))[[0, -1]]
+    _, laid_out = drawn_layouts(system, requests(given), target(given))
+    assert laid_out.xpus[fastest] < laid_out.xpus[slowest]
     train = catalog.efficiency_draws(catalog.system(xpu="h100-sxm"))
-    drawn = _one_by_one(study.case, serve, train, study.away.draws(len(train.memory)))
+    drawn = _one_by_one(study.case, serve, laid_out, train, study.away.draws(len(train.memory)))
     for key in ("serving_xpus", "serving_cost", "training_energy", "serving_energy_per_token"):
         of, expected = study.quantities[key], uncertainty.bounds(np.asarray(drawn[key]))
         assert (of.low, of.high) == pytest.approx((expected.low, expected.high), rel=1e-9)

@@ -30,6 +30,7 @@ _PACKAGES = {
     "checks": "One model checked by another",
     "studies": "What chapters ask, and answer",
     "publishing": "From models to a book",
+    "assignments": "Assignments, and their marks",
 }
 # A table takes the room of the list of a page's sections.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"

@@ -230,7 +230,9 @@ def is_current(one: Execution) -> bool:
 
 def _key(one: Execution, rests_on: Sequence[str]) -> str:
     """A digest of a chapter's values, its environment and all that it rests on."""
-    values = json.dumps(dict(one.values), sort_keys=True)
+    named = [one.values[of.name] for of in one.chapter.parameters if of.file]
+    contents = [Path(str(file)).read_text(encoding="utf-8") if file else "" for file in named]
+    values = json.dumps([dict(one.values), contents], sort_keys=True)
     notebook = one.chapter.notebook.read_bytes()
     environment = (sys.version, files.tree_digest(paths.LOCK))
     return files.digest([values, notebook, *environment, dependencies.digest(rests_on)])

@@ -106,6 +106,11 @@ def of(*, parameters: bool = True, experiment: str = "", **tables: Wanted) -> Pr
     return Provenance(tuple(rows), tuple(sizes), parameters, experiment)
 
 
+def of_servers() -> Provenance:
+    """What tells how fast servers are: fitted efficiencies, and levels of how they are set up."""
+    return of(efficiencies=all, efficiency_effects=all, matmul_rates=all, deployment_levels=all)
+
+
 def _found(name: str, frame: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
     if wanted is all:
         return frame

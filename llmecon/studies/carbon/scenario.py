@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(parameters.Scenario):
@@ -17,6 +17,8 @@ class Scenario(parameters.Scenario):
     engine: Literal["any", "vllm", "sglang", "trtllm"] = choice(
         "any", "serving software, any if undecided"
     )
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     prompt_tokens: float = number(1155.0, "mean prompt", "tokens", 1, 1e6)
     output_tokens: float = number(211.0, "mean answer with hidden reasoning", "tokens", 1, 1e6)
     prompt_cv: float = number(1.28, "spread of prompt lengths over their mean", "ratio", 0, 50)

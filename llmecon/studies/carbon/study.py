@@ -93,8 +93,8 @@ class Study(Names):
         given, water, site = self.scenario, self.answer.water, self.case.site
         plants = float(water.off_site) > float(water.on_site)
         return {
-            "g_co2e_per_request": f"of CO₂e for one answer of {self.model_name}, "
-            "up to the reader's own device",
+            "g_co2e_per_request": f"of CO₂e for one answer of {self.model_name} from "
+            f"{self.servers}, up to the reader's own device",
             "g_co2e_electricity": f"of it from the data centre's electricity, {self.grid_name}, "
             f"{given.accounting}-based: {self.kind}",
             "wh_per_request": "of electricity at the data centre's meter",

@@ -104,5 +104,7 @@ def described(
             "weights": priced if weights is None else dict(weights),
             "caps": limits(given) if caps is None else dict(caps),
             "choices": offers(given) | dict(choices or {}),
+            "tuning": given.tuning,
+            "my_server": given.my_server,
         }
     )

@@ -72,7 +72,7 @@ class Compared:
         saves: share of the usual fleet's cost that the best one saves.
         better: whether that is anything.
         rounding: what whole instances cost more than parts would, a share.
-        open: share of the draws in which the best fleet can't keep the limits, where its cost has
+        open: share of the draws in which the best fleet keeps the limits in no layout; its cost has
             no interval for that; else 0.
         likeliest: id of the accelerator that is cheapest alone in most draws.
         wins: share of these.

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies.parameters import Scenario as Base
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 OFFERED = (
     "l40s, a100-sxm-80gb, h100-sxm, h200-sxm, b200, mi300x, mi325x, mi355x, tpu-v5e, tpu-v6e, "
@@ -39,6 +39,8 @@ class Scenario(Base):
     precision: Literal["bf16", "fp8", "fp4", "int4"] = choice(
         "fp8", "of the weights where they are not in bf16"
     )
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     phases: Literal["either", "together"] = choice(
         "either", "may prompts and answers be kept apart"
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from llmecon import serving
 from llmecon.costs.carbon import EndDevice
 from llmecon.errors import InputError
+from llmecon.evidence import server_levels
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
     JOULES_PER_KWH,
@@ -123,12 +124,14 @@ def case_of(scenario: Scenario, scores: catalog.Scores, router: Router) -> Case:
 
 def edge_system(scenario: Scenario) -> System:
     """By which the efficiencies of the box nearby are looked up."""
-    return catalog.system(scenario.edge_model, scenario.edge_xpu, None, scenario.precision)
+    of = catalog.system(scenario.edge_model, scenario.edge_xpu, None, scenario.precision)
+    return server_levels.at_level(of, scenario)
 
 
 def cloud_system(scenario: Scenario) -> System:
     """By which the efficiencies of the data centre are looked up."""
-    return catalog.system(scenario.cloud_model, scenario.cloud_xpu, None, scenario.precision)
+    of = catalog.system(scenario.cloud_model, scenario.cloud_xpu, None, scenario.precision)
+    return server_levels.at_level(of, scenario)
 
 
 def home_of(scenario: Scenario, grid: str) -> Site:

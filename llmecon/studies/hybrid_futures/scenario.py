@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(parameters.Scenario):
@@ -20,6 +20,8 @@ class Scenario(parameters.Scenario):
     cloud_model: str = identifier("llama-3.1-70b", "model in the data centre", "models")
     cloud_xpu: str = identifier("h100-sxm", "accelerator in the data centre", "xpus")
     precision: Literal["bf16", "fp8", "fp4", "int4"] = choice("fp8", "weights on shared machines")
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     prompt_tokens: float = number(400.0, "mean prompt", "tokens", 1, 1e5)
     output_tokens: float = number(211.0, "mean answer", "tokens", 2, 1e5)
     in_a_row: float = number(3.0, "answers without time to cool", "answers", 1, 1000)

@@ -26,8 +26,10 @@ from llmecon.studies.hybrid_futures.model import (
 )
 from llmecon.studies.hybrid_futures.routers import Router
 from llmecon.studies.hybrid_futures.scenario import Scenario
+from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.tables import catalog
+from llmecon.tables.efficiencies import System
 from llmecon.tiers import hybrid, own_machine
 from llmecon.tiers.hybrid import Best, Limits, Outcome, Taken
 
@@ -42,7 +44,7 @@ _SEED = 2035
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Names):
     """A scenario, resolved and answered.
 
     Attributes:
@@ -91,9 +93,19 @@ class Study:
         return float(LENGTHS[np.argmin(np.asarray(self.by_draft.tpot)[-1, :-1])])
 
     @property
+    def serving(self) -> System:
+        """The data centre's system, as it is set up."""
+        return records.cloud_system(self.scenario)
+
+    @property
     def device_name(self) -> str:
         """The reader's device as a reader calls it."""
         return catalog.name("xpus", self.scenario.device)
+
+    @property
+    def near_name(self) -> str:
+        """The small model as a reader calls it."""
+        return catalog.name("models", self.scenario.near_model)
 
     @property
     def home_name(self) -> str:

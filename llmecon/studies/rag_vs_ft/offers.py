@@ -28,6 +28,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.scenario import Scenario
+from llmecon.studies.systems import system_of
 from llmecon.tables import catalog, feasibility, hardware_parts
 from llmecon.tables.efficiencies import System
 from llmecon.training.planning import TrainingPlan
@@ -95,7 +96,7 @@ def hardware(scenario: Scenario) -> Hardware:
     usual = prompt + assumptions.USUAL_PASSAGES * knowledge.PASSAGE
     feasibility.require_context(scenario.model, usual, scenario.answer_tokens)
     llm = catalog.llm(scenario.model)
-    system = catalog.system(scenario.model, scenario.xpu, None, scenario.precision)
+    system = system_of(scenario)
     site = catalog.site(scenario.grid, facility=scenario.facility)
     usd = rent.usd / SECONDS_PER_HOUR
     made = _making(scenario.xpu)

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(parameters.Scenario):
@@ -29,6 +29,8 @@ class Scenario(parameters.Scenario):
     model: str = identifier("llama-3.1-8b", "model on rented hardware", "models")
     xpu: str = identifier("l40s", "accelerator that it runs on", "xpus")
     precision: Literal["bf16", "fp8", "fp4", "int4"] = choice("fp8", "its weights while serving")
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     api: str = identifier(
         "openai-gpt-4.1-mini-2025-04-14", "hosted model that can be tuned", "fine_tuning_prices"
     )

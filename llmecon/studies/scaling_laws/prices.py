@@ -77,6 +77,8 @@ def asked(scenario: Scenario, model: str, tokens: float) -> needs_scenario.Scena
         "xpu",
         "deadline_days",
         "precision",
+        "tuning",
+        "my_server",
         "prompt_tokens",
         "output_tokens",
         "usd_per_xpu_hour",

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 NEAREST = "nearest"
 """In place of a model: the one of the catalogue's ladder nearest in size to the answer."""
@@ -33,6 +33,8 @@ class Scenario(parameters.Scenario):
     )
     xpu: str = identifier("h100-sxm", "accelerator that trains and serves", "xpus")
     precision: Literal["bf16", "fp8", "fp4", "int4"] = choice("fp8", "weights while serving")
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     deadline_days: float = number(90.0, "wall-clock time allowed for training", "days", 0.01, 36500)
     prompt_tokens: float = number(1155.0, "mean prompt", "tokens", 1, 1e6)
     output_tokens: float = number(211.0, "mean output", "tokens", 1, 1e6)

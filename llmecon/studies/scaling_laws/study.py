@@ -36,6 +36,7 @@ from llmecon.studies.scaling_laws.model import (
 from llmecon.studies.scaling_laws.scenario import NEAREST, Scenario
 from llmecon.studies.xpu_needs.study import Study as Needs
 from llmecon.tables import catalog
+from llmecon.tables.efficiencies import System
 
 DRAWS = 256
 """Laws that might be true, each with a run that might take longer or shorter."""
@@ -196,6 +197,11 @@ class Study(Names):
         return table[table["data"] == scaling.fit.FIGURE]
 
     @property
+    def serving(self) -> System:
+        """The system that serves, as it is set up."""
+        return self.needs.serving
+
+    @property
     def command(self) -> str:
         """The command that asks the chapter on numbers of accelerators for the run."""
         given, tokens = self.needs.scenario, self.needs.scenario.training_tokens
@@ -206,7 +212,11 @@ class Study(Names):
             for name in ("deadline_days", "usd_per_xpu_hour", "pue")
             if getattr(given, name) != getattr(default, name)
         ]
-        said += [f"grid {given.grid}"] if given.grid != default.grid else []
+        said += [
+            f"{name} {getattr(given, name)}"
+            for name in ("grid", "tuning", "my_server")
+            if getattr(given, name) != getattr(default, name)
+        ]
         return "llmecon ask xpu-needs " + " ".join(f"-p {of}" for of in said)
 
 

@@ -139,7 +139,7 @@ def answer(case: Case) -> Answer:
         pace=here,
         critical=critical(case),
         cached=cache_bytes(case) / decode.bytes,
-        prompt_over_output=prompt * first.seconds,
+        prompt_over_output=prompt * first.seconds * case.efficiency.decode_multiple,
         batched=case.batch * first.seconds / decode.seconds,
         weights=physics.weights_read(
             case.llm, case.layout.precision, case.batch, case.efficiency.routing_cv
@@ -148,10 +148,15 @@ def answer(case: Case) -> Answer:
         narrowed=narrow.rate / wide.rate,
         drafted=plain.tpot / drafting.tpot,
         continuous=plain.rate / rounds.rate,
-        served=serving.capacity(
-            case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
-        ).rate,
+        served=served(case),
     )
+
+
+def served(case: Case) -> Scalar:
+    """Requests per second that may be sent to the instance within the limits; 0 if none may."""
+    return serving.capacity(
+        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
+    ).rate
 
 
 def point_of(case: Case) -> OperatingPoint:
@@ -246,7 +251,7 @@ LADDER = (
     "reading the weights",
     "reading the KV cache",
     "exchanges between devices",
-    "launches, host and the unexplained",
+    "launches, host, set-up and the unexplained",
     "prompts in between",
 )
 """From the datasheet to the service: what each rung adds to those before it."""

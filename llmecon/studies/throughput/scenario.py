@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies.parameters import Scenario as Base
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(Base):
@@ -21,6 +21,8 @@ class Scenario(Base):
     engine: Literal["any", "vllm", "sglang", "trtllm"] = choice(
         "any", "serving software, any if undecided"
     )
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     batch: float = number(64.0, "that are answered at once", "requests", 1, 100_000)
     prompt_tokens: float = number(2000.0, "mean prompt", "tokens", 1, 1e6)
     output_tokens: float = number(500.0, "mean answer", "tokens", 1, 1e6)

@@ -1,21 +1,32 @@
 """A scenario of the chapter on throughput: its records looked up, its answer, and its names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from llmecon import serving, specs, words
 from llmecon.errors import InputError
 from llmecon.evidence import uncertainty
+from llmecon.evidence.uncertainty import Interval
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving import OperatingPoint
-from llmecon.specs import Deployment, LatencyTarget, Workload
+from llmecon.specs import Deployment, Efficiency, LatencyTarget, Workload
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.systems import system_of
-from llmecon.studies.throughput.model import UNITS, Case, inputs_moved, ladder, numbers, point_of
+from llmecon.studies.throughput.model import (
+    UNITS,
+    Case,
+    inputs_moved,
+    ladder,
+    numbers,
+    point_of,
+    served,
+)
 from llmecon.studies.throughput.scenario import Scenario
 from llmecon.tables import catalog, feasibility
 from llmecon.tables.efficiencies import System
@@ -44,6 +55,12 @@ class Study(Names):
     def differentiated(self) -> Differentiated:
         """The headline numbers with their elasticities."""
         return differentiate(numbers, self.case)
+
+    @cached_property
+    def served(self) -> Interval:
+        """Requests per second within the limits, over the draws of what the instance attains."""
+        drawn = _served(self.case, catalog.efficiency_draws(self.system))
+        return uncertainty.bounds(np.asarray(drawn))
 
     @property
     def values(self) -> dict[str, float]:
@@ -75,6 +92,9 @@ class Study(Names):
             if UNITS[name] == "fraction" and "high" in ends:
                 # To first order an interval knows nothing of where a share ends.
                 ends["high"] = max(min(ends["high"], 1.0), value)
+            if name == "served_per_s":
+                # Near what a layout can't keep, a slope says little of how far it is away.
+                ends = self.served.around(value)
             moved = inputs_moved(self.differentiated.effects[name])
             found[name] = Quantity(
                 name,
@@ -94,7 +114,8 @@ class Study(Names):
         wide, narrow = self.compared
         drafted = words.quantity(given.draft_tokens, "tokens")
         return {
-            "tokens_per_s_per_xpu": f"written by each {self.xpu_name}, with {flight}",
+            "tokens_per_s_per_xpu": f"written by each {self.xpu_name} in {self.servers}, "
+            f"with {flight}",
             "tpot_s": f"for each token of an answer, with {flight}",
             "share_of_peak": "of the peak arithmetic rate is work of the model",
             "served_per_s": f"from {words.count(given.xpus, 'xPU')} within the limits on time",
@@ -113,6 +134,14 @@ class Study(Names):
     def compared(self) -> tuple[str, str]:
         """The wider and the narrower precision that are compared."""
         return compared(self.scenario)
+
+
+@interpreted
+def _served(case: Case, efficiencies: Efficiency) -> Array:
+    found: Array = jax.vmap(lambda efficiency: served(replace(case, efficiency=efficiency)))(
+        efficiencies
+    )
+    return found
 
 
 _ladder = interpreted(ladder)

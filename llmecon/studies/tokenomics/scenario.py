@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(parameters.Scenario):
@@ -17,6 +17,8 @@ class Scenario(parameters.Scenario):
     engine: Literal["any", "vllm", "sglang", "trtllm"] = choice(
         "any", "serving software, any if undecided"
     )
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     workload: str = identifier("azure-chat-2023", "lengths and burstiness of requests", "workloads")
     prompt_tokens: float = number(0.0, "mean prompt; 0 takes the workload's", "tokens", 0, 1e6)
     output_tokens: float = number(

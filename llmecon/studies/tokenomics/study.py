@@ -26,7 +26,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.studies.systems import Asked, best_layouts, best_services, system_of
+from llmecon.studies.systems import Asked, best_layouts, best_services, drawn_layouts, system_of
 from llmecon.studies.tokenomics import apis, hardware
 from llmecon.studies.tokenomics.apis import Market, Rival
 from llmecon.studies.tokenomics.hardware import Hours, Purchase
@@ -65,7 +65,8 @@ class Study(Names):
         bought: what buying the scenario's takes; None where it can't be bought.
         market: what hosted models cost.
         rival: the API that the service is compared with.
-        answers: with the most probable efficiencies, then with every set that measurements allow.
+        answers: with the most probable efficiencies, then with every set that measurements allow,
+            each in the layout that suits it.
     """
 
     scenario: Scenario
@@ -159,7 +160,7 @@ class Study(Names):
         ever = math.isfinite(float(found.break_even[way]))
         ttft = float(found.service.ttft)
         return {
-            "usd_per_mtok": f"per million tokens, {way} {devices} for this load",
+            "usd_per_mtok": f"per million tokens, {way} {devices} in {self.servers} for this load",
             "usd_per_mtok_api": f"per million tokens of the same mix from {self.rival.name}",
             "break_even_requests_per_day": f"requests, above which {way} beats that API"
             if ever
@@ -255,13 +256,9 @@ def resolve(scenario: Scenario) -> Study:
         rent=hours.usd[scenario.xpu] / SECONDS_PER_HOUR,
         rated_power=0.0 if bought is None else bought.rated_power,
     )
-    likely = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], efficiency)
-    answers = _answers(
-        case,
-        jax.tree.map(
-            lambda *leaves: jnp.concatenate(leaves), likely, catalog.efficiency_draws(system)
-        ),
-    )
+    likely = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (efficiency, layout))
+    drawn = drawn_layouts(system, asked, target(scenario))
+    answers = _answers(case, *jax.tree.map(lambda *of: jnp.concatenate(of), likely, drawn))
     way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
     case = replace(case, way=way)
     return Study(scenario, case, system, hours, bought, market, rival, answers)
@@ -290,10 +287,10 @@ def reader(scenario: Scenario) -> Reader:
 
 
 @interpreted
-def _answers(case: Case, efficiencies: Efficiency) -> Answer:
-    found: Answer = jax.vmap(lambda efficiency: answer(replace(case, efficiency=efficiency)))(
-        efficiencies
-    )
+def _answers(case: Case, efficiencies: Efficiency, layouts: Deployment) -> Answer:
+    found: Answer = jax.vmap(
+        lambda efficiency, layout: answer(replace(case, efficiency=efficiency, layout=layout))
+    )(efficiencies, layouts)
     return found
 
 

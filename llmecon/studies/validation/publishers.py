@@ -1,7 +1,7 @@
 """Servers that others set up: how far predictions are that saw nothing of the publisher, as frames.
 
-What a chapter computes is a server tuned as the best public benchmarks. Most servers are not; the
-commands `predict` and `validate` take them for typical, or for what own rows say of them.
+The physics is that of a server tuned as the best public benchmarks. Most servers are not: chapters
+and commands take them for typical, unless told otherwise, or for what own rows say of them.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import pandas as pd
 from llmecon.checks import left_out_publishers
 from llmecon.checks.left_out_publishers import ALL, BEST, OWN, TYPICAL
 from llmecon.evidence.deployment_fit import FEW
+from llmecon.studies.quantities import Quantity
 
 READINGS: Mapping[str, str] = {
     "tpot": "TPOT",
@@ -91,6 +92,22 @@ def coverage() -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def covered() -> Quantity:
+    """How often ranges for typical servers hold, as a headline number.
+
+    Each publisher's measurements of each quantity count once, however many there are.
+    """
+    of = coverage()
+    names = len({name for name in NAMES if of["label"].str.endswith(f"by {NAMES[name]}").any()})
+    return Quantity(
+        "typical_covered",
+        float(of["percent"].mean()) / 100.0,
+        "fraction",
+        f"of what {names} other publishers measured lies in the 90% intervals for typical "
+        "servers, computed without the publisher",
+    )
 
 
 @dataclass(frozen=True)

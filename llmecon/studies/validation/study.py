@@ -13,7 +13,7 @@ from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Workload
 from llmecon.studies.quantities import Quantity
-from llmecon.studies.systems import system_of
+from llmecon.studies.systems import best_tuned
 from llmecon.studies.validation.model import (
     BACKLOG,
     QUANTITIES,
@@ -204,7 +204,7 @@ def case(scenario: Scenario, compared: Compared | None = None) -> Case:
         xpu=catalog.xpu(scenario.xpu),
         layout=scheduler.one_scheduler(scenario.xpu, scenario.xpus, stored),
         requests=Workload(scenario.prompt_tokens, scenario.output_tokens),
-        efficiency=catalog.efficiency(system_of(scenario)),
+        efficiency=catalog.efficiency(best_tuned(scenario)),
         clients=CLIENTS,
         compared=compared,
     )

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from llmecon.studies import parameters
-from llmecon.studies.parameters import choice, identifier, number
+from llmecon.studies.parameters import Tuning, choice, identifier, my_server, number, tuning
 
 
 class Scenario(parameters.Scenario):
@@ -29,6 +29,8 @@ class Scenario(parameters.Scenario):
     engine: Literal["any", "vllm", "sglang", "trtllm"] = choice(
         "any", "serving software, any if undecided"
     )
+    tuning: Tuning = tuning()
+    my_server: str = my_server()
     requests_per_second: float = number(
         20.0, "mean rate of requests to serve", "requests/s", 0.0001, 1e7
     )

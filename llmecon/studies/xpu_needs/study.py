@@ -27,7 +27,7 @@ from llmecon.specs import (
 )
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
-from llmecon.studies.systems import best_layouts, system_of
+from llmecon.studies.systems import best_layouts, drawn_layouts, system_of
 from llmecon.studies.xpu_needs.model import (
     UNITS,
     Answer,
@@ -78,11 +78,17 @@ class Study(Names):
 
     @cached_property
     def drawn(self) -> dict[str, Interval]:
-        """The headline numbers over the draws of efficiencies, with the layouts held."""
-        serve = catalog.efficiency_draws(system_of(self.scenario))
+        """The headline numbers over the draws of efficiencies.
+
+        The layout of training is held; that of an instance is the best for each, unless given.
+        """
+        given = self.scenario
+        serve, laid_out = drawn_layouts(self.serving, requests(given), target(given))
+        if given.xpus_per_instance:
+            laid_out = catalog.stack([self.case.deployment] * len(serve.memory))
         train = catalog.efficiency_draws(catalog.system(xpu=self.scenario.xpu))
         slower = self.away.draws(len(train.memory))
-        found = _drawn(self.case, serve, train, slower)
+        found = _drawn(self.case, serve, laid_out, train, slower)
         return {name: uncertainty.bounds(np.asarray(values)) for name, values in found.items()}
 
     @cached_property
@@ -155,7 +161,8 @@ class Study(Names):
             if self.can_train
             else "rent of the training run",
             "serving_xpus": "to serve "
-            f"{words.quantity(given.requests_per_second, 'requests/s')} within the limits",
+            f"{words.quantity(given.requests_per_second, 'requests/s')} within the limits, from "
+            f"{self.servers}",
             "serving_cost": "to rent the serving fleet",
             "bare_xpus": "for the bare run: steps, checkpoints and failing devices, with nothing "
             "else going wrong",
@@ -329,12 +336,16 @@ def _in_time(case: Case, layouts: TrainingLayout, slower: Array) -> Array:
 
 
 @interpreted
-def _drawn(case: Case, serve: Efficiency, train: Efficiency, slower: Array) -> dict[str, Array]:
-    def numbers(efficiency: Efficiency, attained: Efficiency, slower: Array) -> dict[str, Array]:
-        drawn = replace(case, efficiency=efficiency, training_efficiency=attained, slower=slower)
-        return told(answer(drawn))
+def _drawn(
+    case: Case, serve: Efficiency, laid_out: Deployment, train: Efficiency, slower: Array
+) -> dict[str, Array]:
+    def numbers(
+        efficiency: Efficiency, deployment: Deployment, attained: Efficiency, slower: Array
+    ) -> dict[str, Array]:
+        drawn = replace(case, efficiency=efficiency, deployment=deployment)
+        return told(answer(replace(drawn, training_efficiency=attained, slower=slower)))
 
-    found: dict[str, Array] = jax.vmap(numbers)(serve, train, slower)
+    found: dict[str, Array] = jax.vmap(numbers)(serve, laid_out, train, slower)
     return found
 
 

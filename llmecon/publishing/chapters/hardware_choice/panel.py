@@ -1,5 +1,6 @@
 """The live panel of the chapter on hardware choice."""
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -15,11 +16,12 @@ from llmecon.evidence import uncertainty
 from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
-from llmecon.specs import SECONDS_PER_HOUR, Efficiency
-from llmecon.studies.hardware_choice.model import Case, Work, answer
+from llmecon.specs import Efficiency
+from llmecon.studies.hardware_choice import rivals
+from llmecon.studies.hardware_choice.model import Case, answer
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
-from llmecon.studies.systems import Asked, best_services, stacked
+from llmecon.studies.systems import Asked, best_services, stacked, system_of
 from llmecon.tables import catalog
 
 MODELS = ("llama-3.1-8b", "qwen3-32b", "llama-3.1-70b", "gpt-oss-120b")
@@ -57,7 +59,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         else ""
     )
     menus = _menus(given)
-    fitted = uncertainty.spread(catalog.system(given.model, given.xpu))
+    usual = system_of(given)
     return live.Panel(
         chapter=given.chapter,
         given=given.model_dump(),
@@ -99,7 +101,7 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         "one for this chapter's short requests and limits, and stays while these are moved; a "
         f"rerun chooses it anew.{unread}",
         data=data,
-        log_sd=Partial(_log_sd, fitted),
+        log_sd=Partial(_log_sd, uncertainty.spread(usual), uncertainty.shared_sd(usual)),
     )
 
 
@@ -144,14 +146,13 @@ def _lookups(
     precisions: live.Menu,
 ) -> dict[str, live.Lookup]:
     systems = [
-        catalog.system(of[0], of[1], None, of[2])
-        for of in product(models.entries, usual.entries, precisions.entries)
+        system_of(given, *of) for of in product(models.entries, usual.entries, precisions.entries)
     ]
     requests = specs.Workload(given.prompt_tokens, given.output_tokens)
     target = specs.LatencyTarget(given.ttft_limit_s, given.tpot_limit_s)
     layouts, _ = best_services([Asked(of, requests, target) for of in systems])
     efficiencies = stacked(map(catalog.attainment().probable, systems))
-    multiples = stacked(map(uncertainty.multiples_sd, systems))
+    multiples = stacked(map(uncertainty.own_sd, systems))
     shape = tuple(len(menu.entries) for menu in (models, usual, precisions))
 
     def by_system(menu: live.Menu, records: Any) -> live.Lookup:
@@ -181,39 +182,9 @@ def case(s: Settings, tpot: Scalar) -> Case:
         Engine(getattr(s, f"device_{side}"), getattr(s, f"layout_{side}"), efficiency)
         for side, efficiency in (("a", s.efficiency_a), ("b", s.efficiency_b))
     ]
-    both = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(one) for one in leaves]), *engines)
-    one, none = jnp.ones(2), jnp.zeros(2)
-    work = Work(
-        engine=both,
-        share=one,
-        filling=one,  # as full as the limits allow
-        fullest=one,
-        bought=none,
-        whole=none,
-        rent=jnp.stack([jnp.asarray(s.rent_a), jnp.asarray(s.rent_b)]) / SECONDS_PER_HOUR,
-        made=none,
-        carbon=none,
-        water=none,
-        pue=one,
-        follows=one,
-        size=none,
-        fleet=jnp.arange(2.0),
-    )
     asked = specs.Workload(s.prompt_tokens, s.output_tokens)
     demand = Demand(asked, specs.LatencyTarget(s.ttft_limit_s, tpot))
-    return Case(
-        llm=s.llm,
-        demand=jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], demand),
-        work=(work,),
-        rates=jnp.ones(1),
-        carbon_price=0.0,
-        budget=0.0,
-        power=0.0,
-        budget_worth=none,
-        power_worth=none,
-        relief=none,
-        fleets=("usual", "rival"),
-    )
+    return rivals.case(s.llm, engines, [s.rent_a, s.rent_b], demand)
 
 
 def _answered(s: Settings) -> dict[str, Scalar]:
@@ -246,10 +217,15 @@ def _along_limits(s: Settings, along: Scalar) -> tuple[Scalar, Scalar]:
     return THOUSAND * tpot, jnp.where(found.able.min() > 0, rival / usual, jnp.nan)
 
 
-def _log_sd(fitted: uncertainty.Spread, effects: Any, s: Settings) -> Scalar:
-    """Of the ratio: what is fitted is common to both, what is unexplained each one's own."""
+def _log_sd(
+    fitted: uncertainty.Spread, shared: Mapping[str, float], effects: Any, s: Settings
+) -> Scalar:
+    """Of the ratio: what is fitted is common to both, what is unexplained each one's own.
+
+    How the servers are set up is common but for what is an accelerator's own.
+    """
     total = jax.tree.map(jnp.add, effects.efficiency_a, effects.efficiency_b)
-    common = fitted.log_sd(total, dict.fromkeys(s.multiples_a, jnp.zeros(())))
+    common = fitted.log_sd(total, {name: jnp.asarray(sd) for name, sd in shared.items()})
     unexplained = uncertainty.Spread(np.zeros((0, 0)), ())
     usual = unexplained.log_sd(effects.efficiency_a, s.multiples_a)
     rival = unexplained.log_sd(effects.efficiency_b, s.multiples_b)

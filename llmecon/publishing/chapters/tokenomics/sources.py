@@ -42,7 +42,7 @@ class Rests:
 def rests(study: Study) -> Rests:
     """What the study's numbers rest on."""
     given = study.scenario
-    fits = provenance.of(efficiencies=all, efficiency_effects=all, matmul_rates=all)
+    fits = provenance.of_servers()
     return Rests(
         fits=fits,
         service=fits | provenance.of(models=given.model, xpus=given.xpu, workloads=given.workload),

@@ -14,7 +14,7 @@ from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose import provenance
 from llmecon.specs import Deployment, Efficiency
-from llmecon.studies.systems import system_of
+from llmecon.studies.systems import best_tuned
 from llmecon.studies.validation import model
 from llmecon.studies.validation.model import Case, Instance
 from llmecon.studies.validation.study import CLIENTS, Study
@@ -85,7 +85,7 @@ def panel(study: Study) -> live.Panel:
             efficiency_effects=all,
             measured_serving=rows,
         ),
-        log_sd=Partial(_log_sd, uncertainty.spread(system_of(given))),
+        log_sd=Partial(_log_sd, uncertainty.spread(best_tuned(given))),
         refusals={
             "possible": "The model and one request don't fit into these devices, or links don't "
             "join so many: choose more of them, fewer bits or shorter requests."
@@ -138,10 +138,10 @@ def _lookups(
         "stored": live.lookup([precisions], specs.precision),
         "size": live.lookup([sizes], lambda number: {"devices": float(number)}),
         "efficiency": live.lookup(
-            systems, lambda *of: attainment.probable(system_of(given, *of)), into=Efficiency
+            systems, lambda *of: attainment.probable(best_tuned(given, *of)), into=Efficiency
         ),
         "multiples": live.lookup(
-            systems, lambda *of: uncertainty.multiples_sd(system_of(given, *of))
+            systems, lambda *of: uncertainty.multiples_sd(best_tuned(given, *of))
         ),
     }
 

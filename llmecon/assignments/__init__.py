@@ -1,0 +1,1 @@
+"""Assignments: a notebook for each student of a roster, and the marks of what comes back."""
