@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from llmecon import silicon
 from llmecon.execution.interpreter import interpreted
 from llmecon.silicon import Chip, chip_jobs, real_chips
-from llmecon.silicon.chip_jobs import Demand, Job
+from llmecon.silicon.chip_jobs import Demand, Job, Serving
 from llmecon.silicon.design import Best
 from llmecon.specs import SECONDS_PER_HOUR
 from llmecon.studies.accelerator_design.model import MILLION, THOUSAND
@@ -24,7 +24,7 @@ CHAPTER = "accelerator-design"
 VARIANTS: Mapping[str, tuple[Value, ...]] = {
     "xpu": ("h200-sxm", "b200", "mi300x", "a100-sxm-80gb"),
     "process": ("7nm", "3nm"),
-    "prompt_tokens": (300.0, 800.0, 1200.0, 2000.0),
+    "prompt_tokens": (1500.0, 2200.0, 3000.0, 4000.0),
     "output_tokens": (100.0, 300.0, 400.0, 500.0),
 }
 """What may differ by student."""
@@ -194,7 +194,7 @@ def _bytes(study: Study) -> Key:
         return float(THOUSAND * found.traffic / found.flops)
 
     found = moved(writes, TOGETHER)
-    assert isinstance(writes, chip_jobs.Serving)
+    assert isinstance(writes, Serving), "answers are written by passes of an instance"
     no_past = replace(writes, past_tokens=jnp.zeros_like(writes.past_tokens))
     return Key(
         found,
