@@ -2,7 +2,7 @@ from . import chapters, checking, judging, records, turning, varying
 from .checking import check, exercise, exercises, key_of, resolved
 from .judging import judge
 from .records import Exercise, Key, Mistake, Verdict
-from .turning import turning_point
+from .turning import first_of_many, turning_point
 from .varying import variants, vary
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "checking",
     "exercise",
     "exercises",
+    "first_of_many",
     "judge",
     "judging",
     "key_of",

@@ -17,6 +17,7 @@ from tests.book.site import SITE, needs_site
 from tests.teaching.solutions import NUMBERED
 
 PAGE = "chapters/xpu-needs.html"
+FIRST = teaching.exercise("xpu-needs-1")
 SCRIPT = paths.BOOK / "_static" / "exercises.js"
 
 
@@ -62,7 +63,7 @@ def test_the_box_judges_as_the_check_does(browser: Browser) -> None:
 
 @pytest.mark.slow
 def test_numbers_are_read_as_people_type_them(browser: Browser) -> None:
-    of = NUMBERED[0]
+    of = FIRST
     page = alone(browser, exercises.box(of, teaching.Key(1.2e6)))
     same = ["1200000", "1,200,000", "1 200 000", "1.2e6", "1.2E+6", " 1.2 × 10⁶ ", "1.2*10^6"]
     assert set(page.evaluate(SUBMIT, [*same, "1.2 x 10^6", "120 · 10⁴"])) == {"Right."}
@@ -75,7 +76,7 @@ def test_numbers_are_read_as_people_type_them(browser: Browser) -> None:
 
 
 def test_the_page_holds_no_answer_in_plain_view() -> None:
-    of = NUMBERED[0]
+    of = FIRST
     box = exercises.box(of, teaching.Key(123456.0))
     assert "123456" not in box
     assert "tolerance" not in box
@@ -113,19 +114,19 @@ def page(browser: Browser) -> Page:
 
 @on_site
 def test_an_answer_is_checked_by_keyboard(page: Page) -> None:
-    key = teaching.key_of(NUMBERED[0], teaching.resolved("xpu-needs"))
+    key = teaching.key_of(FIRST, teaching.resolved("xpu-needs"))
     field = page.get_by_label("Your answer").first
     field.focus()
     page.keyboard.type(f"{key.mistakes[0].value:.4g}")
     page.keyboard.press("Enter")
-    said = page.locator(f"#{NUMBERED[0].id} [role=status]")
+    said = page.locator(f"#{FIRST.id} [role=status]")
     assert said.inner_text() == f"Not yet. {key.mistakes[0].says}"
     assert page.evaluate("document.activeElement.type") == "text"
     field.fill(f"{key.answer:.4g}")
     assert said.inner_text() == ""
     page.keyboard.press("Enter")
     assert said.inner_text() == "Right."
-    assert page.locator(f"#{NUMBERED[0].id} details[open]").count() == 0
+    assert page.locator(f"#{FIRST.id} details[open]").count() == 0
 
 
 @on_site

@@ -19,7 +19,7 @@ from llmecon.publishing import prose
 from llmecon.publishing.chapters.rag_vs_ft import panel, tables
 from llmecon.publishing.prose import provenance
 from llmecon.specs import SECONDS_PER_MONTH
-from llmecon.studies.rag_vs_ft import doubts, findings, frames, model, search, winners
+from llmecon.studies.rag_vs_ft import doubts, findings, frames, model, rivals, search, winners
 from llmecon.studies.rag_vs_ft.model import WAYS
 from llmecon.studies.rag_vs_ft.scenario import Scenario
 from llmecon.studies.rag_vs_ft.study import Study, bills_of_many, resolve
@@ -61,7 +61,7 @@ def test_headline_and_panel_are_the_answer(name: str) -> None:
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))
     ways = frames.compared(study)
-    for way in panel.RIVALS:
+    for way in rivals.RIVALS:
         beyond = study.scenario.changes_per_month < 1e-3  # where the slider ends
         near = 2e-2 if beyond else 1e-9
         assert shown[f"{way}_usd"] == pytest.approx(ways.loc[way, "total"], rel=near)

@@ -115,8 +115,12 @@ def test_a_seed_is_a_whole_number() -> None:
         teaching.vary("xpu-needs", 1.5, "Ada")  # type: ignore[arg-type]
 
 
-def test_where_a_condition_begins_to_hold() -> None:
-    found = teaching.turning_point(lambda x: x**2 >= 10.0, 1e-3, 1e6)
-    assert found == pytest.approx(math.sqrt(10.0), rel=1e-12)
-    assert math.isnan(teaching.turning_point(lambda x: x < math.inf, 1.0, 2.0))
-    assert math.isnan(teaching.turning_point(lambda x: x > 3.0, 1.0, 2.0))
+@pytest.mark.parametrize(
+    ("search", "precise"), [(teaching.turning_point, 1e-12), (teaching.first_of_many, 1e-6)]
+)
+def test_where_a_condition_begins_to_hold(search: Any, precise: float) -> None:
+    found = search(lambda x: x**2 >= 10.0, 1e-3, 1e6)
+    assert found == pytest.approx(math.sqrt(10.0), rel=precise)
+    assert found**2 >= 10.0
+    assert math.isnan(search(lambda x: x < math.inf, 1.0, 2.0))
+    assert math.isnan(search(lambda x: x > 3.0, 1.0, 2.0))

@@ -24,7 +24,20 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
         "deadline_days": 20.0,
         "ttft_limit_s": 0.05,
         "spare_instances": 0,
-    }
+    },
+    "hardware-choice": {"xpus": "h100-sxm", "rival": "h100-sxm", "long_share": 0.0},
+    "rag-vs-ft": {"changes_per_month": 0.0, "known": 0.0},
+    "carbon": {"training_tokens": 0.0, "requests_per_second": 0.02},
+    "tokenomics": {
+        "model": "llama-3.1-8b",
+        "xpu": "l4",
+        "requests_per_second": 0.05,
+        "tpot_limit_s": 0.2,
+        "ttft_limit_s": 10.0,
+        "spare_instances": 3,
+    },
+    "scaling-laws": {"served_tokens": 0.0},
+    "accelerator-design": {"xpu": "tpu-v6e", "tpot_limit_s": 0.0005},
 }
 """Parameters of a chapter under which some of its exercises have no answer."""
 

@@ -55,7 +55,6 @@ class Study(Names):
         drawn: what they might cost.
         attainable: what their kernels attain.
         jobs: by name, on instances of several sizes.
-        found: the best chip for each, and for every draw.
     """
 
     scenario: Scenario
@@ -64,7 +63,17 @@ class Study(Names):
     drawn: Silicon
     attainable: specs.Efficiency
     jobs: Mapping[str, Job]
-    found: Mapping[str, Searched]
+
+    @cached_property
+    def found(self) -> dict[str, Searched]:
+        """The best chip for each job, and for every draw; searched when first asked for.
+
+        What a given chip costs is known without it.
+        """
+        return {
+            name: doubts.searched(job, self.prices, self.drawn, self.attainable)
+            for name, job in self.jobs.items()
+        }
 
     @cached_property
     def chip(self) -> Chip:
@@ -224,7 +233,7 @@ def is_late(found: Searched) -> bool:
 
 
 def resolve(scenario: Scenario) -> Study:
-    """Search the chips on which tokens of a scenario's model would cost least.
+    """Look up a scenario's model, what chips cost, and the jobs that they are made for.
 
     Args:
         scenario: what is asked.
@@ -258,8 +267,7 @@ def resolve(scenario: Scenario) -> Study:
         "training": chip_jobs.Training(llm, run, layout),
     }
     sized = {name: real_chips.widths(job) for name, job in jobs.items()}
-    found = {name: doubts.searched(job, prices, drawn, attainable) for name, job in sized.items()}
-    return Study(scenario, llm, prices, drawn, attainable, sized, found)
+    return Study(scenario, llm, prices, drawn, attainable, sized)
 
 
 def mean_context(given: Scenario) -> float:

@@ -24,16 +24,8 @@ METHODS = {
 }
 """Ways to search, by their name in the table."""
 
-CHOICES = {
-    "small": "one size, two accelerators in one place",
-    "medium": "one size, a few accelerators",
-    "large": "one size, whole catalogue",
-    "fleet": "three sizes, whole catalogue",
-}
-"""What is to be chosen from, by its name in the table."""
-
 NEAR = 0.002
-"""Dearer than the best by so much is near enough."""
+"""Dearer than the best by so much is near enough, for half of ten seeds at least."""
 
 LEAST, MOST = 1e-4, 1e3
 """Between which a search's distance from the best is drawn, %."""
@@ -232,11 +224,6 @@ class Searches:
         near = (self.table["regret"] <= NEAR) & self.table["method"].isin(METHODS)
         by = self.table[near].groupby(["size", "problem", "method"])["evaluations"]
         return by.min().unstack()
-
-    def looks(self, size: str, method: str) -> pd.Series:
-        """Looks likewise on the problems of a size on which a method gets there."""
-        found = self.arrived.loc[size]
-        return found[method].dropna() if method in found else pd.Series(dtype=float)
 
     def problems(self, *sizes: str) -> int:
         """How many problems there are of some sizes."""

@@ -103,6 +103,11 @@ class Study(Names):
         return catalog.name("xpus", self.scenario.device)
 
     @property
+    def near_name(self) -> str:
+        """The small model as a reader calls it."""
+        return catalog.name("models", self.scenario.near_model)
+
+    @property
     def home_name(self) -> str:
         """The reader's grid as a reader calls it."""
         return catalog.name("grid", self.scenario.reader_grid)

@@ -30,7 +30,7 @@ VARIANTS: Mapping[str, tuple[Value, ...]] = {
 SPARSE = 2.0
 """Peak rates with half of the weights zero, over dense ones; some datasheets print only those."""
 
-TIGHTER = 2.5
+TIGHTER = 1.5
 """By what exercise 4 divides the limit on the time per output token."""
 
 LOADS = (1e-4, 1e8)

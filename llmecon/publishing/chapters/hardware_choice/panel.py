@@ -16,8 +16,9 @@ from llmecon.evidence import uncertainty
 from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
-from llmecon.specs import SECONDS_PER_HOUR, Efficiency
-from llmecon.studies.hardware_choice.model import Case, Work, answer
+from llmecon.specs import Efficiency
+from llmecon.studies.hardware_choice import rivals
+from llmecon.studies.hardware_choice.model import Case, answer
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import THOUSAND, Study
 from llmecon.studies.systems import Asked, best_services, stacked, system_of
@@ -181,39 +182,9 @@ def case(s: Settings, tpot: Scalar) -> Case:
         Engine(getattr(s, f"device_{side}"), getattr(s, f"layout_{side}"), efficiency)
         for side, efficiency in (("a", s.efficiency_a), ("b", s.efficiency_b))
     ]
-    both = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(one) for one in leaves]), *engines)
-    one, none = jnp.ones(2), jnp.zeros(2)
-    work = Work(
-        engine=both,
-        share=one,
-        filling=one,  # as full as the limits allow
-        fullest=one,
-        bought=none,
-        whole=none,
-        rent=jnp.stack([jnp.asarray(s.rent_a), jnp.asarray(s.rent_b)]) / SECONDS_PER_HOUR,
-        made=none,
-        carbon=none,
-        water=none,
-        pue=one,
-        follows=one,
-        size=none,
-        fleet=jnp.arange(2.0),
-    )
     asked = specs.Workload(s.prompt_tokens, s.output_tokens)
     demand = Demand(asked, specs.LatencyTarget(s.ttft_limit_s, tpot))
-    return Case(
-        llm=s.llm,
-        demand=jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], demand),
-        work=(work,),
-        rates=jnp.ones(1),
-        carbon_price=0.0,
-        budget=0.0,
-        power=0.0,
-        budget_worth=none,
-        power_worth=none,
-        relief=none,
-        fleets=("usual", "rival"),
-    )
+    return rivals.case(s.llm, engines, [s.rent_a, s.rent_b], demand)
 
 
 def _answered(s: Settings) -> dict[str, Scalar]:

@@ -41,10 +41,6 @@ REPRODUCED = (
     "compute without having seen them"
 )
 CHECKS = "The solver against exact enumeration; compilation included in both times"
-SEARCHES = (
-    "Problems on which at least half of ten seeds come within "
-    f"{words.percent(published.NEAR)} of the best, and the looks that this takes"
-)
 
 _ROLES = {"whole": "", "prefill": " for prompts", "decode": " for answers"}
 _FINDINGS = {
@@ -307,30 +303,6 @@ def checks() -> pd.DataFrame:
         ),
     ]
     return pd.DataFrame(rows, columns=["", "Value"])
-
-
-def searches(found: published.Searches) -> pd.DataFrame:
-    """On how many problems a search comes near the best, and after how many looks.
-
-    Args:
-        found: as `published.searches` returns them.
-    """
-    return pd.DataFrame(
-        [
-            {"Choice": said}
-            | {
-                called: _got_there(found, size, method)
-                for method, called in published.METHODS.items()
-            }
-            for size, said in published.CHOICES.items()
-        ]
-    )
-
-
-def _got_there(found: published.Searches, size: str, method: str) -> str:
-    looks = found.looks(size, method)
-    taken = f", {words.span(float(looks.min()), float(looks.max()), '')}" if len(looks) else ""
-    return f"{len(looks)} of {found.problems(size)}{taken}"
 
 
 def rents(study: Study, found: pd.DataFrame) -> pd.DataFrame:

@@ -5,11 +5,13 @@ from typing import Any
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing import charts
+from llmecon.publishing import charts, prose
 from llmecon.publishing.chapters.hybrid_futures import tables
+from llmecon.publishing.charts.figure import Figure
 from llmecon.publishing.prose import provenance
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.hybrid_futures import frames, records
+from llmecon.studies.hybrid_futures.frames import Drafted, Routed, Speeds
 from llmecon.studies.hybrid_futures.maps import Cleanest, First
 from llmecon.studies.hybrid_futures.study import Study
 from llmecon.tiers import hybrid
@@ -90,6 +92,91 @@ def first(found: First, title: str) -> Any:
         log_x=True,
         log_y=True,
         here=found.here,
+    )
+
+
+def speeds(found: Speeds) -> Figure:
+    """Predicted against measured speeds of phones, laptops and workstations.
+
+    Args:
+        found: as `frames.speeds` returns them.
+    """
+    finding = (
+        f"{words.percent(found.within('decode'))} of measured writing speeds are predicted within "
+        "a factor of two"
+    )
+    return charts.show(
+        charts.agreement(
+            found.tested,
+            "phase",
+            {"decode": "Writing [tokens/s]", "prefill": "Reading a prompt [tokens/s]"},
+            "tokens_per_s",
+            {"median of its kind": "predicted"},
+            {"Kind": "kind", "Machine": "name"},
+            title=finding,
+            details={"Machine": "name"},
+            subtitle="one request at a time; each machine predicted from the others of its kind",
+        ),
+        data=provenance.of(measured_edge=all, edge_devices=all, parameters=False),
+        description="Predicted against measured speeds of phones, laptops and workstations. "
+        f"{finding}.",
+    )
+
+
+def routed(study: Study, found: Routed) -> Figure:
+    """Curves of the gap closed against the share sent, for routers of several skills.
+
+    Args:
+        study: with the router.
+        found: as `frames.routed` returns it.
+    """
+    tried = study.router.study
+    finding = (
+        "Sending half of the requests, the best published router closes "
+        f"{words.percent(found.half)} of the gap"
+    )
+    return charts.show(
+        charts.lines(
+            found.lines,
+            "sent",
+            "closed",
+            "router",
+            title=finding,
+            subtitle=f"{tried['strong']} and {tried['weak']} on {tried['benchmark'].upper()}; "
+            f"skill {words.number(study.router.skill)} of the noise's deviation",
+            x_title="Sent to the stronger model [%]",
+            y_title="Gap closed [%]",
+        ),
+        data=router(study),
+        description="Curves of the gap closed against the share sent, for routers of several "
+        f"skills. {finding}.",
+    )
+
+
+def drafts(study: Study, found: Drafted) -> Figure:
+    """Time per token against the length of a draft, for several round trips.
+
+    Args:
+        study: whose device drafts.
+        found: as `frames.drafted` returns it.
+    """
+    finding = prose.render("hybrid-futures", "finding_drafts", drafts=found)
+    return charts.show(
+        charts.lines(
+            found.lines,
+            "length",
+            "ms",
+            "trip",
+            title=finding,
+            subtitle=f"by round trip; {words.percent(study.scenario.acceptance)} of drafted tokens "
+            f"accepted; the device drafts one in {words.duration(found.each)}",
+            x_title="Draft [tokens]",
+            y_title="Time per token [ms]",
+            rules_y={"streaming from the data centre": found.alone_ms},
+            log_y=True,
+        ),
+        data=tiers(study),
+        description=f"Time per token against draft length for several round trips. {finding}.",
     )
 
 

@@ -8,20 +8,18 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from llmecon import adaptation
-from llmecon.adaptation import Knobs, Offers
+from llmecon.adaptation import Knobs
 from llmecon.adaptation.constants import Constants
 from llmecon.publishing.panel import live
 from llmecon.publishing.panel.declaration import Settings
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.specs import SECONDS_PER_DAY, SECONDS_PER_MONTH
-from llmecon.studies.rag_vs_ft import doubts, model, search
+from llmecon.studies.rag_vs_ft import doubts, rivals
 from llmecon.studies.rag_vs_ft.model import Case, Settled
-from llmecon.studies.rag_vs_ft.study import Study, bills_of_many, offers_of
+from llmecon.studies.rag_vs_ft.rivals import RIVALS
+from llmecon.studies.rag_vs_ft.study import Study
 
 Scalar = Float[Array, ""]
-
-RIVALS = ("rag", "lora")
-"""The ways that the panel compares: retrieval and an adapter."""
 
 # Nine draws in ten lie within so many standard deviations around the middle.
 _NINETY = 3.29
@@ -40,9 +38,7 @@ def show(study: Study, data: Provenance) -> live.Shown:
 
 def panel(study: Study, data: Provenance) -> live.Panel:
     """The panel; arguments as in `show`."""
-    rag, lora = (_best(study, way) for way in RIVALS)
-    knobs = replace(lora, passages=rag.passages, passage_tokens=rag.passage_tokens)
-
+    knobs = rivals.knobs(study)
     sources, hosts = _menus(study)
     asked = study.case.asked
     return live.Panel(
@@ -70,12 +66,6 @@ def panel(study: Study, data: Provenance) -> live.Panel:
         data=data,
         log_sd=_log_sd,
     )
-
-
-def _best(study: Study, way: str) -> Knobs:
-    """The best knobs of a way, also where it is not on offer."""
-    known = study.answer.knobs
-    return known[way] if way in known else bills_of_many(way, study.case).knobs
 
 
 def _menus(study: Study) -> tuple[live.Menu, live.Menu]:
@@ -113,7 +103,7 @@ def _lookups(study: Study, sources: live.Menu, hosts: live.Menu) -> dict[str, li
             [sources], lambda of: doubts.knowledge_of(given, taught[of].middles())
         ),
         "sd": live.lookup([sources], lambda of: _sds(taught[of])),
-        "offers": live.lookup([hosts], lambda of: _offered(study, of)),
+        "offers": live.lookup([hosts], lambda of: rivals.offered(study, of)),
     }
 
 
@@ -126,24 +116,18 @@ def _sds(constants: Constants) -> dict[str, float]:
     }
 
 
-def _offered(study: Study, hosting: str) -> Offers:
-    """By their prices; prompts of all documents, which may not be served at all, are left out."""
-    found = offers_of(study.scenario, study.hardware, study.searching, hosting)
-    prices = search.without_machines(found)
-    return replace(prices, long=prices.base)
-
-
 def _by_change(
     asked: adaptation.Case, knobs: Knobs, s: Settings, along: Scalar
 ) -> tuple[Scalar, Scalar]:
     """An adapter's cost over that of retrieval, from facts that never change to news."""
     change = 10.0 ** (6.0 * along - 3.0)
-    return change, _told(_settled(asked, knobs, s, change))["ratio"]
+    return change, rivals.told(_settled(asked, knobs, s, change))["ratio"]
 
 
 def _answered(asked: adaptation.Case, knobs: Knobs, s: Settings) -> dict[str, Scalar]:
     change = s.changes_per_month
-    return _told(_settled(asked, knobs, s, change)) | {"here_x": change}
+    found = rivals.told(_settled(asked, knobs, s, change))
+    return found | {"here_x": change, "here_y": found["ratio"]}
 
 
 def _settled(asked: adaptation.Case, knobs: Knobs, s: Settings, change: Scalar) -> Settled:
@@ -158,20 +142,6 @@ def _settled(asked: adaptation.Case, knobs: Knobs, s: Settings, change: Scalar) 
     )
     set_ = replace(knobs, passages=s.passages, interval=s.days * SECONDS_PER_DAY)
     return Settled(Case(asked, s.offers, s.skills, RIVALS), dict.fromkeys(RIVALS, set_))
-
-
-def _told(settled: Settled) -> dict[str, Scalar]:
-    """What the panel tells, from the study's own bills and right answers."""
-    bills, right = model.bills(settled), model.qualities(settled)
-    rag, lora = (model.per_thousand(settled.case, bills[way].total) for way in RIVALS)
-    return {
-        "ratio": lora / rag,
-        "rag_usd": rag,
-        "lora_usd": lora,
-        "rag_right": right["rag"],
-        "lora_right": right["lora"],
-        "here_y": lora / rag,
-    }
 
 
 def _log_sd(effect: Settings, s: Settings) -> Scalar:

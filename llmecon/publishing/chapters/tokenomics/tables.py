@@ -5,7 +5,6 @@ import pandas as pd
 from llmecon import words
 from llmecon.publishing.chapters.tokenomics.sources import month
 from llmecon.studies.tokenomics import frames, traffic
-from llmecon.studies.tokenomics.quality import Edge
 from llmecon.studies.tokenomics.study import Study
 from llmecon.tables import catalog
 
@@ -38,22 +37,6 @@ def pictures(found: pd.DataFrame) -> pd.DataFrame:
             "Model family": found["family"],
             **{size: tokens.map("{:,.0f}".format) for size, tokens in sizes.items()},
             "Rule checked": _checked(found["checked"]),
-        }
-    )
-
-
-def edge(of: Edge) -> pd.DataFrame:
-    """The cheapest way to each quality.
-
-    Args:
-        of: as `quality.edge` returns it.
-    """
-    return pd.DataFrame(
-        {
-            "Model": of.rows["who"],
-            "Way": of.rows["way"],
-            "Score": of.rows["score"].map("{:.1f}%".format),
-            "USD per million tokens": of.rows["blended"].map(words.number),
         }
     )
 

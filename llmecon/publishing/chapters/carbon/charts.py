@@ -1,0 +1,136 @@
+"""Charts of the chapter on carbon that take more than a few lines to draw."""
+
+import pandas as pd
+
+from llmecon import words
+from llmecon.publishing import charts
+from llmecon.publishing.charts.figure import Figure
+from llmecon.publishing.prose import provenance
+from llmecon.publishing.prose.provenance import Provenance
+from llmecon.studies.carbon import frames
+from llmecon.studies.carbon.frames import Emptiness, MadeElsewhere, Training
+from llmecon.studies.carbon.study import Study
+
+
+def by_load(study: Study, emptiness: Emptiness, data: Provenance) -> Figure:
+    """Lines of what an answer emits on an instance that is more or less full.
+
+    Args:
+        study: whose instance.
+        emptiness: as `frames.emptiness` returns it.
+        data: what the numbers rest on.
+    """
+    waste, least = words.number(emptiness.waste), words.percent(emptiness.least)
+    finding = (
+        f"The electricity of an answer emits {waste} times as much from an instance at {least} of "
+        "its load as from a full one"
+    )
+    instance = words.count(float(study.case.layout.xpus), "xPU")
+    return charts.show(
+        charts.lines(
+            emptiness.lines,
+            "load",
+            "grams",
+            "part",
+            title=finding,
+            subtitle=f"one instance of {instance} {study.xpu_name}; its full load is what the "
+            "limits on time allow",
+            x_title="Load, as a share of the most within the limits",
+            y_title="CO₂e of an answer [g]",
+            rules_x={"this fleet": study.fullness},
+            log_x=True,
+            log_y=True,
+        ),
+        data=data,
+        description=f"Two falling lines. {finding}.",
+    )
+
+
+def making(elsewhere: MadeElsewhere) -> Figure:
+    """Dots of computed against published footprints of making accelerators.
+
+    Args:
+        elsewhere: as `frames.made_elsewhere` returns it.
+    """
+    ratio = elsewhere.next_board["ratio"]
+    off = f"{words.percent(abs(ratio - 1.0))} too {'high' if ratio > 1 else 'low'}"
+    finding = f"The board of the next generation comes out {off}"
+    return charts.show(
+        charts.bars(
+            elsewhere.tested,
+            "label",
+            "computed",
+            reference="published",
+            reference_name="published",
+            title=finding,
+            subtitle="whole product; the recipe is that of the HGX H100 board",
+            unit="kg CO₂e",
+            log=True,
+        ),
+        data=provenance.of(
+            embodied_products=frames.compared_products(), embodied_processes=all, parameters=False
+        ),
+        description="Dots of computed against published footprints of making accelerators. "
+        f"{finding}.",
+    )
+
+
+def training(study: Study, shared: Training, data: Provenance) -> Figure | None:
+    """Lines of training and all else by how often the model is asked; None without training.
+
+    Args:
+        study: whose model.
+        shared: as `frames.training` returns it.
+        data: what the numbers rest on.
+    """
+    if not study.scenario.training_tokens:
+        return None
+    finding = f"Training weighs as much as answering at {words.number(shared.even)} a second"
+    trained = words.mass(float(study.case.trained))
+    return charts.show(
+        charts.lines(
+            shared.lines,
+            "rate",
+            "grams",
+            "part",
+            title=finding,
+            subtitle=f"{trained} of training, borne for "
+            f"{words.duration(float(study.case.model_life))}",
+            x_title="Requests a second, all who use the model together",
+            y_title="CO₂e of an answer [g]",
+            rules_x={"as assumed here": shared.assumed},
+            log_x=True,
+            log_y=True,
+        ),
+        data=data,
+        description=f"A falling line for training and a flat one for the rest. {finding}.",
+    )
+
+
+def metered(runs: pd.DataFrame, data: Provenance) -> Figure:
+    """Dots of computed against metered energy of training runs.
+
+    Args:
+        runs: as `frames.metered` returns them.
+        data: what the numbers rest on.
+    """
+    within = words.percent(float(runs["ratio"].between(0.5, 2.0).mean()))
+    finding = (
+        f"{within} of the metered runs come out within a factor of two; the median is "
+        f"{words.percent(runs['ratio'].median())} of the metered energy"
+    )
+    return charts.show(
+        charts.bars(
+            runs,
+            "label",
+            "computed",
+            reference="published",
+            reference_name="metered",
+            title=finding,
+            subtitle="boundary of each publication",
+            unit="MWh",
+            log=True,
+        ),
+        data=data,
+        description=f"Dots of computed against metered energy of training runs. {finding}.",
+    )
