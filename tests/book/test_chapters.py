@@ -1,4 +1,4 @@
-"""Every chapter executed at two parameter sets, and what it says compared with what it computed."""
+"""Every chapter executed at the parameter sets, and what it says compared with what it computed."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from llmecon.publishing.build import execute
 from llmecon.publishing.prose import stored
 from llmecon.tables import catalog
 
-SETS = {"default": (), "mixture": pytest.mark.release}
+SETS = {"default": (), "course": pytest.mark.release, "mixture": pytest.mark.release}
 CHAPTERS = [chapter.slug for chapter in scenario.chapters()]
 
 pytestmark = pytest.mark.site
