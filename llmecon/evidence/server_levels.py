@@ -24,6 +24,7 @@ import pandas as pd
 from llmecon.evidence import conditions, deployment_levels, own_rows, published
 from llmecon.evidence.deployment_levels import PIVOT, REACHES, Level
 from llmecon.evidence.uncertainty import Multiple
+from llmecon.specs import Efficiency
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import SHARED, Effect, System
 
@@ -81,6 +82,35 @@ def at_level(system: System, of: SetUp) -> System:
     if of.my_server:
         return replace(system, level=_level(replace(system, level=()), _read(of.my_server)))
     return replace(system, level=_typical(system) if of.tuning == "typical" else ())
+
+
+def attained(
+    model: str,
+    xpu: str,
+    engine: str = "any",
+    precision: str = "",
+    tuning: Literal["typical", "best"] = "typical",
+    my_server: str = "",
+) -> Efficiency:
+    """What a server attains, by what chapters name it by.
+
+    Args:
+        model: id.
+        xpu: id of the accelerator.
+        engine: serving software; any where it isn't decided.
+        precision: of the weights; empty where it isn't known.
+        tuning: how the server is set up; see `Servers`.
+        my_server: likewise.
+
+    Returns:
+        The most probable efficiencies.
+
+    Raises:
+        InputError: an unknown id, or a file that can't be used.
+    """
+    software = None if engine == "any" else engine
+    system = catalog.system(model, xpu, software, precision)
+    return catalog.efficiency(at_level(system, Servers(tuning, my_server)))
 
 
 def slowness(system: System) -> Multiple:
