@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
+from llmecon.publishing import scenario
 from llmecon.publishing.build import site_assets
 
 _STILL = re.compile(r'<div class="llmecon-static"[^>]*>(<svg .*?</svg>)</div>', re.DOTALL)
@@ -26,18 +27,25 @@ _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
 # Words glued together by charts' axes, and private names.
 _GLUED = re.compile(r"^\d+[a-z_]{4,}|sourcesrow|.{25}|^_|^0\d|^$")
-# Words that say nothing of a page: those of sentences, and types of the library.
+# Keys of the bibliography, which pages cite and link.
+_KEY = re.compile(r"^[a-z]+(?:19|20)\d\d[a-z0-9]*$")
+# Words that say nothing of a page: those of sentences, and of how the library is described.
 _EVERYWHERE = """
-    about again all also although any because been before being between both can could did do does
-    each either every few from had has have how its itself least less many may might more most much
-    must neither none nor one only other others our out over own per same several so some than them
-    though through too until up upon us very we were what whatever when where whether which while
-    who whose why would yet you your
-    str float int bool return returns class
+    about above again all alone also although an any because been before being between both can
+    could did do does each either else every far few find first found from given had has have
+    hold holds how its itself kind kinds known least less make makes many may might more most
+    much must need needs neither none nor nothing once one only other others our out over own
+    per rest same say says see several so some stand stands take taken takes than them those
+    though through together too two until up upon us used very we were what whatever when where
+    whether which while who whose why without would yet you your
+    str float int bool tuple dict list return returns class name names number numbers parameter
+    parameters raise raises raised value values variable variables
 """
 _ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"\}")
 _ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
 _ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
+
+_END_OF_WORDS = re.compile(r"(</(?:td|th|text|option|p|li|div|label|h\d|summary|button)>)(?=<)")
 
 
 # ---------------------------------------------------------------------------- before the pages
@@ -138,6 +146,15 @@ def _with_shared_sources(body: str) -> str:
     return _SOURCES.sub(share, body)
 
 
+def part_words(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Put a space after every cell and label, whose words the search would take for one."""
+    for raw in tree.findall(nodes.raw):
+        if "html" in raw.get("format", ""):
+            parted = nodes.Text(_END_OF_WORDS.sub(r"\1 ", raw.astext()))
+            raw.clear()
+            raw.append(parted)
+
+
 # ---------------------------------------------------------------------------- after the pages
 
 
@@ -194,11 +211,20 @@ def _lighten_search(index: Path) -> None:
             for text, places in found[kind].items()
             if not {place[0] for place in places} <= of_library
         }
+    # Names in chapters' code are the library's, or of no use elsewhere; parameters are asked for.
+    asked = {language.stem(of.name) for chapter in scenario.chapters() for of in chapter.parameters}
+    of_code = of_library | {
+        number for number, name in enumerate(found["docnames"]) if name.startswith("chapters/")
+    }
+    # A key is looked up where its source is described.
+    of_sources = {place for place, name in enumerate(found["docnames"]) if name == "references"}
     found["terms"] = {
-        word: places
+        word: sorted(of_sources) if _KEY.match(word) else places
         for word, places in found["terms"].items()
         if looked_up(word)
-        and not (_GLUED.search(word) or ("_" in word and _all(places) <= of_library))
+        and not (_KEY.match(word) and not _all(places) & of_sources)
+        and not _GLUED.search(word)
+        and not ("_" in word and word not in asked and _all(places) <= of_code)
     }
     found["titleterms"] = {
         word: places for word, places in found["titleterms"].items() if looked_up(word)
@@ -256,6 +282,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of this to Sphinx."""
     app.add_search_language(Search)
     app.connect("builder-inited", provide)
+    app.connect("doctree-resolved", part_words)
     app.connect("html-page-context", lighten_page, priority=880)
     app.connect("build-finished", lighten_site, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
