@@ -27,7 +27,7 @@ def near(answer: float, value: float, tolerance: float) -> bool:
         value: what it is compared with; nothing is near what isn't finite.
         tolerance: relative to the value.
     """
-    return abs(answer - value) <= tolerance * abs(value)
+    return math.isfinite(value) and abs(answer - value) <= tolerance * abs(value)
 
 
 def judge(key: Key, tolerance: float, answer: float) -> Verdict:

@@ -81,7 +81,7 @@ def test_all_answers_can_be_had_at_once(page: Page):
     states = page.eval_on_selector_all(".llmecon-guess", "all => all.map(g => g.dataset.state)")
     assert set(states) == {"told"}
     assert page.locator("[hidden=until-found]").count() == 0
-    assert page.locator(".llmecon-verdict").all_inner_texts() == [""] * len(states)
+    assert page.locator(".llmecon-guess .llmecon-verdict").all_inner_texts() == [""] * len(states)
     assert page.locator(".llmecon-guess form:visible").count() == 0
 
 

@@ -4,8 +4,17 @@ from llmecon import words
 from llmecon.adaptation.knowledge import PASSAGE
 from llmecon.publishing import charts
 from llmecon.publishing.charts.figure import Chart
+from llmecon.studies.rag_vs_ft.assumptions import DOUBT
 from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Reading, Tried
-from llmecon.studies.rag_vs_ft.frames import Intervals, Lengths, Passages, Recalls, months, parts
+from llmecon.studies.rag_vs_ft.frames import (
+    Intervals,
+    Lengths,
+    Passages,
+    Recalls,
+    Worth,
+    months,
+    parts,
+)
 from llmecon.studies.rag_vs_ft.model import WAYS
 from llmecon.studies.rag_vs_ft.study import Study
 from llmecon.studies.rag_vs_ft.winners import Evens, Map
@@ -205,4 +214,17 @@ def real(found: Asked, finding: str) -> Chart:
         subtitle=f"{asked}, Wilson's 90% intervals",
         unit="% answered rightly (misled: % of those known)",
         domain=(0.0, 100.0),
+    )
+
+
+def worth(found: Worth, finding: str) -> Chart:
+    """How often knowing each unknown would change the choice."""
+    doubted = f"the case itself may be off by a factor of {words.number(DOUBT)} either way"
+    return charts.bars(
+        found.table.head(10),
+        "unknown",
+        "flips",
+        title=finding,
+        subtitle=f"{doubted}; without measuring, choose {found.usual}",
+        unit="% of cases in which the choice changes",
     )

@@ -1,0 +1,43 @@
+"""Charts of the chapter on validation; each takes its finding as the title."""
+
+from llmecon.publishing import charts
+from llmecon.publishing.charts.figure import Chart
+from llmecon.studies.validation import frames
+from llmecon.studies.validation.simulated import Simulated
+from llmecon.studies.validation.study import Study
+
+
+def agreement(study: Study, finding: str) -> Chart:
+    """Predicted against measured values, by what the fit had not seen."""
+    told = f"one point a measurement, {study.without} left out; the line is a perfect prediction"
+    software = "The engine of a training step is its software"
+    return charts.agreement(
+        frames.side_by_side(study),
+        "target",
+        frames.TITLES,
+        "measured",
+        frames.WITHOUT,
+        {"accelerator": "xpu", "engine": "engine", "model": "model"},
+        details={"setting": "setting"},
+        first=(study.scenario.target, study.group_left_out, "accelerator"),
+        title=finding,
+        subtitle=f"{told}, the band half to twice that. {software}",
+    )
+
+
+def at_fixed_clients(study: Study, simulated: Simulated, finding: str) -> Chart:
+    """Formula over simulation against the number of clients that ask again once answered."""
+    how = "each client asks again as soon as it is answered, as load generators do"
+    return charts.lines(
+        simulated.clients,
+        "clients",
+        "off",
+        "series",
+        title=finding,
+        subtitle=f"{study.system_name}; {how}",
+        x_title="Clients",
+        y_title="Formula over simulation, less 1 [%]",
+        log_x=True,
+        points=True,
+        rules_y={" ": 0.0},
+    )
