@@ -95,6 +95,10 @@ CHAPTERS = [chapter.replace("-", "_") for chapter in studies.CHAPTERS]
 PUBLIC = ("scenario", "model", "study")
 
 
+def test_every_package_says_what_a_reader_finds_in_it():
+    assert "Others" not in appendices.modules()
+
+
 def test_modules_are_those_that_can_be_imported():
     listed = {name: about for of in appendices.modules().values() for name, about in of.items()}
     found = {

@@ -29,8 +29,10 @@ _PACKAGES = {
     "silicon": "Designing accelerators",
     "checks": "One model checked by another",
     "studies": "What chapters ask, and answer",
+    "teaching": "Exercises, and checks of answers",
     "publishing": "From models to a book",
     "assignments": "Assignments, and their marks",
+    "commands": "Groups of commands",
 }
 # A table takes the room of the list of a page's sections.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"

@@ -16,6 +16,7 @@ from llmecon.studies.throughput import model
 from llmecon.studies.throughput.model import Case
 from llmecon.studies.throughput.study import Study
 from llmecon.teaching.records import Exercise, Key, Mistake
+from llmecon.teaching.slips import sparse_peak
 from llmecon.teaching.turning import turning_point
 
 CHAPTER = "throughput"
@@ -27,9 +28,6 @@ VARIANTS: Mapping[str, tuple[Value, ...]] = {
     "output_tokens": (300.0, 400.0, 500.0, 650.0, 800.0),
 }
 """What may differ by student."""
-
-SPARSE = 2.0
-"""Peak rates with half of the weights zero, over dense ones; some datasheets print only those."""
 
 SLOWER = 2.0
 """How many times as long as a lone answer's tokens those of exercise 3 take."""
@@ -124,12 +122,7 @@ def _utilisation(study: Study) -> Key:
                 "This compares with the peak of one device; several share the work.",
                 found * devices if devices > 1 else math.nan,
             ),
-            Mistake(
-                "sparse-peak",
-                "This takes the peak with sparsity, which vendors print too; products of full "
-                "matrices run at the dense rate.",
-                found / SPARSE,
-            ),
+            sparse_peak(found),
             Mistake(
                 "sixteen-bit-peak",
                 "This takes the peak of 16-bit arithmetic; look at the precision.",

@@ -15,6 +15,7 @@ from llmecon.studies.parameters import Value
 from llmecon.studies.xpu_needs.study import Study
 from llmecon.tables import catalog
 from llmecon.teaching.records import Exercise, Key, Mistake
+from llmecon.teaching.slips import sparse_peak
 from llmecon.teaching.turning import turning_point
 
 CHAPTER = "xpu-needs"
@@ -26,9 +27,6 @@ VARIANTS: Mapping[str, tuple[Value, ...]] = {
     "peak_to_mean": (1.6, 2.0, 2.5, 3.0),
 }
 """What may differ by student."""
-
-SPARSE = 2.0
-"""Peak rates with half of the weights zero, over dense ones; some datasheets print only those."""
 
 TIGHTER = 1.5
 """By what exercise 4 divides the limit on the time per output token."""
@@ -96,12 +94,7 @@ def _devices(study: Study) -> Key:
                 "This takes the peak rate as attained; training attains only the MFU of it.",
                 found * mfu,
             ),
-            Mistake(
-                "sparse-peak",
-                "This takes the peak with sparsity, which vendors print too; products of full "
-                "matrices run at the dense rate.",
-                found / SPARSE,
-            ),
+            sparse_peak(found),
             Mistake(
                 "fp8-peak",
                 "This takes the rate of 8-bit arithmetic; the run multiplies in bf16.",
