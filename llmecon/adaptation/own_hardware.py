@@ -9,7 +9,17 @@ from llmecon import serving
 from llmecon.adaptation.offers import Machines, Service, Tariff, Trainer
 from llmecon.physics.architecture import parameters, weight_bytes
 from llmecon.physics.energy import energy_of
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Precision, Site, Workload
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    Instance,
+    LatencyTarget,
+    Precision,
+    Site,
+    Workload,
+)
 from llmecon.training import Reliability, TrainingRun
 from llmecon.training.planning import TrainingPlan, plan_for_deadline
 
@@ -62,7 +72,7 @@ def own_service(
             workload,
             (prompt, tokens[1] / prompt, tokens[2]),
         )
-        most = serving.capacity(llm, xpu, deployment, asked, efficiency, target)
+        most = serving.capacity(Instance(llm, xpu, deployment, efficiency), asked, target)
         return slowdown * peak_to_mean / most.rate
 
     each, rates = takes(typical), jax.grad(takes)(typical)

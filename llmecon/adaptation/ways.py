@@ -35,6 +35,7 @@ from llmecon.adaptation.quality import quality_over_life
 from llmecon.costs import per_request
 from llmecon.errors import InputError
 from llmecon.physics.energy import Energy
+from llmecon.specs import Instance
 
 Scalar = Float[Array, "..."]
 
@@ -268,7 +269,7 @@ def _at_load(
     )  # fmt: skip
     # An instance whose every time is longer does at some rate what another does at a higher one.
     rate = machines.slowdown * queries / there
-    served = serving.serve(llm, xpu, layout, asked, attained, rate)
+    served = serving.serve(Instance(llm, xpu, layout, attained), asked, rate)
     crew = per_request.Fleet(queries, there)
     used = per_request.request_energy(crew, served.point, xpu, layout, attained, machines.site)
     made = there * layout.xpus * machines.making / queries

@@ -31,7 +31,7 @@ from llmecon.errors import InputError
 from llmecon.physics.roofline import attention_groups
 from llmecon.serving import CHUNK
 from llmecon.serving.simulated_engine import Engine, Process, Request, prices_of
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Deployment, Instance, Workload
 
 Numbers = npt.NDArray[np.float64]
 
@@ -149,7 +149,6 @@ def _overlap(begin: Numbers, finish: Numbers, start: float, end: float) -> Numbe
 
 Draw = np.random.Generator
 Pool = Iterator[Request]
-System = tuple[LLM, XPU, Deployment, Workload, Efficiency]
 
 
 def uniform_lengths(workload: Workload, shortest: float) -> Workload:
@@ -183,11 +182,8 @@ def uniform_lengths(workload: Workload, shortest: float) -> Workload:
 
 
 def open_loop(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
     *,
     rate: float,
     requests: int = 2000,
@@ -199,11 +195,8 @@ def open_loop(
     """Simulate an instance whose requests come at a rate, however long they take.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths, lognormal, and gamma-distributed times between arrivals.
-        efficiency: attained shares and overheads.
         rate: requests arriving per second on average, > 0.
         requests: how many arrive; all are served to their end.
         warmup: share of them, from the first, that the record's summaries leave out.
@@ -229,16 +222,12 @@ def open_loop(
             yield environment.timeout(gap)
             engine.submit(request)
 
-    system = (llm, xpu, deployment, workload, efficiency)
-    return _simulate(system, send, 1, requests, warmup, shortest, chunk, seed)
+    return _simulate(instance, workload, send, 1, requests, warmup, shortest, chunk, seed)
 
 
 def closed_loop(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
     *,
     clients: int,
     requests: int = 2000,
@@ -250,11 +239,8 @@ def closed_loop(
     """Simulate an instance whose clients each ask again the moment their last request ends.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths, lognormal.
-        efficiency: attained shares and overheads.
         clients: how many there are; all start at once.
         requests: how many they send together, more than `clients`; all are served to their end.
         warmup: share of them, from the first, that the record's summaries leave out.
@@ -280,12 +266,12 @@ def closed_loop(
             engine.submit(request)
             yield request.done
 
-    system = (llm, xpu, deployment, workload, efficiency)
-    return _simulate(system, send, clients, requests, warmup, shortest, chunk, seed)
+    return _simulate(instance, workload, send, clients, requests, warmup, shortest, chunk, seed)
 
 
 def _simulate(
-    system: System,
+    instance: Instance,
+    workload: Workload,
     send: Callable[[simpy.Environment, Engine, Draw, Pool], Process],
     senders: int,
     requests: int,
@@ -295,11 +281,11 @@ def _simulate(
     seed: int,
 ) -> Record:
     """Let senders that share a pool of requests send them all, and wait for the last token."""
-    llm, xpu, deployment, workload, efficiency = system
+    deployment = instance.deployment
     _check(deployment, workload, requests, warmup, chunk)
     if shortest is not None:
         workload = uniform_lengths(workload, shortest)
-    prices = prices_of(llm, xpu, deployment, workload, efficiency)
+    prices = prices_of(instance, workload)
     draw = np.random.default_rng(seed)
     uniform = shortest is not None
     prompts = _lengths(draw, requests, workload.computed_prompt_tokens, workload.prompt_cv, uniform)

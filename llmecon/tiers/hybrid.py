@@ -25,6 +25,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     Number,
     Precision,
     Site,
@@ -218,23 +219,13 @@ def on_device(
 
 
 def shared(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    site: Site,
-    reach: Reach,
-    at_once: Scalar,
+    instance: Instance, workload: Workload, site: Site, reach: Reach, at_once: Scalar
 ) -> Taken:
     """A request answered on a machine that others use too, nearby or far away.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and answer.
-        efficiency: attained shares and overheads.
         site: where the machine stands.
         reach: the way there and what belongs to it.
         at_once: requests that an instance has in flight on average; below 1 it is idle at times.
@@ -242,13 +233,13 @@ def shared(
     Returns:
         What it takes; the electricity of idle time is borne by the requests.
     """
-    service = serving.service_at(llm, xpu, deployment, workload, efficiency, at_once)
-    room = serving.largest_batch(llm, xpu, deployment, workload, efficiency)
+    service = serving.service_at(instance, workload, at_once)
+    room = serving.largest_batch(instance, workload)
     ttft = service.ttft + reach.round_trip
     possible = jnp.where(room > jnp.maximum(at_once, 1.0), 1.0, 0.0)
     return _on_shared(
         service.point, possible, ttft, service.point.tpot,
-        xpu, deployment, workload, efficiency, site, reach,
+        instance.xpu, instance.deployment, workload, instance.efficiency, site, reach,
     )  # fmt: skip
 
 
@@ -325,7 +316,7 @@ def drafted(
         deployment,
         (jnp.asarray(draft_tokens, float), jnp.asarray(acceptance, float)),
     )
-    service = serving.service_at(llm, xpu, checked, workload, efficiency, at_once)
+    service = serving.service_at(Instance(llm, xpu, checked, efficiency), workload, at_once)
     point = service.point
     each = own_machine.token_time(near, machine, precision, workload.mean_context)
     gained = tokens_per_round(jnp.asarray(acceptance, float), draft_tokens)
@@ -334,7 +325,7 @@ def drafted(
     tpot = seconds_per_token(rounds, draft_tokens)
     read = own_machine.prompt_time(near, machine, precision, workload.computed_prompt_tokens)
     ttft = jnp.maximum(service.ttft + reach.round_trip, read)
-    room = serving.largest_batch(llm, xpu, checked, workload, efficiency)
+    room = serving.largest_batch(Instance(llm, xpu, checked, efficiency), workload)
     fits = own_machine.answer(near, machine, precision, workload).fits
     there = _on_shared(
         point, jnp.where(room > jnp.maximum(at_once, 1.0), fits, 0.0), ttft, tpot,

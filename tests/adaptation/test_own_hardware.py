@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from llmecon import adaptation, serving
-from llmecon.specs import SECONDS_PER_HOUR, Workload, precision
+from llmecon.specs import SECONDS_PER_HOUR, Instance, Workload, precision
 from tests.problems import (
     DENSE,
     EFFICIENCY,
@@ -36,7 +36,7 @@ def test_rates_of_own_hardware_are_those_of_the_serving_model() -> None:
         DENSE, H100, SINGLE, typical, EFFICIENCY, TARGET, SITE, USD_PER_SECOND
     )
     for workload, tolerance in ((typical, 1e-6), (longer, 0.02)):
-        rate = serving.capacity(DENSE, H100, SINGLE, workload, EFFICIENCY, TARGET).rate
+        rate = serving.capacity(Instance(DENSE, H100, SINGLE, EFFICIENCY), workload, TARGET).rate
         cached = workload.prompt_tokens * workload.cached_fraction
         usd = service.price.of(workload.computed_prompt_tokens, cached, workload.output_tokens)
         assert float(usd) == pytest.approx(USD_PER_SECOND / float(rate), rel=tolerance)

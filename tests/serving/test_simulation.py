@@ -14,7 +14,7 @@ from llmecon.errors import InputError
 from llmecon.physics import roofline
 from llmecon.serving import simulation
 from llmecon.serving.simulation import Record
-from llmecon.specs import Workload
+from llmecon.specs import Instance, Workload
 from llmecon.tables import catalog
 from tests.problems import DENSE, EFFICIENCY, SINGLE, SPREAD, changed
 
@@ -30,7 +30,7 @@ INTERFERENCE = float(EFFICIENCY.prefill_interference)
 def system(workload: Workload = PLAIN, **parts: Any) -> tuple[Any, ...]:
     """The arguments that the simulation and the closed forms share."""
     given = {"llm": DENSE, "xpu": H100, "deployment": SINGLE} | parts
-    return given["llm"], given["xpu"], given["deployment"], workload, EFFICIENCY
+    return (Instance(given["llm"], given["xpu"], given["deployment"], EFFICIENCY), workload)
 
 
 @cache
@@ -54,10 +54,10 @@ def full_rate(of: tuple[Any, ...]) -> float:
 
 def seconds(of: tuple[Any, ...], decoding: int) -> float:
     """A decode step without prompts."""
-    llm, xpu, layout, workload, efficiency = of
+    instance, workload = of
     past = workload.mean_context - 1.0
-    cost = evaluate(roofline.forward_pass, llm, xpu, layout, efficiency, decoding, 1.0, past)
-    return float(efficiency.decode_multiple * cost.seconds)
+    cost = evaluate(roofline.forward_pass, instance, decoding, 1.0, past)
+    return float(instance.efficiency.decode_multiple * cost.seconds)
 
 
 @pytest.mark.parametrize("layout", [SINGLE, APART], ids=["mixed", "disaggregated"])

@@ -16,6 +16,7 @@ from llmecon.specs import (
     SECONDS_PER_HOUR,
     SECONDS_PER_YEAR,
     Deployment,
+    Instance,
     Site,
     Workload,
     precision,
@@ -90,8 +91,8 @@ def drafting(draft_tokens: jax.Array, machine: own_machine.Machine = PHONE) -> h
 @cache
 def tiers() -> tuple[hybrid.Taken, hybrid.Taken, hybrid.Taken]:
     """A request on a phone, on a small box that eight share, and in a data centre."""
-    edge = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
-    cloud = shared(FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE)
+    edge = shared(Instance(MIDDLE, L4, EDGE, EFFICIENCY), ASKED, GAS, NEARBY, AT_ONCE)
+    cloud = shared(Instance(FAR, H100, CLOUD, EFFICIENCY), ASKED, GAS, AWAY, AT_ONCE)
     return on_phone(), edge, cloud
 
 
@@ -164,9 +165,9 @@ def test_a_request_is_answered_on(device: str) -> None:
 def test_a_model_too_large_is_impossible() -> None:
     too_large = on_device(FAR, PHONE, INT4, ASKED, HANDSET, HOME, *floats(PACE, 1.0))
     assert too_large.possible == 0.0
-    found = shared(FAR, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
+    found = shared(Instance(FAR, L4, EDGE, EFFICIENCY), ASKED, GAS, NEARBY, AT_ONCE)
     assert found.possible == 0.0
-    crowded = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, jnp.asarray(1e6))
+    crowded = shared(Instance(MIDDLE, L4, EDGE, EFFICIENCY), ASKED, GAS, NEARBY, jnp.asarray(1e6))
     assert crowded.possible == 0.0
     assert all(way.possible == 1.0 for way in tiers())
     assert jnp.all(by_length().possible == 1.0)
@@ -182,7 +183,7 @@ def test_parts_of_a_footprint_sum() -> None:
 def test_a_shared_machine_is_paid_by_those_who_use_it() -> None:
     """Money and electricity of all requests of an hour are those of the hour."""
     _, edge, _ = tiers()
-    busier = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, 2.0 * AT_ONCE)
+    busier = shared(Instance(MIDDLE, L4, EDGE, EFFICIENCY), ASKED, GAS, NEARBY, 2.0 * AT_ONCE)
     per_hour = 0.75 / edge.usd
     assert 0.0 < per_hour / 3600.0 < 10.0
     assert busier.usd < edge.usd
@@ -195,7 +196,7 @@ def test_a_shared_machine_is_paid_by_those_who_use_it() -> None:
 
 def test_the_way_costs_its_round_trip() -> None:
     longer = changed(NEARBY, round_trip=0.51)
-    found = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, longer, AT_ONCE)
+    found = shared(Instance(MIDDLE, L4, EDGE, EFFICIENCY), ASKED, GAS, longer, AT_ONCE)
     _, edge, _ = tiers()
     assert found.ttft - edge.ttft == pytest.approx(0.5)
     assert found.seconds - edge.seconds == pytest.approx(0.5)

@@ -19,6 +19,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     Number,
     Precision,
     Site,
@@ -62,6 +63,11 @@ class Shared(eqx.Module):
     usd_per_second: Number = number()
     round_trip: Number = number()
     network_energy: Number = number()
+
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
 
 
 class Case(eqx.Module):
@@ -351,12 +357,5 @@ def inputs_moved(effects: Case) -> dict[str, Scalar]:
 
 def _on(case: Case, machine: Shared, site: Site) -> Taken:
     return hybrid.shared(
-        machine.llm,
-        machine.xpu,
-        machine.layout,
-        case.requests,
-        machine.efficiency,
-        site,
-        reach(case, machine),
-        machine.at_once,
+        machine.instance, case.requests, site, reach(case, machine), machine.at_once
     )

@@ -13,7 +13,7 @@ from llmecon import serving
 from llmecon.adaptation import Knowledge, Offers, constants
 from llmecon.adaptation.constants import Constants
 from llmecon.evidence import uncertainty
-from llmecon.specs import Efficiency
+from llmecon.specs import Efficiency, Instance
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.model import Case
 from llmecon.studies.rag_vs_ft.offers import Hardware
@@ -129,7 +129,7 @@ def _paces(scenario: Scenario, hardware: Hardware, efficiencies: Efficiency) -> 
 
     def pace(efficiency: Efficiency) -> dict[str, Array]:
         found = serving.capacity(
-            llm, xpu, hardware.layout, hardware.typical, efficiency, assumptions.TARGET
+            Instance(llm, xpu, hardware.layout, efficiency), hardware.typical, assumptions.TARGET
         )
         fine = found.feasible > 0
         return {"pace": jnp.where(fine, likely / jnp.where(fine, found.rate, 1.0), jnp.nan)}
