@@ -379,7 +379,7 @@ WIDE = changed(SPREAD, tensor=1.0, expert=8.0, pipeline=1.0)
 GEMMA = catalog.llm("gemma-3-27b")
 PHONE = catalog.xpu("a17-pro")
 # What is around a shared machine.
-AMID = (CHAT, SITE, REACH)
+AMID = (SITE, REACH)
 
 RETRIEVER, READING, LEARNING = KNOWLEDGE.retriever, KNOWLEDGE.reading, KNOWLEDGE.adapter
 STILL = changed(NEWS, change=0.0, known=0.0)
@@ -409,7 +409,7 @@ def in_role(function: Callable[..., Any], role: filling.Role) -> Callable[..., A
 # On one device, where links begin to matter, slopes to either side differ.
 ON_TWO = eqx.tree_at(
     lambda of: tuple(
-        getattr(of, name).machines.deployment.tensor
+        getattr(of, name).machines.instance.deployment.tensor
         for name in ("base", "adapted", "tuned", "long")
     ),
     OFFERS,
@@ -982,11 +982,13 @@ CASES: dict[str, Case] = {
         lambda used, site, making, building, network, reader, training: carbon.footprint(
             used,
             site,
-            making=making,
-            building=building,
-            network=network,
-            reader=reader,
-            training=training,
+            besides=carbon.Footprint(
+                making=making,
+                building=building,
+                network=network,
+                reader=reader,
+                training=training,
+            ),
         ),
         ((ENERGY, SITE, *floats(1.0, 0.1, 0.01, 0.2, 3.0)),),
         ((ENERGY, changed(SITE, carbon_intensity=0.0), *floats(0.0, 0.0, 0.0, 0.0, 0.0)),),
@@ -1022,19 +1024,17 @@ CASES: dict[str, Case] = {
     ),
     "per_request.request_energy": Case(
         per_request.request_energy,
-        ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE),),
-        ((changed(FLEET, waiting=0.0), POINT, H100, SINGLE, EFFICIENCY, SITE),),
+        ((BUSY, POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE),),
+        ((changed(FLEET, waiting=0.0), POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE),),
     ),
     "per_request.request": Case(
         per_request.request,
-        ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE, AROUND, *floats(40.0)),),
+        ((BUSY, POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE, AROUND, *floats(40.0)),),
         (
             (
                 changed(FLEET, waiting=0.0),
                 POINT,
-                H100,
-                SINGLE,
-                EFFICIENCY,
+                Instance(DENSE, H100, SINGLE, EFFICIENCY),
                 changed(SITE, carbon_intensity=0.0),
                 changed(AROUND, making=0.0, sent=0.0, trained=0.0),
                 *floats(0.0),
@@ -1125,14 +1125,12 @@ CASES: dict[str, Case] = {
     "hybrid.on_device": Case(
         hybrid.on_device,
         (
-            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(5.0, 1.0)),
-            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(40.0, 4.0)),
+            (hybrid.OwnModel(DENSE, OWN, FP8), CHAT, HANDSET, SITE, *floats(5.0, 1.0)),
+            (hybrid.OwnModel(DENSE, OWN, FP8), CHAT, HANDSET, SITE, *floats(40.0, 4.0)),
         ),
         (
             (
-                DENSE,
-                changed(OWN, power=0.0),
-                FP8,
+                hybrid.OwnModel(DENSE, changed(OWN, power=0.0), FP8),
                 changed(CHAT, output_tokens=1.0),
                 changed(HANDSET, power=0.0, making=0.0),
                 changed(SITE, carbon_intensity=0.0),
@@ -1143,47 +1141,56 @@ CASES: dict[str, Case] = {
     "hybrid.shared": Case(
         hybrid.shared,
         (
-            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(20.0)),
-            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(0.3)),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(20.0)
+                ),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(0.3)
+                ),
+                CHAT,
+            ),
         ),
         (
-            (Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e-6)),
-            (Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e6)),
-            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), *AMID, *floats(1.0)),
+            (
+                hybrid.SharedMachine(Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e-6)),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e6)),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), *AMID, *floats(1.0)
+                ),
+                CHAT,
+            ),
         ),
     ),
     "hybrid.drafted": Case(
         hybrid.drafted,
         (
             (
-                DENSE,
-                OWN,
-                FP8,
+                hybrid.OwnModel(DENSE, OWN, FP8),
                 SITE,
-                EVERYTHING,
-                H100,
-                SPREAD,
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(20.0)
+                ),
                 CHAT,
-                EFFICIENCY,
-                SITE,
-                REACH,
-                *floats(20.0, 0.7, 4.0),
+                *floats(0.7, 4.0),
             ),
         ),
         tuple(
             (
-                DENSE,
-                OWN,
-                FP8,
+                hybrid.OwnModel(DENSE, OWN, FP8),
                 SITE,
-                GEMMA,
-                H100,
-                LONE,
+                hybrid.SharedMachine(Instance(GEMMA, H100, LONE, EFFICIENCY), *AMID, *floats(20.0)),
                 CHAT,
-                EFFICIENCY,
-                SITE,
-                REACH,
-                *floats(20.0, acceptance, drafts),
+                *floats(acceptance, drafts),
             )
             for acceptance, drafts in ((0.7, 0.0), (0.0, 0.0), (0.0, 4.0), (1.0, 4.0), (1.0, 0.0))
         ),

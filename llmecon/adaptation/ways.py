@@ -35,7 +35,6 @@ from llmecon.adaptation.quality import quality_over_life
 from llmecon.costs import per_request
 from llmecon.errors import InputError
 from llmecon.physics.energy import Energy
-from llmecon.specs import Instance
 
 Scalar = Float[Array, "..."]
 
@@ -264,15 +263,13 @@ def _at_load(
         machines.workload,
         (prompt, cached / prompt, output),
     )
-    llm, xpu, layout, attained = (
-        machines.llm, machines.xpu, machines.deployment, machines.efficiency,
-    )  # fmt: skip
+    instance = machines.instance
     # An instance whose every time is longer does at some rate what another does at a higher one.
     rate = machines.slowdown * queries / there
-    served = serving.serve(Instance(llm, xpu, layout, attained), asked, rate)
+    served = serving.serve(instance, asked, rate)
     crew = per_request.Fleet(queries, there)
-    used = per_request.request_energy(crew, served.point, xpu, layout, attained, machines.site)
-    made = there * layout.xpus * machines.making / queries
+    used = per_request.request_energy(crew, served.point, instance, machines.site)
+    made = there * instance.deployment.xpus * machines.making / queries
     return Operation(
         instances=there,
         load=served.load,

@@ -138,9 +138,7 @@ def answer(case: Case) -> Answer:
     asked = per_request.request(
         shared,
         service.point,
-        case.xpu,
-        case.layout,
-        case.efficiency,
+        case.instance,
         case.site,
         surroundings(case),
         reading,

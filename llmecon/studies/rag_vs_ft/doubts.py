@@ -173,7 +173,9 @@ def paced(offers: Offers, pace: Draws, hosting: str) -> Offers:
 def attaining(offers: Offers, efficiency: Efficiency) -> Offers:
     """The same offers on machines that attain other shares of what they could."""
     made: Offers = eqx.tree_at(
-        lambda of: [s.machines.efficiency for s in (of.base, of.adapted, of.tuned, of.long)],
+        lambda of: [
+            s.machines.instance.efficiency for s in (of.base, of.adapted, of.tuned, of.long)
+        ],
         offers,
         [efficiency] * 4,
     )

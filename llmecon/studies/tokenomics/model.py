@@ -138,9 +138,7 @@ def answer(case: Case) -> Answer:
     shared, service = per_request.dispatch(
         "spread", case.load, instances, None, lambda rate: _served(case, rate)
     )
-    energy = per_request.request_energy(
-        shared, service.point, case.xpu, case.layout, case.efficiency, case.site
-    )
+    energy = per_request.request_energy(shared, service.point, case.instance, case.site)
     ownership = _ownership(case, service)
     devices = instances * case.layout.xpus
     hourly = {RENTING: case.rent} | ({} if ownership is None else {OWNING: ownership.total})
