@@ -48,10 +48,9 @@ def under_clients(instance: Instance, workload: Workload, seed: int = 0) -> pd.D
             only,
             workload,
             clients=number,
-            requests=max(load_test.WAVES * number, 2),
-            warmup=0.0,
-            shortest=SHORTEST,
-            seed=seed,
+            how=simulation.Simulation(
+                requests=max(load_test.WAVES * number, 2), warmup=0.0, shortest=SHORTEST, seed=seed
+            ),
         )
         rows.append(
             {
@@ -120,6 +119,8 @@ def overloaded(
     room = float(interpreted(largest_batch)(instance, workload))
     # Until the batch is full, an overloaded instance makes less than it could.
     many = int(max(requests, load_test.WAVES * room))
-    record = simulation.open_loop(instance, workload, rate=load * full, requests=many, warmup=0.5)
+    record = simulation.open_loop(
+        instance, workload, rate=load * full, how=simulation.Simulation(requests=many, warmup=0.5)
+    )
     tokens = float(full * workload.output_tokens)
     return Overload(load, record.output_tokens_per_second, tokens)

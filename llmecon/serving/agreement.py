@@ -10,7 +10,7 @@ from jaxtyping import Array
 from llmecon.errors import InputError
 from llmecon.serving import CHUNK, Service, full_rate, serve
 from llmecon.serving.simulated_engine import quick_jit
-from llmecon.serving.simulation import open_loop
+from llmecon.serving.simulation import Simulation, open_loop
 from llmecon.specs import Instance, Workload
 
 
@@ -96,7 +96,10 @@ def compare(
         )
         rate = float(service.offered)
         record = open_loop(
-            scheduled, workload, rate=rate, requests=requests, chunk=chunk, seed=seed
+            scheduled,
+            workload,
+            rate=rate,
+            how=Simulation(requests=requests, chunk=chunk, seed=seed),
         )
         simulated = Figures(
             ttft=outside + record.mean_ttft,

@@ -142,7 +142,9 @@ def test_loads_that_cannot_be_compared(load: float) -> None:
 def test_ttft_under_overload_is_a_growing_backlog() -> None:
     of = system(changed(PLAIN, output_tokens=1000.0))
     rate = 1.5 * full_rate(of)
-    found = simulation.open_loop(*of, rate=rate, requests=int(3600.0 * rate), warmup=0.0)
+    found = simulation.open_loop(
+        *of, rate=rate, how=simulation.Simulation(requests=int(3600.0 * rate), warmup=0.0)
+    )
     # Compiled for the comparisons above.
     closed = agreement._served(*of, *floats(1.5, 0.99))
     outside = float(EFFICIENCY.request_time)

@@ -44,9 +44,7 @@ def test_first_token_agrees_with_the_simulated_scheduler(clients: int) -> None:
         Instance(LLAMA, H100, ALONE, BARE),
         nominal,
         clients=clients,
-        requests=10 * clients,
-        warmup=0.0,
-        shortest=0.8,
+        how=simulation.Simulation(requests=10 * clients, warmup=0.0, shortest=0.8),
     )
     found = loaded(clients, lengths(1024.0 * EVEN_MEAN, 1024.0 * EVEN_MEAN))
     assert float(found.ttft) == pytest.approx(record.mean_ttft, rel=0.12)
