@@ -5,6 +5,7 @@ from typing import Any
 
 import book_chapters
 import book_citations
+import book_depth
 import book_home
 import book_numbers
 import book_signatures
@@ -86,6 +87,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (
         book_chapters,
         book_citations,
+        book_depth,
         book_home,
         book_numbers,
         book_signatures,

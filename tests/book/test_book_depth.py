@@ -1,0 +1,94 @@
+"""Sections that fold on a chapter's page."""
+
+import json
+from typing import Any
+
+import book_depth
+import pytest
+from docutils import nodes
+
+
+def words(text: str, *tags: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "source": text, "metadata": {"tags": list(tags)}}
+
+
+def shows(*marks: str) -> dict[str, Any]:
+    html = "".join(
+        f'<div class="llmecon-{mark}"><i class="llmecon-{mark}-more"></i>' for mark in marks
+    )
+    return {
+        "cell_type": "code",
+        "source": "",
+        "metadata": {},
+        "outputs": [{"data": {"text/html": html}}],
+    }
+
+
+CELLS = [
+    words("# Title"),
+    words("## First\n\n```\n## not a heading\n```"),
+    shows("figure"),
+    words("## Second\n\nSome words.", "in-depth"),
+    shows("tabled", "tabled"),
+    words("### Part"),
+    shows("exercise"),
+    words("## Third"),
+]
+
+
+def test_a_section_counts_what_its_subsections_hold():
+    found = book_depth.sections(CELLS)
+    assert [(of.level, of.folds) for of in found] == [
+        (1, False),
+        (2, False),
+        (2, True),
+        (3, False),
+        (2, False),
+    ]
+    assert [tuple(of.holds.values()) for of in found] == [
+        (1, 2, 1),
+        (1, 0, 0),
+        (0, 2, 1),
+        (0, 0, 1),
+        (0, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("holds", "said"),
+    [
+        ({"figure": 2, "table": 1, "exercise": 0}, "Read in depth: 2 figures, 1 table"),
+        ({"figure": 0, "table": 0, "exercise": 0}, "Read in depth"),
+    ],
+)
+def test_a_fold_says_what_it_holds(holds, said):
+    assert book_depth.label(holds) == said
+
+
+def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
+    page = tmp_path / "page.ipynb"
+    page.write_text(json.dumps({"cells": CELLS}), encoding="utf-8")
+
+    class FakeApp:
+        class env:  # noqa: N801
+            docname = "page"
+
+            @staticmethod
+            def doc2path(name):
+                return page
+
+    def section(title: str, *rest: nodes.Node) -> nodes.section:
+        return nodes.section("", nodes.title("", title), *rest)
+
+    part = section("Part", nodes.paragraph("", "Below"))
+    second = section(
+        "Second", nodes.paragraph("", "Some words."), nodes.paragraph("", "More."), part
+    )
+    title = section("Title", section("First"), second, section("Third"))
+    document = nodes.document(None, None)
+    document += title
+    book_depth.fold(FakeApp, document)
+    kinds = [type(child).__name__ for child in second.children]
+    assert kinds == ["title", "paragraph", "raw", "paragraph", "section", "raw"]
+    assert second.children[2].astext().startswith('<details class="llmecon-depth"><summary>')
+    assert [len(of.children) for of in title.findall(nodes.section)] == [4, 1, 6, 2, 1]
