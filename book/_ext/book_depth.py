@@ -20,7 +20,7 @@ _HEADING = re.compile(r"^(#{1,6}) \S")
 _FENCE = re.compile(r"^\s*(```|~~~|:::)")
 _TEXTS = ("text/html", "text/markdown")
 # What of an output a reader comes for, by what its HTML holds.
-_WORTH = {"figure": "llmecon-figure", "table": "llmecon-tabled", "exercise": "llmecon-exercise"}
+_WORTH = {"number": "llmecon-headline", "figure": "llmecon-figure", "table": "llmecon-tabled", "exercise": "llmecon-exercise"}
 
 
 class Section(NamedTuple):
