@@ -48,6 +48,7 @@ SPREAD = Deployment(
     acceptance=0.7,
     draft_cost=0.05,
     disaggregated=0.3,
+    overlap=0.4,
 )
 SINGLE = Deployment(precision=specs.precision("fp8"))
 

@@ -120,7 +120,7 @@ class PassCost(eqx.Module):
         seconds: time from first layer to last.
         compute: time that the arithmetic of one device would take alone, s.
         memory: time that the memory traffic of one device would take alone, s.
-        network: time of the collectives, s.
+        network: time of the collectives that nothing hides, s.
         overhead: kernel launches and host work, s.
         flops: FLOPs of the whole instance.
         bytes: bytes read from memory by the whole instance.
@@ -150,7 +150,9 @@ def forward_pass(
     Linear layers and attention follow each other, and each takes the smooth maximum of its
     compute and memory time (the roofline [Williams2009]). A collective needs the sum that precedes
     it whole and holds up the layer that follows, so collectives are added, as are launches and host
-    work [Pope2022].
+    work [Pope2022]. Two half-batches can take turns instead: tokens of one travel to experts and
+    back while the other computes, and every weight is read and every kernel launched once for each
+    [DeepSeekDay].
 
     Args:
         llm: the model.
@@ -176,6 +178,13 @@ def forward_pass(
     group_sequences = jnp.maximum(in_flight / groups, 1.0)
     group_tokens = group_sequences * new_tokens
     busy_groups = in_flight / group_sequences
+    # Devices that share a layer's attention hold the same tokens: each computes its own experts,
+    # and the sum that follows is the one that splitting every expert would need. Tokens travel
+    # only between groups with requests of their own.
+    routed = jnp.where(groups > 1.0, 1.0, 0.0) * llm.moe_layers
+    # Where they do, a group may compute in two parts; a prompt can be cut in two, a token can't.
+    halved = jnp.where(routed > 0.0, jnp.clip(group_tokens - 1.0, 0.0, deployment.overlap), 0.0)
+    parts = 1.0 + halved
 
     peak = peak_flops(xpu, precision)
     spread = jnp.where(deployment.expert > 1.0, 1.0 + efficiency.expert_imbalance, 1.0)
@@ -190,31 +199,33 @@ def forward_pass(
     )
 
     experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
-    touched = experts_touched(llm, tokens, efficiency.routing_cv) / experts
+    touched = experts_touched(llm, tokens / parts, efficiency.routing_cv) / experts
     dense_bytes, expert_bytes = read_by(count, precision, touched)
     busiest = touched_on_busiest(llm, touched, deployment.expert)
     busiest_bytes = busiest * count.experts * precision.feed_forward
     linear_memory = (
-        dense_bytes / deployment.tensor / efficiency.memory
-        + busiest_bytes / devices / efficiency.expert_memory
-    ) / xpu.memory_bandwidth
+        parts
+        * (
+            dense_bytes / deployment.tensor / efficiency.memory
+            + busiest_bytes / devices / efficiency.expert_memory
+        )
+        / xpu.memory_bandwidth
+    )
 
     dense_layers = llm.layers - llm.moe_layers
-    # Devices that share a layer's attention hold the same tokens: each computes its own experts,
-    # and the sum that follows is the one that splitting every expert would need. Tokens travel
-    # only between groups with requests of their own.
-    routed = jnp.where(groups > 1.0, 1.0, 0.0) * llm.moe_layers
     reduced_layers = 2.0 * dense_layers + llm.moe_layers + (llm.moe_layers - routed)
     row = group_tokens * llm.width * precision.activation
     reduction = collective_time(
-        xpu, deployment.tensor, reduced_layers * row, reduced_layers, efficiency
+        xpu, deployment.tensor, reduced_layers * row, parts * reduced_layers, efficiency
     )
     # Dispatch travels in the weights' precision, results return as activations.
     sent = group_tokens / deployment.tensor * llm.experts_per_token * llm.width
     dispatched = sent * (precision.attention + precision.activation)
     exchange = jnp.where(
         routed > 0.0,
-        exchange_time(xpu, deployment.expert, routed * dispatched, 2.0 * routed, efficiency),
+        exchange_time(
+            xpu, deployment.expert, routed * dispatched, parts * 2.0 * routed, efficiency
+        ),
         0.0,
     )
     hops = (deployment.pipeline - 1.0) * (
@@ -254,24 +265,25 @@ def forward_pass(
         + llm.moe_layers * (MIXTURE_KERNELS + has_shared + spread_out)
     )
     host_sequences = group_sequences / (1.0 + group_sequences / efficiency.host_batch)
-    overhead = (
-        kernels * efficiency.kernel_time
-        + efficiency.host_time
-        + efficiency.host_time_per_sequence * host_sequences
-    )
+    launches = parts * kernels * efficiency.kernel_time
+    overhead = launches + efficiency.host_time + efficiency.host_time_per_sequence * host_sequences
 
     p = efficiency.sharpness
-    linear = smooth_maximum(linear_compute, linear_memory, sharpness=p) + network
+    products = smooth_maximum(linear_compute, linear_memory, sharpness=p)
     attention = smooth_maximum(attention_compute, attention_memory, sharpness=p)
-    seconds = linear + elementwise + attention + overhead
+    # The host's work lies between two passes, where nothing is in flight.
+    computing = products + elementwise + attention + launches
+    hidden = halved * (exchange + computing - smooth_maximum(exchange, computing, sharpness=p))
+    seconds = products + network + elementwise + attention + overhead - hidden
     return PassCost(
         seconds=seconds,
         compute=(linear_compute + attention_compute) * passes / deployment.pipeline,
         memory=(linear_memory + elementwise + attention_memory) * passes / deployment.pipeline,
-        network=network,
+        network=network - hidden,
         overhead=overhead,
         flops=passes * (busy_groups * group_flops + expert_flops) + sequences * sequence_flops,
-        bytes=passes * (busy_groups * dense_bytes + expert_bytes) + sequences * sequence_bytes,
+        bytes=passes * parts * (busy_groups * dense_bytes + expert_bytes)
+        + sequences * sequence_bytes,
     )
 
 

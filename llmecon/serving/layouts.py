@@ -35,6 +35,7 @@ def _layouts(precision: Precision) -> Deployment:
         acceptance=np.zeros_like(tensor),
         draft_cost=np.zeros_like(tensor),
         disaggregated=np.zeros_like(tensor),
+        overlap=np.zeros_like(tensor),
     )
 
 
