@@ -289,7 +289,8 @@ def pictures(study: Study) -> pd.DataFrame:
     rows = []
     for rule in catalog.table("image_tokens").to_dict("records"):
         given = {ours: rule[theirs] for theirs, ours in _RULES.items() if pd.notna(rule[theirs])}
-        tokens = {size: economics.image_tokens(str(rule["rule"]), *size, **given) for size in SIZES}
+        billed = economics.ImageRule(str(rule["rule"]), **given)
+        tokens = {size: economics.image_tokens(billed, *size) for size in SIZES}
         seller = _PICTURED_BY.get(str(rule["family"]), "")
         usd = 1000 * tokens[1024, 1024] * float(prices.get(seller, math.nan)) / MILLION
         one = {"family": rule["family"], "seller": seller, "checked": bool(rule["checked"])}

@@ -138,11 +138,8 @@ def answer(case: Case, tasks: Sequence[str] = TASKS) -> Answer:
     )(*(_together([of[task] for task in tasks]) for of in (asked, layouts, limits)))
     times = {task: case.talk.turns if task in (CACHED, ANEW) else 1.0 for task in tasks}
     reasoned = serving.serve(
-        service.llm,
-        service.xpu,
-        layouts[REASONED],
+        replace(service, layout=layouts[REASONED]).instance,
         asked[REASONED],
-        service.efficiency,
         rates[tasks.index(REASONED)] / service.peak_to_mean,
     )
     first_word = experience.response_time(reasoned.ttft, reasoned.point.tpot, case.reasoning)
@@ -179,7 +176,7 @@ def at_scale(
         Whether some load keeps the limits (1 or 0), USD per request, and the requests per second
         of an instance at the peak.
     """
-    full = serving.capacity(service.llm, service.xpu, layout, requests, service.efficiency, target)
+    full = serving.capacity(replace(service, layout=layout).instance, requests, target)
     cost = economics.token_cost(full.service.point, layout, requests, service.rent)
     rate = jnp.where(full.feasible > 0, full.rate, 1.0)
     return full.feasible, cost.request * service.peak_to_mean, rate

@@ -71,7 +71,7 @@ def queues(study: Study) -> Queues:
 def _loaded(case: Case, rates: Scalar, cvs: Scalar) -> Service:
     def one(rate: Scalar, cv: Scalar) -> Service:
         asked = replace(case.requests, interarrival_cv=cv)
-        return serving.serve(case.llm, case.xpu, case.layout, asked, case.efficiency, rate)
+        return serving.serve(case.instance, asked, rate)
 
     found: Service = jax.vmap(one)(rates, cvs)
     return found
