@@ -28,12 +28,11 @@ def hour(study: Study, of: Hour, rests: Rests) -> Figure:
             of.rows,
             "way",
             "part",
-            "usd",
-            title=title,
-            unit="USD per xPU-hour",
-            subtitle=f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}"
-            if bought
-            else "",
+            charts.Axis("usd", "USD per xPU-hour"),
+            charts.Labels(
+                title,
+                f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}" if bought else "",
+            ),
         ),
         data=rests.rent | rests.owner | provenance.of(xpus=study.scenario.xpu),
         description=f"{title}, by part.",
@@ -50,17 +49,16 @@ def break_even(study: Study, of: BreakEven, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines.assign(way=of.lines["way"].map(ways)),
-            "volume",
-            "usd",
+            charts.Axis(
+                "volume", "Requests a day", log=True, rules={**rules, "your load": of.load}
+            ),
+            charts.Axis("usd", "USD a month", log=True),
             "way",
-            log_x=True,
-            log_y=True,
-            rules_x={**rules, "your load": of.load},
-            title=title,
-            x_title="Requests a day",
-            y_title="USD a month",
-            subtitle=f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
-            f"price of {sources.month(study.rival.row['month'])}",
+            charts.Labels(
+                title,
+                f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
+                f"price of {sources.month(study.rival.row['month'])}",
+            ),
         ),
         data=rests.every_way,
         description=f"{title}. Monthly cost of each way against requests a day, on logarithmic "
@@ -77,14 +75,14 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
         charts.bars(
             of.bars,
             "who",
-            "usd",
+            charts.Axis("usd", "USD per million tokens of your mix", log=True),
+            charts.Labels(
+                title,
+                f"List prices of {sources.month(study.market.seen)}, without discounts; "
+                f"self-run at {load}, spares included",
+            ),
             group="what",
-            log=True,
             ranked=False,
-            title=title,
-            unit="USD per million tokens of your mix",
-            subtitle=f"List prices of {sources.month(study.market.seen)}, without discounts; "
-            f"self-run at {load}, spares included",
         ),
         data=rests.service
         | rests.rent
@@ -112,12 +110,10 @@ def discounted(study: Study, rows: pd.DataFrame) -> Figure:
         charts.bars(
             rows.assign(what=rows["model"] + ": " + rows["terms"]),
             "what",
-            "usd",
+            charts.Axis("usd", "USD per thousand requests"),
+            charts.Labels(title, f"{prompt} tokens in, {output} out"),
             group="provider",
             ranked=False,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{prompt} tokens in, {output} out",
         ),
         data=provenance.of(
             workloads=study.scenario.workload,
@@ -141,10 +137,8 @@ def pictures(study: Study, found: pd.DataFrame) -> Figure:
         charts.bars(
             rows,
             "seller",
-            "usd",
-            title=title,
-            unit="USD per thousand pictures of 1024 by 1024 pixels",
-            subtitle="Tokens by the vendor's rule times its newest input price",
+            charts.Axis("usd", "USD per thousand pictures of 1024 by 1024 pixels"),
+            charts.Labels(title, "Tokens by the vendor's rule times its newest input price"),
         ),
         data=provenance.of(parameters=False, image_tokens=all, api_prices=traffic.pictured(study)),
         description=title,
@@ -169,17 +163,19 @@ def edge(study: Study, of: Edge, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.rows,
-            "score",
-            "blended",
+            charts.Axis(
+                "score",
+                f"Score on {of.measure} [%]",
+                rules={study.model_name: of.level} if of.scored else {},
+            ),
+            charts.Axis("blended", "USD per million tokens", log=True),
             "way",
-            log_y=True,
+            charts.Labels(
+                title,
+                "Cheapest way to reach a score; self-run at your peak to mean, without spares",
+            ),
             points=True,
             point_label="who",
-            title=title,
-            rules_x={study.model_name: of.level} if of.scored else {},
-            subtitle="Cheapest way to reach a score; self-run at your peak to mean, without spares",
-            x_title=f"Score on {of.measure} [%]",
-            y_title="USD per million tokens",
         ),
         data=quality(study, of, rests),
         description=f"{title}. Cost per million tokens of the cheapest model at each level of "
@@ -202,15 +198,11 @@ def decline(study: Study, of: Decline, measure: str) -> Figure:
     return charts.show(
         charts.lines(
             steps.assign(level=levels),
-            "since",
-            "usd",
+            charts.Axis("since", f"Years since {of.start}"),
+            charts.Axis("usd", "USD per million tokens", log=True),
             "level",
-            log_y=True,
+            charts.Labels(title, "Lowest list price so far, your mix of input and output"),
             points=True,
-            title=title,
-            x_title=f"Years since {of.start}",
-            y_title="USD per million tokens",
-            subtitle="Lowest list price so far, your mix of input and output",
         ),
         data=provenance.of(
             workloads=study.scenario.workload, api_prices=of.dated, quality=study.market.scores
@@ -232,12 +224,10 @@ def day(of: Day, rests: Rests) -> Figure:
         charts.bars(
             of.compared,
             "what",
-            "ours",
-            reference="theirs",
+            charts.Axis("ours", "tokens/s per node of 8 H800"),
+            charts.Labels(title, "Cache hits count as input"),
             ranked=False,
-            title=title,
-            unit="tokens/s per node of 8 H800",
-            subtitle="Cache hits count as input",
+            reference=charts.Reference("theirs"),
         ),
         data=rests.fits
         | provenance.of(
@@ -260,10 +250,11 @@ def elasticities(study: Study, of: Elasticities, rests: Rests) -> Figure:
     return charts.show(
         charts.elasticities(
             of.effects,
-            title=title,
-            outcome="the cost of a token",
-            subtitle=f"{study.model_name} on instances of {devices}; a large fleet, resized, no "
-            "spares",
+            "the cost of a token",
+            charts.Labels(
+                title,
+                f"{study.model_name} on instances of {devices}; a large fleet, resized, no spares",
+            ),
         ),
         data=rests.service | rests.rent,
         description=f"{title}: "
