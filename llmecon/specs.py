@@ -359,6 +359,22 @@ class Efficiency(eqx.Module):
     host_power: Number = number()
 
 
+class Instance(eqx.Module):
+    """A model on accelerators: what a service runs one or many of.
+
+    Attributes:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout over accelerators, and the precision.
+        efficiency: attained shares and overheads.
+    """
+
+    llm: LLM
+    xpu: XPU
+    deployment: Deployment
+    efficiency: Efficiency
+
+
 _SHARES_OF_ONE = (
     "compute",
     "quantised_compute",

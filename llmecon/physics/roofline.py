@@ -19,7 +19,7 @@ from llmecon.physics.architecture import (
     touched_on_busiest,
     weight_bytes,
 )
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Precision
 
 Scalar = Float[Array, "..."]
 
@@ -137,13 +137,7 @@ class PassCost(eqx.Module):
 
 @jax.jit
 def forward_pass(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
-    sequences: Scalar,
-    new_tokens: Scalar,
-    past_tokens: Scalar,
+    instance: Instance, sequences: Scalar, new_tokens: Scalar, past_tokens: Scalar
 ) -> PassCost:
     """Price one forward pass of an instance over a batch of equal sequences.
 
@@ -155,10 +149,7 @@ def forward_pass(
     [DeepSeekDay].
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
-        efficiency: attained shares and overheads.
+        instance: model, accelerator, layout and what it attains.
         sequences: sequences in flight in the instance.
         new_tokens: tokens computed per sequence: 1 to decode, the prompt to prefill.
         past_tokens: tokens cached per sequence before the pass.
@@ -166,6 +157,8 @@ def forward_pass(
     Returns:
         Time and traffic of the pass.
     """
+    llm, xpu = instance.llm, instance.xpu
+    deployment, efficiency = instance.deployment, instance.efficiency
     precision = deployment.precision
     count = parameters(llm)
     groups = attention_groups(deployment)
@@ -287,50 +280,41 @@ def forward_pass(
     )
 
 
-def instance_memory(llm: LLM, xpu: XPU, deployment: Deployment, efficiency: Efficiency) -> Scalar:
+def instance_memory(instance: Instance) -> Scalar:
     """Bytes of an instance's memory left for KV caches once the weights are loaded.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout; attention and dense layers are stored once per attention group.
-        efficiency: its `usable_memory` leaves room for activations and the runtime.
+        instance: attention and dense layers are stored once per attention group of its layout; its
+            `usable_memory` leaves room for activations and the runtime.
 
     Returns:
         Bytes, negative where the weights alone do not fit.
     """
+    deployment = instance.deployment
     precision = deployment.precision
-    count = parameters(llm)
+    count = parameters(instance.llm)
     replicated = (
-        weight_bytes(llm, precision) - count.experts * precision.feed_forward
+        weight_bytes(instance.llm, precision) - count.experts * precision.feed_forward
     ) * attention_groups(deployment)
     stored = replicated + count.experts * precision.feed_forward
-    return deployment.xpus * xpu.memory * efficiency.usable_memory - stored
+    return deployment.xpus * instance.xpu.memory * instance.efficiency.usable_memory - stored
 
 
-def sequences_that_fit(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
-    context: Scalar,
-) -> Scalar:
+def sequences_that_fit(instance: Instance, context: Scalar) -> Scalar:
     """Sequences whose KV caches fit in an instance at once.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
-        efficiency: its `usable_memory` leaves room for activations and the runtime.
+        instance: its `usable_memory` leaves room for activations and the runtime.
         context: tokens cached per sequence.
 
     Returns:
         Sequences, relaxed (not rounded), 0 where the weights alone do not fit.
     """
     # Cached heads are replicated when a layer is split more ways than it has key/value heads.
+    llm, deployment = instance.llm, instance.deployment
     shards = jnp.where(llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads))
     copies = deployment.tensor / shards
-    free = jnp.maximum(instance_memory(llm, xpu, deployment, efficiency), 0.0)
+    free = jnp.maximum(instance_memory(instance), 0.0)
     return free / (copies * kv_cache_bytes(llm, deployment.precision, context))
 
 

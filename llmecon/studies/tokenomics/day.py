@@ -23,6 +23,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     Number,
     Workload,
     number,
@@ -86,10 +87,10 @@ def answer(case: Case) -> dict[str, Scalar]:
         flight on a unit that decodes).
     """
     point = serving.operating_point_at(
-        case.llm, case.xpu, case.decoding, case.traffic, case.efficiency, case.tpot
+        Instance(case.llm, case.xpu, case.decoding, case.efficiency), case.traffic, case.tpot
     )
     prompts = serving.prefill_rate(
-        case.llm, case.xpu, case.prefilling, case.traffic, case.efficiency
+        Instance(case.llm, case.xpu, case.prefilling, case.efficiency), case.traffic
     )
     decode = point.rate * case.traffic.output_tokens / case.decode_nodes
     prefill = prompts * case.traffic.prompt_tokens / case.prefill_nodes

@@ -508,24 +508,22 @@ def _fastest(case: Case, counts: Array) -> TrainingPlan:
 
 @interpreted
 def _passes(case: Case, batch: Array) -> tuple[PassCost, PassCost]:
-    on = (case.llm, case.xpu, case.deployment, case.efficiency)
     one, none = jnp.ones(()), jnp.zeros(())
     return (
-        roofline.forward_pass(*on, one, case.requests.prompt_tokens, none),
-        roofline.forward_pass(*on, batch, one, case.requests.mean_context),
+        roofline.forward_pass(case.instance, one, case.requests.prompt_tokens, none),
+        roofline.forward_pass(case.instance, batch, one, case.requests.mean_context),
     )
 
 
 @interpreted
 def _full_rate(case: Case) -> Array:
-    return serving.full_rate(case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
+    return serving.full_rate(case.instance, case.requests)
 
 
 @interpreted
 def _offered(case: Case, rates: Array) -> Service:
     def serve(rate: Array) -> Service:
-        on = (case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
-        return serving.serve(*on, rate, case.target.quantile)
+        return serving.serve(case.instance, case.requests, rate, case.target.quantile)
 
     found: Service = jax.vmap(serve)(rates)
     return found
