@@ -1,6 +1,7 @@
 """Sections that a chapter can be read without: heading and first paragraph show, the rest folds.
 
-A notebook marks such a section by the tag `in-depth` on the cell that holds its heading.
+A notebook marks such a section by the tag `in-depth` on the cell that holds its heading. Where that
+cell holds nothing else, what shows is the text that the next cell computes.
 """
 
 import json
@@ -89,7 +90,7 @@ def fold(app: Sphinx, doctree: nodes.document) -> None:
     for section, of in zip(list(doctree.findall(nodes.section)), marked, strict=True):
         if not of.folds:
             continue
-        shown = 2 if isinstance(section[1], nodes.paragraph) else 1
+        shown = 2 if isinstance(section[1], nodes.paragraph) or _only_says(section[1]) else 1
         opening = (
             f'<details class="llmecon-depth"><summary>{label(of.holds)}</summary>'
             '<div class="llmecon-depth-body">'
@@ -99,6 +100,14 @@ def fold(app: Sphinx, doctree: nodes.document) -> None:
         section += nodes.raw("", opening, format="html")
         section += rest
         section += nodes.raw("", "</div></details>", format="html")
+
+
+def _only_says(node: nodes.Node) -> bool:
+    """Whether this is a cell that shows text, and neither a figure nor a table."""
+    if not isinstance(node, nodes.container) or node.get("nb_element") != "cell_code":
+        return False
+    shown = [of["mime_type"] for of in node.findall(nodes.container) if "mime_type" in of]
+    return "text/markdown" in shown and "text/html" not in shown
 
 
 def setup(app: Sphinx) -> None:

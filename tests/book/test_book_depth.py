@@ -65,9 +65,13 @@ def test_a_fold_says_what_it_holds(holds, said):
     assert book_depth.label(holds) == said
 
 
-def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
-    page = tmp_path / "page.ipynb"
-    page.write_text(json.dumps({"cells": CELLS}), encoding="utf-8")
+def section(title: str, *rest: nodes.Node) -> nodes.section:
+    return nodes.section("", nodes.title("", title), *rest)
+
+
+def folded(tmp_path, cells: list[dict[str, Any]], page: nodes.section) -> None:
+    source = tmp_path / "page.ipynb"
+    source.write_text(json.dumps({"cells": cells}), encoding="utf-8")
 
     class FakeApp:
         class env:  # noqa: N801
@@ -75,20 +79,34 @@ def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
 
             @staticmethod
             def doc2path(name):
-                return page
+                return source
 
-    def section(title: str, *rest: nodes.Node) -> nodes.section:
-        return nodes.section("", nodes.title("", title), *rest)
+    document = nodes.document(None, None)
+    document += page
+    book_depth.fold(FakeApp, document)
 
+
+def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
     part = section("Part", nodes.paragraph("", "Below"))
     second = section(
         "Second", nodes.paragraph("", "Some words."), nodes.paragraph("", "More."), part
     )
     title = section("Title", section("First"), second, section("Third"))
-    document = nodes.document(None, None)
-    document += title
-    book_depth.fold(FakeApp, document)
+    folded(tmp_path, CELLS, title)
     kinds = [type(child).__name__ for child in second.children]
     assert kinds == ["title", "paragraph", "raw", "paragraph", "section", "raw"]
     assert second.children[2].astext().startswith('<details class="llmecon-depth"><summary>')
     assert [len(of.children) for of in title.findall(nodes.section)] == [4, 1, 6, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("shown", "stays"),
+    [(("text/markdown", "text/plain"), True), (("text/html", "text/plain"), False), ((), False)],
+)
+def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
+    cell = nodes.container("", *(nodes.container(mime_type=of) for of in shown))
+    cell["nb_element"] = "cell_code"
+    second = section("Second", cell, nodes.paragraph("", "More."))
+    folded(tmp_path, [words("# Title"), words("## Second", "in-depth")], section("Title", second))
+    assert isinstance(second[1], nodes.container) == stays
+    assert isinstance(second[2 if stays else 1], nodes.raw)
