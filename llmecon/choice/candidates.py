@@ -378,18 +378,34 @@ def _everywhere(
     flows: Flow = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))  # type: ignore[arg-type]
     roles = np.array([of.role for of in names])
     for role in ROLES:
-        engine, bucket = np.nonzero((held >= 1.0) & (roles == role)[:, None])
+        first, same = _told_apart(demand, role)
+        engine, bucket = np.nonzero((held[:, first] >= 1.0) & (roles == role)[:, None])
         if not len(engine):
             continue
-        fillings[engine, bucket], taken = in_chunks(
+        found = in_chunks(
             partial(_looked_at, llm, role),
             TOGETHER,
             rows_of(engines, engine),
-            rows_of(demand, bucket),
+            rows_of(demand, first[bucket]),
         )
-        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
-            whole[engine, bucket] = part
+        here = roles == role
+        for whole, part in zip(jax.tree.leaves((fillings, flows)), jax.tree.leaves(found), strict=True):
+            of_first = whole[:, first]
+            of_first[engine, bucket] = part
+            whole[here] = of_first[:, same][here]
     return fillings, flows
+
+
+def _told_apart(
+    demand: Demand, role: Role
+) -> tuple[Int[np.ndarray, " kinds"], Int[np.ndarray, " buckets"]]:
+    """Buckets that differ in what a role minds, and by which of them each bucket is told."""
+    count = len(np.asarray(demand.target.tpot))
+    if role == "prefill":  # which has no answers to hurry
+        demand = replace(demand, target=replace(demand.target, tpot=np.ones(count)))
+    rows = np.stack([np.asarray(leaf, float) for leaf in jax.tree.leaves(demand)], axis=1)
+    _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, same.ravel()
 
 
 def _names(problem: Problem, has_experts: bool) -> tuple[EngineName, ...]:
