@@ -1622,10 +1622,13 @@ class Point:
             for i in range(np.size(leaf))
         ]
 
-    def tree(self, numbers: np.ndarray) -> Any:
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
-        pieces = jnp.split(jnp.asarray(numbers), ends)
-        leaves = [jnp.reshape(p, s) for p, s in zip(pieces, self.shapes, strict=True)]
+    def tree(self, numbers: Any) -> Any:
+        """Its arguments from a list of them: NumPy's from NumPy's, which takes no compiling."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        leaves = [
+            numbers[end - int(np.prod(shape)) : end].reshape(shape)
+            for end, shape in zip(ends, self.shapes, strict=True)
+        ]
         return jax.tree.unflatten(self.structure, leaves)
 
     def value_and_gradient(self) -> tuple[Any, np.ndarray]:
@@ -1640,7 +1643,7 @@ class Point:
             result = self.function(*self.tree(numbers))
             return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(result)])
 
-        return np.asarray(interpreted(jax.vmap(one))(jnp.asarray(numbers)))
+        return np.asarray(interpreted(jax.vmap(one))(numbers))
 
 
 def points(which: str) -> list[Any]:

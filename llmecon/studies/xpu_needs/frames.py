@@ -65,7 +65,7 @@ PARTS = {
 TOLERATED_LOSS = serving.TOLERATED_LOSS
 """How much less per device than the best a layout may carry that is chosen for its size."""
 
-_SHOWN = 24  # accelerators in a chart
+_SHOWN = 10  # accelerators in a chart
 
 
 def facts(study: Study) -> dict[str, object]:
@@ -135,9 +135,18 @@ def ranked(every: pd.DataFrame, job: Use) -> pd.DataFrame:
     return costs.sort_values("usd")
 
 
-def shown(every: pd.DataFrame, job: Use) -> pd.DataFrame:
-    """As many of `ranked` as a chart has room for; arguments as there."""
-    return ranked(every, job).head(_SHOWN)
+def shown(every: pd.DataFrame, job: Use, own: str) -> pd.DataFrame:
+    """As many of `ranked` as a chart has room for, the reader's own among them if it is ranked.
+
+    Args:
+        every: as in `ranked`.
+        job: as in `ranked`.
+        own: id of the reader's accelerator.
+    """
+    costs = ranked(every, job)
+    if own in costs.index[_SHOWN:]:
+        return pd.concat([costs.head(_SHOWN - 1), costs.loc[[own]]])
+    return costs.head(_SHOWN)
 
 
 @dataclass(frozen=True)
