@@ -206,7 +206,7 @@ def test_prose_and_tables_follow(name: str) -> None:
         "intervals",
         study=study,
         intervals=frames.intervals(study),
-        names=model.WAYS,
+        names=WAYS,
     )
     assert ("Nothing changes" in interval) == (given.changes_per_month == 0.0)
     assert "No model can be tuned" in prose.render("rag-vs-ft", "intervals", intervals=None)
