@@ -1,6 +1,7 @@
-"""Sections that fold on a chapter's page."""
+"""Sections and cells that fold on a chapter's page."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import book_depth
@@ -12,14 +13,14 @@ def words(text: str, *tags: str) -> dict[str, Any]:
     return {"cell_type": "markdown", "source": text, "metadata": {"tags": list(tags)}}
 
 
-def shows(*marks: str) -> dict[str, Any]:
+def shows(*marks: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
     html = "".join(
         f'<div class="llmecon-{mark}"><i class="llmecon-{mark}-more"></i>' for mark in marks
     )
     return {
         "cell_type": "code",
         "source": "",
-        "metadata": {},
+        "metadata": {"tags": list(tags)},
         "outputs": [{"data": {"text/html": html}}],
     }
 
@@ -65,13 +66,8 @@ def test_a_fold_says_what_it_holds(holds, said):
     assert book_depth.label(holds) == said
 
 
-def section(title: str, *rest: nodes.Node) -> nodes.section:
-    return nodes.section("", nodes.title("", title), *rest)
-
-
-def folded(tmp_path, cells: list[dict[str, Any]], page: nodes.section) -> None:
-    source = tmp_path / "page.ipynb"
-    source.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+def folded(document: nodes.document, cells: list[dict[str, Any]], page: Path) -> None:
+    page.write_text(json.dumps({"cells": cells}), encoding="utf-8")
 
     class FakeApp:
         class env:  # noqa: N801
@@ -79,11 +75,13 @@ def folded(tmp_path, cells: list[dict[str, Any]], page: nodes.section) -> None:
 
             @staticmethod
             def doc2path(name):
-                return source
+                return page
 
-    document = nodes.document(None, None)
-    document += page
     book_depth.fold(FakeApp, document)
+
+
+def section(title: str, *rest: nodes.Node) -> nodes.section:
+    return nodes.section("", nodes.title("", title), *rest)
 
 
 def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
@@ -92,7 +90,9 @@ def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
         "Second", nodes.paragraph("", "Some words."), nodes.paragraph("", "More."), part
     )
     title = section("Title", section("First"), second, section("Third"))
-    folded(tmp_path, CELLS, title)
+    document = nodes.document(None, None)
+    document += title
+    folded(document, CELLS, tmp_path / "page.ipynb")
     kinds = [type(child).__name__ for child in second.children]
     assert kinds == ["title", "paragraph", "raw", "paragraph", "section", "raw"]
     assert second.children[2].astext().startswith('<details class="llmecon-depth"><summary>')
@@ -107,6 +107,46 @@ def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
     cell = nodes.container("", *(nodes.container(mime_type=of) for of in shown))
     cell["nb_element"] = "cell_code"
     second = section("Second", cell, nodes.paragraph("", "More."))
-    folded(tmp_path, [words("# Title"), words("## Second", "in-depth")], section("Title", second))
+    document = nodes.document(None, None)
+    document += section("Title", second)
+    cells = [words("# Title"), words("## Second", book_depth.TAG)]
+    folded(document, cells, tmp_path / "page.ipynb")
     assert isinstance(second[1], nodes.container) == stays
     assert isinstance(second[2 if stays else 1], nodes.raw)
+
+
+def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
+    plain = ("hide-input",)
+    deep = (*plain, book_depth.TAG)
+    cells = [
+        words("# Title\n\nSome words."),
+        shows("figure", tags=plain),
+        shows("figure", tags=deep),
+        shows("tabled", "figure", tags=deep),
+        words("More."),
+        shows("tabled", tags=deep),
+    ]
+
+    def cell(tags: tuple[str, ...]) -> nodes.container:
+        return nodes.container("", classes=["cell", *(f"tag_{tag}" for tag in tags)])
+
+    title = section(
+        "Title",
+        nodes.paragraph("", "Some words."),
+        cell(plain),
+        cell(deep),
+        cell(deep),
+        nodes.paragraph("", "More."),
+        cell(deep),
+    )
+    document = nodes.document(None, None)
+    document += title
+    folded(document, cells, tmp_path / "page.ipynb")
+    kinds = [type(child).__name__ for child in title.children]
+    assert kinds == (
+        ["title", "paragraph", "container"]
+        + ["raw", "container", "container", "raw"]
+        + ["paragraph", "raw", "container", "raw"]
+    )
+    assert "Read in depth: 2 figures, 1 table<" in title.children[3].astext()
+    assert "Read in depth: 1 table<" in title.children[8].astext()

@@ -235,6 +235,10 @@ def test_the_published_day() -> None:
     published = found.published["input_tokens_per_s_per_node"]
     predicted = found.compared["ours"].iloc[0]
     assert told["deepseek_prefill_error"].value == pytest.approx(predicted / published - 1)
+    # Hiding exchanges, as that engine does, brings every number nearer.
+    for what, most in {"prefill": 0.1, "decode": 0.37, "nodes": 0.31}.items():
+        assert abs(found.errors[what]) < min(most, abs(found.errors_exposed[what])), what
+    assert found.holds
     assert prose.render("tokenomics", "accounts", day=found).endswith("says.")
     assert "nodes" in prose.render("tokenomics", "day", day=found)
 

@@ -21,6 +21,7 @@ from llmecon.specs import (
     SECONDS_PER_HOUR,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Workload,
 )
@@ -314,7 +315,7 @@ def _too_slow(
     """Why no load meets the limits, and what would help."""
     llm, xpu, asked = catalog.llm(scenario.model), catalog.xpu(scenario.xpu), requests(scenario)
     devices = f"{float(layout.xpus):,.0f} {scenario.xpu}"
-    room = float(serving.largest_batch(llm, xpu, layout, asked, efficiency))
+    room = float(serving.largest_batch(Instance(llm, xpu, layout, efficiency), asked))
     if room < 1.0:
         tokens = float(asked.prompt_tokens + asked.output_tokens)
         precision = specs.precision(scenario.precision)

@@ -78,7 +78,7 @@ def queues(study: Study) -> Queues:
 def _loaded(case: Case, rates: Scalar, cvs: Scalar) -> Service:
     def one(rate: Scalar, cv: Scalar) -> Service:
         asked = replace(case.requests, interarrival_cv=cv)
-        return serving.serve(case.llm, case.xpu, case.layout, asked, case.efficiency, rate)
+        return serving.serve(case.instance, asked, rate)
 
     found: Service = jax.vmap(one)(rates, cvs)
     return found
@@ -308,7 +308,8 @@ def pictures(study: Study) -> pd.DataFrame:
     rows = []
     for rule in catalog.table("image_tokens").to_dict("records"):
         given = {ours: rule[theirs] for theirs, ours in _RULES.items() if pd.notna(rule[theirs])}
-        tokens = {size: economics.image_tokens(str(rule["rule"]), *size, **given) for size in SIZES}
+        billed = economics.ImageRule(str(rule["rule"]), **given)
+        tokens = {size: economics.image_tokens(billed, *size) for size in SIZES}
         seller = _PICTURED_BY.get(str(rule["family"]), "")
         usd = 1000 * tokens[1024, 1024] * float(prices.get(seller, math.nan)) / MILLION
         one = {"family": rule["family"], "seller": seller, "checked": bool(rule["checked"])}
