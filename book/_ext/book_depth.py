@@ -15,13 +15,17 @@ from typing import Any, NamedTuple
 from docutils import nodes
 from sphinx.application import Sphinx
 
-TAG = "in-depth"
+from llmecon.publishing.reading import HEADING, IN_DEPTH
 
-_HEADING = re.compile(r"^(#{1,6}) \S")
 _FENCE = re.compile(r"^\s*(```|~~~|:::)")
 _TEXTS = ("text/html", "text/markdown")
 # What of an output a reader comes for, by what its HTML holds.
-_WORTH = {"number": "llmecon-headline", "figure": "llmecon-figure", "table": "llmecon-tabled", "exercise": "llmecon-exercise"}
+_WORTH = {
+    "number": "llmecon-headline",
+    "figure": "llmecon-figure",
+    "table": "llmecon-tabled",
+    "exercise": "llmecon-exercise",
+}
 
 
 class Section(NamedTuple):
@@ -44,7 +48,7 @@ def sections(cells: Sequence[Mapping[str, Any]]) -> list[Section]:
     found: list[tuple[int, bool, dict[str, int]]] = []
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            folds = TAG in cell["metadata"].get("tags", ())
+            folds = IN_DEPTH in cell["metadata"].get("tags", ())
             for level in _headings("".join(cell["source"])):
                 found.append((level, folds, dict.fromkeys(_WORTH, 0)))
                 folds = False  # the tag is about the cell's first heading
@@ -63,7 +67,7 @@ def _headings(text: str) -> Iterator[int]:
     for line in text.splitlines():
         if _FENCE.match(line):
             fenced = not fenced
-        elif not fenced and (heading := _HEADING.match(line)):
+        elif not fenced and (heading := HEADING.match(line)):
             yield len(heading[1])
 
 
@@ -77,7 +81,7 @@ def label(holds: Mapping[str, int]) -> str:
     """What stands on a folded section.
 
     Args:
-        holds: How many figures, tables and exercises it has.
+        holds: How many numbers, figures, tables and exercises it has.
     """
     counts = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in holds.items() if n]
     return "Read in depth" + (f": {', '.join(counts)}" if counts else "")
@@ -112,9 +116,9 @@ def _neighbours(
     tagged = [
         cell
         for cell in cells
-        if cell["cell_type"] == "code" and TAG in cell["metadata"].get("tags", ())
+        if cell["cell_type"] == "code" and IN_DEPTH in cell["metadata"].get("tags", ())
     ]
-    shown = [of for of in doctree.findall(nodes.container) if f"tag_{TAG}" in of["classes"]]
+    shown = [of for of in doctree.findall(nodes.container) if f"tag_{IN_DEPTH}" in of["classes"]]
     found: list[tuple[nodes.Element, int, int, dict[str, int]]] = []
     for node, cell in zip(shown, tagged, strict=True):
         place, holds = node.parent.index(node), _worth(cell)
