@@ -110,7 +110,7 @@ def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
     second = section("Second", cell, nodes.paragraph("", "More."))
     document = nodes.document(None, None)
     document += section("Title", second)
-    cells = [words("# Title"), words("## Second", book_depth.TAG)]
+    cells = [words("# Title"), words("## Second", book_depth.IN_DEPTH)]
     folded(document, cells, tmp_path / "page.ipynb")
     assert isinstance(second[1], nodes.container) == stays
     assert isinstance(second[2 if stays else 1], nodes.raw)
