@@ -1,9 +1,9 @@
 """What a chapter can be read without folds under a line that says how much is there.
 
 A notebook marks it by the tag `in-depth`. On the cell of a heading it is about the section: heading
-and first paragraph show (or, where that cell holds nothing else, the text that the next one
-computes), the rest folds. On a cell of code it is about what the cell shows, and
-neighbours that bear it share a fold.
+and first paragraph show, the rest folds; where the cell holds only the heading, the text that the
+next cell computes shows. On a cell of code it is about what the cell shows, and neighbours that
+bear it share a fold.
 """
 
 import json
@@ -101,14 +101,6 @@ def fold(app: Sphinx, doctree: nodes.document) -> None:
         _enclose(parent, start, end, label(holds))
 
 
-def _only_says(node: nodes.Node) -> bool:
-    """Whether this is a cell that shows text, and neither a figure nor a table."""
-    if not isinstance(node, nodes.container) or node.get("nb_element") != "cell_code":
-        return False
-    shown = [of["mime_type"] for of in node.findall(nodes.container) if "mime_type" in of]
-    return "text/markdown" in shown and "text/html" not in shown
-
-
 def _neighbours(
     doctree: nodes.document, cells: Sequence[Mapping[str, Any]]
 ) -> list[tuple[nodes.Element, int, int, Mapping[str, int]]]:
@@ -138,6 +130,14 @@ def _enclose(parent: nodes.Element, start: int, end: int, summary: str) -> None:
     )
     parent.insert(end, nodes.raw("", "</div></details>", format="html"))
     parent.insert(start, nodes.raw("", opening, format="html"))
+
+
+def _only_says(node: nodes.Node) -> bool:
+    """Whether this is a cell that shows text, and neither a figure nor a table."""
+    if not isinstance(node, nodes.container) or node.get("nb_element") != "cell_code":
+        return False
+    shown = [of["mime_type"] for of in node.findall(nodes.container) if "mime_type" in of]
+    return "text/markdown" in shown and "text/html" not in shown
 
 
 def setup(app: Sphinx) -> None:

@@ -38,9 +38,9 @@ from llmecon.scaling.laws import ErrorLaw, average_error, loss
 from llmecon.tables import catalog
 
 DATA = ("c4_original", "rpj", "rw_original")
-# Where a residual is a slip, in logarithms of loss, of which runs differ from a law by under 1%; and
-# about how far runs differ from any law, in those of error.
+# Beyond what a residual is a slip, in logarithms of loss: runs differ from their law by under 1%.
 LOSS_KNEE = 2e-2
+# By about so much runs differ from any law, in logarithms of error.
 ERROR_KNEE = 5e-3
 # The campaigns that runs belong to, by the month of their records, and the fewest tokens, over
 # compute-optimal ones, of runs that laws of loss are fitted to.

@@ -100,22 +100,6 @@ def test_heading_and_first_paragraph_stay_in_sight(tmp_path):
     assert [len(of.children) for of in title.findall(nodes.section)] == [4, 1, 6, 2, 1]
 
 
-@pytest.mark.parametrize(
-    ("shown", "stays"),
-    [(("text/markdown", "text/plain"), True), (("text/html", "text/plain"), False), ((), False)],
-)
-def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
-    cell = nodes.container("", *(nodes.container(mime_type=of) for of in shown))
-    cell["nb_element"] = "cell_code"
-    second = section("Second", cell, nodes.paragraph("", "More."))
-    document = nodes.document(None, None)
-    document += section("Title", second)
-    cells = [words("# Title"), words("## Second", book_depth.IN_DEPTH)]
-    folded(document, cells, tmp_path / "page.ipynb")
-    assert isinstance(second[1], nodes.container) == stays
-    assert isinstance(second[2 if stays else 1], nodes.raw)
-
-
 def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
     plain = ("hide-input",)
     deep = (*plain, book_depth.IN_DEPTH)
@@ -149,3 +133,19 @@ def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
     assert kinds[7:] == ["paragraph", "raw", "container", "raw"]
     assert "Read in depth: 2 figures, 1 table<" in title.children[3].astext()
     assert "Read in depth: 1 table<" in title.children[8].astext()
+
+
+@pytest.mark.parametrize(
+    ("shown", "stays"),
+    [(("text/markdown", "text/plain"), True), (("text/html", "text/plain"), False), ((), False)],
+)
+def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
+    cell = nodes.container("", *(nodes.container(mime_type=of) for of in shown))
+    cell["nb_element"] = "cell_code"
+    second = section("Second", cell, nodes.paragraph("", "More."))
+    document = nodes.document(None, None)
+    document += section("Title", second)
+    cells = [words("# Title"), words("## Second", book_depth.IN_DEPTH)]
+    folded(document, cells, tmp_path / "page.ipynb")
+    assert isinstance(second[1], nodes.container) == stays
+    assert isinstance(second[2 if stays else 1], nodes.raw)

@@ -20,7 +20,7 @@ from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
 from llmecon.studies.systems import system_of
 from llmecon.tables import catalog
-from tests.studies.agreement import at_first, scenarios
+from tests.studies.agreement import at_first, evaluated, scenarios
 
 FEW = {"xpus": "h100-sxm, b200, l40s", "grid": "usa", "other_grid": "usa"}
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     found = study.quantities
     told = {key: found[key].value for key in answered}
     assert told == pytest.approx(answered, rel=1e-12)
@@ -65,7 +65,7 @@ def test_headlines_are_the_answer(name: str) -> None:
 @every_scenario
 def test_fleets_take_what_was_found(name: str) -> None:
     study = studied(name)
-    found = interpreted(answer)(study.case)
+    found = evaluated(answer)(study.case)
     for at, plan in enumerate((study.best, study.parts)):
         for mine, theirs in (("money", "usd"), ("carbon", "kg_co2e"), ("power", "joule")):
             taken = float(getattr(found, mine)[at])
