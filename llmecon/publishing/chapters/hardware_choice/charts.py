@@ -52,8 +52,7 @@ def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
         ranked=False,
         log=bool(bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0]),
         subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
-        "layouts, instances in parts; coloured by what its place rests on: datasheet and rent read "
-        "in their sources, load tests known here",
+        "layouts, instances in parts; coloured by whether its figures were read and load-tested",
     )
 
 
