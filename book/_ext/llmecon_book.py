@@ -5,8 +5,10 @@ from typing import Any
 
 import book_chapters
 import book_citations
+import book_depth
 import book_home
 import book_numbers
+import book_reading
 import book_signatures
 import book_tables
 import book_teaching
@@ -86,8 +88,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (
         book_chapters,
         book_citations,
+        book_depth,
         book_home,
         book_numbers,
+        book_reading,
         book_signatures,
         book_tables,
         book_teaching,

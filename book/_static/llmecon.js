@@ -56,6 +56,7 @@
     document.addEventListener("llmecon-panel", setMaths);
     window.addEventListener("beforeprint", () => boxes.forEach(enliven));
     later(furnish);
+    unfold();
   }
 
   // Formulas are set once the first chart and the live panel are drawn: their script would hold
@@ -85,6 +86,17 @@
     reachable();
     window.MathJax?.startup?.promise?.then(reachable);  // a report has its formulas' script already
   }
+
+  // An address may point into a section that is folded.
+  function unfold() {
+    const aim = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const folded = [];
+    for (let box = aim && aim.closest("details"); box; box = box.parentElement.closest("details")) folded.push(box);
+    if (folded.every((box) => box.open)) return;
+    for (const box of folded) box.open = true;
+    aim.scrollIntoView();
+  }
+  addEventListener("hashchange", unfold);
 
   if (document.readyState === "complete") start();
   else window.addEventListener("DOMContentLoaded", start);  // by then the deferred chart script has run

@@ -203,8 +203,7 @@ def _promising(
         gained += asked * np.max(gain, axis=2)
         rate = np.maximum(rate, np.max(gain / time[:, None, :], axis=2))
     least = start.plan.bound + charged.standing - np.minimum(rate, gained)
-    usable: np.ndarray = np.any(case.options.able, axis=1)
-    engine, region = np.nonzero(np.broadcast_to(usable[:, None], least.shape))
+    engine, region = np.nonzero(np.any(case.options.able, axis=1)[:, None] & case.useful_regions)
     value = np.maximum(least[engine, region], start.plan.bound)
     inside = {
         (int(e), int(r))

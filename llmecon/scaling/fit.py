@@ -64,6 +64,7 @@ class LawFit:
             distribution of which 90% lies where 90% of them do.
         rows: runs that were fitted.
         objective: the sum of Huber losses, over the knee.
+        factor: on the loss of runs that were trained otherwise than most; 1 where there are none.
         ends: the same where each search ended, which started from another place.
     """
 
@@ -73,6 +74,7 @@ class LawFit:
     spread: float
     rows: int
     objective: float
+    factor: float = 1.0
     ends: tuple[float, ...] = ()
 
     def law(self, data: str | None = None) -> LossLaw:
@@ -144,6 +146,7 @@ def fit_laws(
     covariance: str = "bootstrap",
     resamples: int = RESAMPLES,
     counted: np.ndarray | None = None,
+    apart: np.ndarray | None = None,
 ) -> LawFit:
     """Fit an additive law to runs; one each for several kinds of data, which share exponents.
 
@@ -156,9 +159,11 @@ def fit_laws(
         resamples: samples of the bootstrap.
         counted: which of the rows are fitted; all by default. Fits to parts of the same rows share
             one compiled program.
+        apart: which of the rows were trained otherwise, so that their losses are those of the law
+            times a factor, the same for all of them; none by default.
 
     Returns:
-        Constants with their covariance.
+        Constants with their covariance, whatever the factor is.
 
     Raises:
         InputError: too few runs of some kind of data, or another name of a covariance.
@@ -176,8 +181,11 @@ def fit_laws(
         raise InputError(f"a law takes at least {FEWEST} runs of every kind of data")
     logs = np.log(rows[["parameters", "tokens", "loss"]].to_numpy(float))
     means = logs[seen].mean(axis=0)
-    data = (logs[:, 0] - means[0], logs[:, 1] - means[1], logs[:, 2], numbers)
-    residuals = _residuals_of_one_exponent if one_exponent else _residuals
+    data = [logs[:, 0] - means[0], logs[:, 1] - means[1], logs[:, 2], numbers]
+    residuals: Residuals = _residuals_of_one_exponent if one_exponent else _residuals
+    if apart is not None:
+        data.append(np.asarray(apart, float))
+        residuals = _FACTORED[residuals]
     starts = [
         [*[np.log(size)] * many, *[np.log(left)] * many, *[np.log(ENTROPY)] * many, *exponents]
         for size, left in product(LEFT, LEFT)
@@ -185,20 +193,24 @@ def fit_laws(
             [(e,) for e in EXPONENTS] if one_exponent else product(EXPONENTS, EXPONENTS)
         )
     ]
-    problem = Problem(residuals, data, knee, seen)
-    found, ends = problem.ended(np.asarray(starts))
+    problem = Problem(residuals, tuple(data), knee, seen)
+    found, ends = problem.ended(np.pad(starts, ((0, 0), (0, 0 if apart is None else 1))))
     first = int(np.nanargmin(ends))
-    best, objective = found[first], float(ends[first])
+    vector, objective = found[first], float(ends[first])
+    best = vector[: len(starts[0])]
     # Factors at means of size and tokens are those at one parameter and token, times powers.
     both = np.eye(3 * many + 2)[:, : len(best)]
     both[-1, -1] = 1.0
     both[:many, -2 if not one_exponent else -1] = means[0]
     both[many : 2 * many, -1] = means[1]
-    covered = both @ ways[covariance](problem, best) @ both.T
-    off = np.asarray(residuals(jnp.asarray(best), data))[seen]
+    covered = both @ ways[covariance](problem, vector)[: len(best), : len(best)] @ both.T
+    off = np.asarray(residuals(jnp.asarray(vector), tuple(data)))[seen]
+    factor = 1.0 if apart is None else float(np.exp(vector[-1]))
     spread = float(np.quantile(np.abs(off), 0.9)) / NINETY
     kinds, rows_seen = tuple(map(str, names)), int(seen.sum())
-    return LawFit(kinds, both @ best, covered, spread, rows_seen, objective, tuple(ends.tolist()))
+    return LawFit(
+        kinds, both @ best, covered, spread, rows_seen, objective, factor, tuple(ends.tolist())
+    )
 
 
 def _residuals(vector: Vector, data: Any) -> Array:
@@ -215,6 +227,21 @@ def _residuals(vector: Vector, data: Any) -> Array:
 
 def _residuals_of_one_exponent(vector: Vector, data: Any) -> Array:
     return _residuals(jnp.append(vector, vector[-1]), data)
+
+
+def _residuals_apart(vector: Vector, data: Any) -> Array:
+    """As `_residuals`, with the logarithm of a factor on the loss of some runs in last place."""
+    return _residuals(vector[:-1], data[:-1]) + vector[-1] * data[-1]
+
+
+def _residuals_of_one_exponent_apart(vector: Vector, data: Any) -> Array:
+    return _residuals_of_one_exponent(vector[:-1], data[:-1]) + vector[-1] * data[-1]
+
+
+_FACTORED: dict[Residuals, Residuals] = {
+    _residuals: _residuals_apart,
+    _residuals_of_one_exponent: _residuals_of_one_exponent_apart,
+}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,20 @@ Of each kind of training data a law gives the loss on C4 by parameters and token
 mean error by that loss [Gadre2024]. What is asked of such laws is to reach beyond the runs that
 they were fitted to; so the spread around a prediction is how far off fits of the smaller runs were
 for the larger ones, and not how near a fit comes to the runs that it has seen.
+
+Two things limit how well these runs are predicted, and no other form of law helps against them.
+The records of nine runs are a month younger than all others, and their losses are about 2% lower
+than those of others of their size and tokens: a second campaign. The longest runs are among them,
+so that a law which takes them for the same is bent. The factor between the two is fitted with the
+law; two runs whose records don't say when they were made are left out. And runs of a quarter of the
+compute-optimal tokens ended as their learning rate had just been raised, with up to 15% more loss
+than the law of the others says; they are left out as well.
+
+Laws of the runs below a cut were tried on those above it of up to twelve times as much compute, at
+six cuts from 1e18 to 2e20 FLOP, 110 predictions. Their median error is 1.2% without regard to
+either, and 0.7% with both; 0.9% with exponents that differ, 1.2% with constants that the kinds of
+data share but for a factor, 1.9% with one power of a sum, 1.0% with parameters without embeddings,
+and 1.0% with runs weighted by the root of compute. What remains is 0.8% between a run and its law.
 """
 
 from dataclasses import dataclass
@@ -24,9 +38,14 @@ from llmecon.scaling.laws import ErrorLaw, average_error, loss
 from llmecon.tables import catalog
 
 DATA = ("c4_original", "rpj", "rw_original")
-# Runs differ from any law by about so much, in logarithms of loss and of error.
-LOSS_KNEE = 1e-2
+# Beyond what a residual is a slip, in logarithms of loss: runs differ from their law by under 1%.
+LOSS_KNEE = 2e-2
+# By about so much runs differ from any law, in logarithms of error.
 ERROR_KNEE = 5e-3
+# The campaigns that runs belong to, by the month of their records, and the fewest tokens, over
+# compute-optimal ones, of runs that laws of loss are fitted to.
+CAMPAIGN, LATER = "2023-12", "2024-01"
+WARMED = 0.5
 # Fits that are tried on larger runs see those of less than this share of the largest's compute.
 SMALLER = 0.1
 # Above this loss models answer hardly better than at random: they say little of how errors fall.
@@ -91,12 +110,14 @@ class Reach:
     Attributes:
         losses: laws of loss of each kind of data.
         errors: laws of mean error, by kind of data.
+        later_share: share of the later campaign among the runs.
         loss_spread: standard deviation of the log loss of larger runs around laws of smaller ones.
         error_spread: likewise of their log mean error.
     """
 
     losses: LawFit
     errors: dict[str, ErrorFit]
+    later_share: float
     loss_spread: float
     error_spread: float
 
@@ -177,11 +198,18 @@ def fit_reach(rows: pd.DataFrame, counted: np.ndarray | None = None) -> Reach:
     return Reach(*_laws(rows, seen), off["loss"], off["average_error"])
 
 
-def _laws(rows: pd.DataFrame, counted: np.ndarray) -> tuple[LawFit, dict[str, ErrorFit]]:
-    losses = fit_laws(rows, LOSS_KNEE, one_exponent=True, counted=counted)
+def _laws(rows: pd.DataFrame, counted: np.ndarray) -> tuple[LawFit, dict[str, ErrorFit], float]:
+    """Laws of loss and of error, and which share of the runs is of the later campaign."""
+    recorded = rows["recorded"].to_numpy()
+    later, known = recorded == LATER, np.isin(recorded, [CAMPAIGN, LATER])
+    warmed = rows["multiplier"].to_numpy(float) >= WARMED
+    losses = fit_laws(
+        rows, LOSS_KNEE, one_exponent=True, counted=counted & known & warmed, apart=later
+    )
     of = rows["data"].to_numpy()
     able = counted & (rows["loss"].to_numpy(float) < INFORMATIVE)
-    return losses, {name: fit_errors(rows, able & (of == name)) for name in losses.data}
+    errors = {name: fit_errors(rows, able & (of == name)) for name in losses.data}
+    return losses, errors, float(np.mean(later[counted & known]))
 
 
 def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +217,8 @@ def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         reach: the laws.
-        rows: of kinds of data that the laws know: data, parameters and tokens.
+        rows: of kinds of data that the laws know: data, parameters and tokens, and recorded where
+            it is known. Without it a run is taken to be like most, and the interval is wider.
 
     Returns:
         Columns loss and average_error, and of each the ends NAME_low and NAME_high; index of rows.
@@ -201,11 +230,16 @@ def predict(reach: Reach, rows: pd.DataFrame) -> pd.DataFrame:
 def _predicted(reach: Reach, name: str, rows: pd.DataFrame) -> pd.DataFrame:
     size, tokens = (jnp.asarray(rows[of].to_numpy(float)) for of in ("parameters", "tokens"))
     errors = reach.errors[name]
-    expected = loss(reach.losses.law(name), size, tokens)
+    recorded = rows["recorded"] if "recorded" in rows else pd.Series(None, rows.index, object)
+    factor = np.where(recorded == LATER, reach.losses.factor, 1.0)
+    unknown = np.where(recorded.isin([CAMPAIGN, LATER]), 0.0, _campaigns(reach))
+    expected = jnp.asarray(factor) * loss(reach.losses.law(name), size, tokens)
     # Draws of the two laws are independent; what they share is the runs, not the constants.
-    drawn = jax.vmap(loss, in_axes=(0, None, None))(
+    drawn = jnp.asarray(factor) * jax.vmap(loss, in_axes=(0, None, None))(
         reach.losses.draws(DRAWS, data=name), size, tokens
     )
+    normal = np.random.default_rng(SEED + 2).standard_normal((DRAWS, 1))
+    drawn = drawn * jnp.exp(jnp.asarray(unknown * normal))
     errors_drawn = jax.vmap(average_error)(errors.draws(DRAWS, SEED + 1), drawn)
     return pd.DataFrame(
         {
@@ -219,6 +253,12 @@ def _predicted(reach: Reach, name: str, rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def _campaigns(reach: Reach) -> float:
+    """Standard deviation of log loss where the campaign of a run isn't known."""
+    share = reach.later_share
+    return abs(float(np.log(reach.losses.factor))) * float(np.sqrt(share * (1.0 - share)))
 
 
 def interval(name: str, value: Any, drawn: Any, spread: float) -> dict[str, np.ndarray]:

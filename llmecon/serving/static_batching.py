@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from llmecon.physics.queueing import lognormal_quantile
 from llmecon.physics.roofline import attention_groups
 from llmecon.serving.batching import operating_point, tokens_per_step
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Instance, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -50,31 +50,22 @@ def longest_of(count: Scalar, cv: Scalar) -> Scalar:
     return jnp.sum(lengths * jnp.asarray(_WEIGHTS), axis=-1)
 
 
-def static_batch(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-) -> StaticBatch:
+def static_batch(instance: Instance, workload: Workload, batch: Scalar) -> StaticBatch:
     """What an instance does that answers requests in rounds.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         batch: requests of a round, 1 or more, relaxed; there are always enough that wait.
 
     Returns:
         A round of it. A step is priced at the answers that are unfinished on average, so slots
         that stay empty cost no traffic of their own.
     """
+    deployment = instance.deployment
     longest = longest_of(batch, workload.output_cv)
     alive = 1.0 / longest
-    point = operating_point(llm, xpu, deployment, workload, efficiency, batch * alive)
+    point = operating_point(instance, workload, batch * alive)
     steps = workload.output_tokens * longest
     at_once = deployment.pipeline * attention_groups(deployment)
     # The first prompts cost a pass of their own, each further one what it adds to that pass.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from llmecon.physics.architecture import kv_cache_bytes
 from llmecon.physics.roofline import forward_pass, instance_memory
 from llmecon.silicon import Chip, Silicon, as_xpu, running_cost
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Number, number
 from llmecon.training import (
     TrainingLayout,
     TrainingRun,
@@ -125,7 +125,9 @@ def demand(
         return _training_demand(job, chip, silicon, efficiency)
     xpu = as_xpu(chip, silicon)
     layout, count = job.deployment, jnp.asarray(batch, float)
-    cost = forward_pass(job.llm, xpu, layout, efficiency, count, job.new_tokens, job.past_tokens)
+    cost = forward_pass(
+        Instance(job.llm, xpu, layout, efficiency), count, job.new_tokens, job.past_tokens
+    )
     return Demand(
         seconds=cost.seconds,
         tokens=count * job.new_tokens,
@@ -146,7 +148,7 @@ def stored_weights(job: Serving, efficiency: Efficiency) -> Scalar:
     Returns:
         Bytes.
     """
-    free = instance_memory(job.llm, _NOTHING, job.deployment, efficiency)
+    free = instance_memory(Instance(job.llm, _NOTHING, job.deployment, efficiency))
     return -free / (job.deployment.xpus * efficiency.usable_memory)
 
 

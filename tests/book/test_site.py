@@ -16,6 +16,7 @@ from tests.book.site import CHAPTERS, EVERY_PAGE, NAMES, SITE, needs_site
 pytestmark = needs_site
 
 PHONE = {"width": 390, "height": 844}
+SCREEN = {"width": 1280, "height": 800}
 
 
 @dataclass
@@ -79,6 +80,14 @@ def wait_for_charts(page: Page) -> None:
     )
 
 
+def test_an_address_in_a_folded_section_unfolds_it(opened):
+    page = opened.visit("chapters/tokenomics.html#where-a-price-of-your-own-goes")
+    page.wait_for_function(
+        "document.querySelector('#where-a-price-of-your-own-goes').checkVisibility()"
+    )
+    assert opened.wrong == []
+
+
 def test_the_site_has_its_pages():
     expected = [
         "index",
@@ -120,6 +129,10 @@ def fits_a_phone(opened: Opened, name: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate("[...document.images].filter(i => !i.alt).length") == 0
     assert page.evaluate("document.querySelectorAll('h1').length") >= 1
+    if name.startswith("chapters/"):  # while it is open: what isn't folded is a lesson, not a book
+        opened.page.set_viewport_size(SCREEN)
+        height = page.evaluate("document.documentElement.scrollHeight")
+        assert height <= 20 * SCREEN["height"]
 
 
 @every_chapter

@@ -15,6 +15,7 @@ from llmecon.checks import enumeration
 from llmecon.choice import Clash, Plan, Relaxed, filling, objective
 from llmecon.choice.description import RESOURCES, problem
 from llmecon.choice.objective import Case
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 
 pytestmark = pytest.mark.slow
@@ -139,11 +140,13 @@ def test_one_accelerator_by_hand():
         },
     )  # fmt: skip
     capacity = serving.capacity(
-        catalog.llm("llama-3.1-70b"),
-        catalog.xpu("h100-sxm"),
-        specs.Deployment(4.0, 1.0, 1.0, specs.precision("fp8")),
+        Instance(
+            catalog.llm("llama-3.1-70b"),
+            catalog.xpu("h100-sxm"),
+            specs.Deployment(4.0, 1.0, 1.0, specs.precision("fp8")),
+            catalog.efficiency(catalog.system("llama-3.1-70b", "h100-sxm", precision="fp8")),
+        ),
         specs.Workload(800.0, 250.0),
-        catalog.efficiency(catalog.system("llama-3.1-70b", "h100-sxm", precision="fp8")),
         specs.LatencyTarget(1.5, 0.05),
     )
     hourly = 4 * catalog.rental_price("h100-sxm").usd

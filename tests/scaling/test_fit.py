@@ -47,6 +47,23 @@ def test_a_fit_finds_the_laws_that_runs_were_made_by() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("one_exponent", [True, False])
+def test_runs_that_were_trained_otherwise_leave_the_law_as_it_is(one_exponent: bool) -> None:
+    """A factor on some losses is found, and the law is that of the others."""
+    runs = made_up(1e-3)
+    apart = np.arange(len(runs)) % 5 == 0
+    bent = runs.assign(loss=runs["loss"] * np.where(apart, 0.97, 1.0))
+    found = fit.fit_laws(bent, one_exponent=one_exponent, covariance="sandwich", apart=apart)
+    plain = fit.fit_laws(runs, one_exponent=one_exponent, covariance="sandwich")
+    assert found.factor == pytest.approx(0.97, abs=1e-3)
+    assert plain.factor == 1.0
+    assert found.covariance.shape == plain.covariance.shape
+    for name in found.data:
+        losses = [float(scaling.loss(of.law(name), 2e9, 1e11)) for of in (found, plain)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.slow
 def test_the_law_of_the_figure_is_the_published_one() -> None:
     """Within one published standard error, and as uncertain as published."""
     fitted = fit.figure_fit()

@@ -7,6 +7,7 @@ import pytest
 from llmecon import serving
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving import longest_of, static_batch
+from llmecon.specs import Instance
 from tests.problems import CHAT, DENSE, EFFICIENCY, SINGLE, catalog, changed
 
 H100 = catalog.xpu("h100-sxm")
@@ -34,10 +35,10 @@ def test_the_longest_is_that_of_draws(count: int, cv: float) -> None:
 def test_a_round_by_hand() -> None:
     """All prompts, then as many steps as the longest answer has tokens, at the mean still alive."""
     batch = 32.0
-    found = rounds(DENSE, H100, SINGLE, CHAT, EFFICIENCY, batch)
+    found = rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, batch)
     longest = float(longest_of(jnp.asarray(batch), CHAT.output_cv))
     point = interpreted(serving.operating_point)(
-        DENSE, H100, SINGLE, CHAT, EFFICIENCY, batch / longest
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, batch / longest
     )
     prompts = float(point.prefill) + (batch - 1.0) * float(point.chunked_prefill)
     steps = 300.0 * longest
@@ -49,19 +50,25 @@ def test_a_round_by_hand() -> None:
 
 def test_a_round_of_one_is_a_request_alone() -> None:
     """One prompt with nothing in its way, then one step for each token of the answer."""
-    point = interpreted(serving.operating_point)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1e-3)
-    alone = float(rounds(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1.0).seconds)
-    step = interpreted(serving.operating_point)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, 1.0).step
+    point = interpreted(serving.operating_point)(
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, 1e-3
+    )
+    alone = float(rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, 1.0).seconds)
+    step = interpreted(serving.operating_point)(
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, 1.0
+    ).step
     assert alone == pytest.approx(float(point.prefill) + 300.0 * float(step), rel=0.02)
 
 
 def test_equal_answers_lose_little_by_rounds() -> None:
     equal = changed(CHAT, output_cv=0.0)
     batch = 32.0
-    together = float(rounds(DENSE, H100, SINGLE, equal, EFFICIENCY, batch).rate)
+    together = float(rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), equal, batch).rate)
     continuous = float(
-        interpreted(serving.operating_point)(DENSE, H100, SINGLE, equal, EFFICIENCY, batch).rate
+        interpreted(serving.operating_point)(
+            Instance(DENSE, H100, SINGLE, EFFICIENCY), equal, batch
+        ).rate
     )
     assert together == pytest.approx(continuous, rel=0.15)
     uneven = changed(CHAT, output_cv=2.0)
-    assert float(rounds(DENSE, H100, SINGLE, uneven, EFFICIENCY, batch).alive) < 0.2
+    assert float(rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), uneven, batch).alive) < 0.2

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from llmecon import serving, specs
-from llmecon.choice import sensitivity
+from llmecon.choice import sensitivity, switching
 from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.hardware_choice import panel, tables
 from llmecon.publishing.prose import provenance, stored
-from llmecon.studies.hardware_choice import comparisons, frames, published, rivals
+from llmecon.studies.hardware_choice import comparisons, frames, margins, published, rivals
 from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers, scaled
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
@@ -212,6 +212,16 @@ def test_usual_accelerator_that_is_too_slow_is_told_so() -> None:
     study = studied("unable")
     assert study.quantities["usd_per_mtok_usual"].text == "Never"
     assert study.name("l40s") in study.labels["usd_per_mtok_usual"]
+
+
+def test_rents_and_the_nearest_limits_are_shown() -> None:
+    def move(what: str, now: float, value: float | None) -> margins.Move:
+        return margins.Move(what, "", "", now, switching.Switch(None, value, (), ()))
+
+    far, never = move("rent", 1.0, 20.0), move("ttft", 2.0, None)
+    limits = [move("tpot", 1.0, value) for value in (0.5, 1.1, 3.0, 0.8)]
+    shown = margins.nearest([*limits, never, far, move("rent", 4.0, None)])
+    assert [of.found.value for of in shown] == [1.1, 0.8, 0.5, 20.0, None]
 
 
 def test_searches_and_checks_are_those_of_the_tables() -> None:

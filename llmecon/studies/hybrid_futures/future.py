@@ -174,7 +174,7 @@ def futures(study: Study) -> Futures:
     yearly = dict(sampling.ranges())
     case, way = study.case, study.taken["cloud"]
     of = case.cloud
-    point = _service(of.llm, of.xpu, of.layout, case.requests, of.efficiency, of.at_once).point
+    point = _service(of.instance, case.requests, of.at_once).point
     intensity = float(case.there.carbon_intensity)
     return Futures(
         yearly,

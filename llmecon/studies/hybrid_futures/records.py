@@ -16,6 +16,7 @@ from llmecon.specs import (
     SECONDS_PER_HOUR,
     SECONDS_PER_YEAR,
     Deployment,
+    Instance,
     Precision,
     Site,
     Workload,
@@ -228,7 +229,7 @@ def _layout(system: System, scenario: Scenario, at_once: float, parameter: str) 
     weights: Precision = precision(scenario.precision)
     for devices in _SIZES:
         layout = serving.deployment_of(devices, sheet, weights)
-        room = _largest_batch(llm, sheet, layout, requests, catalog.efficiency())
+        room = _largest_batch(Instance(llm, sheet, layout, catalog.efficiency()), requests)
         if room >= max(SPARE_ROOM * at_once, 1.0):
             return layout
     raise InputError(

@@ -29,6 +29,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Number,
     Site,
@@ -88,6 +89,11 @@ class Case(eqx.Module):
     spares: Number = number()
     rent: Number = number()
     slower: Number = number(default=1.0)
+
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.deployment, self.efficiency)
 
 
 class Training(eqx.Module):
@@ -184,9 +190,7 @@ def _trained(case: Case) -> Training:
 
 
 def _served(case: Case) -> Service:
-    found = serving.capacity(
-        case.llm, case.xpu, case.deployment, case.requests, case.efficiency, case.target
-    )
+    found = serving.capacity(case.instance, case.requests, case.target)
     rate = jnp.where(found.feasible > 0, found.rate, 1.0)
     instances = whole(per_request.needed(found, case.load, case.peak_to_mean, case.spares))
     devices = case.deployment.xpus

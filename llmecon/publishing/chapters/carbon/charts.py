@@ -107,6 +107,19 @@ def training(study: Study, shared: Training, data: Provenance) -> Figure | None:
     )
 
 
+def metered_finding(runs: pd.DataFrame) -> str:
+    """How well the energy of metered training runs is computed, in words.
+
+    Args:
+        runs: as `frames.metered` returns them.
+    """
+    within = words.percent(float(runs["ratio"].between(0.5, 2.0).mean()))
+    return (
+        f"{within} of the metered runs come out within a factor of two; the median is "
+        f"{words.percent(runs['ratio'].median())} of the metered energy"
+    )
+
+
 def metered(runs: pd.DataFrame, data: Provenance) -> Figure:
     """Dots of computed against metered energy of training runs.
 
@@ -114,11 +127,7 @@ def metered(runs: pd.DataFrame, data: Provenance) -> Figure:
         runs: as `frames.metered` returns them.
         data: what the numbers rest on.
     """
-    within = words.percent(float(runs["ratio"].between(0.5, 2.0).mean()))
-    finding = (
-        f"{within} of the metered runs come out within a factor of two; the median is "
-        f"{words.percent(runs['ratio'].median())} of the metered energy"
-    )
+    finding = metered_finding(runs)
     return charts.show(
         charts.bars(
             runs,

@@ -19,6 +19,7 @@ from llmecon.tables import catalog
 
 # Captions of tables.
 BEST = "The best fleet of whole instances"
+FLEETS = "The best fleet beside others that serve the same requests"
 AIMS = (
     "The best fleet for one aim or another; the time of a request is a mean, from "
     "arrival to its last token"
@@ -31,7 +32,10 @@ DATASHEETS = (
     "What a better datasheet saves, in US cents per million tokens: more memory, its "
     "bandwidth, and 16-bit arithmetic with the others in proportion"
 )
-MOVES = "How far one number moves, all else as it is, until another configuration wins (in parts)"
+MOVES = (
+    "How far one number moves, all else as it is, until another configuration wins (in parts); "
+    "the nearest first"
+)
 FARES = (
     "Each accelerator alone when speed and price are uncertain, if it costs at most "
     f"{words.number(confidence.CONTENDERS)} times as much as the cheapest"
@@ -41,6 +45,9 @@ REPRODUCED = (
     "compute without having seen them"
 )
 CHECKS = "The solver against exact enumeration; compilation included in both times"
+
+MADE_OF = ["Fleet", "Devices", "USD/h", "kg CO₂e/h", "kW", "Figures"]
+"""Columns of `fleets` where all have the same aim."""
 
 _ROLES = {"whole": "", "prefill": " for prompts", "decode": " for answers"}
 _FINDINGS = {

@@ -12,6 +12,7 @@ from llmecon.studies.rag_vs_ft.frames import (
     Passages,
     Recalls,
     Worth,
+    compared,
     months,
     parts,
 )
@@ -23,11 +24,13 @@ _USD = "USD per thousand questions"
 
 
 def bills(study: Study, finding: str) -> Chart:
-    """The bill of every way by part."""
+    """The bill of every way by part, each way named with its share of right answers."""
     given = study.scenario
+    right = compared(study).set_index("said")["right"].map(words.percent)
+    bars = parts(study)
     asked = words.quantity(given.queries_per_month, "questions a month")
     return charts.stacked(
-        parts(study),
+        bars.assign(way=bars["way"] + ", " + bars["way"].map(right) + " right"),
         "way",
         "part",
         "usd",

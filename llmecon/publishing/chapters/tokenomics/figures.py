@@ -12,10 +12,10 @@ from llmecon.publishing.charts.figure import Chart, Figure
 from llmecon.publishing.prose import provenance
 from llmecon.studies.tokenomics import services, speed, traffic
 from llmecon.studies.tokenomics.frames import Ladder, Stream
-from llmecon.studies.tokenomics.services import TALK, VOLLEYS
+from llmecon.studies.tokenomics.services import VOLLEYS
 from llmecon.studies.tokenomics.speed import Asks, Needs, Ranking
 from llmecon.studies.tokenomics.study import Study
-from llmecon.studies.tokenomics.traffic import Bursts, Hidden, Queues, Talks
+from llmecon.studies.tokenomics.traffic import Bursts, Queues
 from llmecon.tables import catalog
 
 _BARS = 24  # for which a chart has room
@@ -259,81 +259,6 @@ def bursts(study: Study, of: Bursts, rests: Rests) -> Figure:
         data=rests.service | rests.rent | provenance.of(workloads="azure-code-2023"),
         description=f"{title}. Cost per million tokens by the coefficient of variation of "
         "arrivals.",
-    )
-
-
-def shapes(study: Study, rows: pd.DataFrame, rests: Rests) -> Figure:
-    """Published workloads on the same hardware and at the API."""
-    big, small = (rows.iloc[int(at)] for at in (rows["request"].argmax(), rows["request"].argmin()))
-    title = (
-        f"A thousand requests cost from {words.usd(small['thousand'])} to "
-        f"{words.usd(big['thousand'])}, by their shape alone"
-    )
-    return charts.show(
-        charts.bars(
-            rows,
-            "label",
-            "thousand",
-            reference="api_thousand",
-            reference_name=f"{study.rival.name}, API",
-            log=True,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{study.model_name} on {study.xpu_name}, rented, at your peak to mean",
-        ),
-        data=rests.service | rests.rent | rests.api | provenance.of(workloads=all),
-        description=f"{title}; the most expensive is {big['label']}, the cheapest "
-        f"{small['label']}.",
-    )
-
-
-def hidden(of: Hidden, rests: Rests) -> Figure:
-    """How long hidden reasoning keeps a user waiting."""
-    title = said("finding_hidden", hidden=of)
-    return charts.show(
-        charts.lines(
-            of.lines,
-            "hidden",
-            "seconds",
-            "way",
-            log_x=True,
-            log_y=True,
-            rules_y={"attention lost": of.limit},
-            title=title,
-            subtitle="Time to the first token that the user sees",
-            x_title="Reasoning tokens before the answer",
-            y_title="Wait [s]",
-        ),
-        data=rests.service | provenance.of(latency_targets=traffic.ATTENTION),
-        description=f"{title}. Time to the first visible token against hidden reasoning tokens, "
-        f"{words.listing(of.lines['way'].unique())}.",
-    )
-
-
-def talks(of: Talks, rests: Rests) -> Figure:
-    """Conversations, self-run and at the API."""
-    title = said("finding_talks", talks=of)
-    opening, asked, told = (
-        words.number(float(tokens))
-        for tokens in (TALK.system_tokens, TALK.user_tokens, TALK.output_tokens)
-    )
-    return charts.show(
-        charts.lines(
-            of.lines,
-            "turns",
-            "usd",
-            "series",
-            log_x=True,
-            log_y=True,
-            points=True,
-            title=title,
-            x_title="Turns",
-            y_title="USD per conversation",
-            subtitle=f"{opening} tokens of instructions, then {asked} in and {told} out a turn",
-        ),
-        data=rests.service | rests.rent | rests.api,
-        description=f"{title}. Cost of a conversation against its turns, self-run and at the API, "
-        "with and without prefix cache.",
     )
 
 
