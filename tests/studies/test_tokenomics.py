@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from llmecon.errors import InputError
-from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.tokenomics import panel, sources, tables
 from llmecon.publishing.prose import provenance
@@ -20,7 +19,7 @@ from llmecon.studies.tokenomics.scenario import Scenario
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -76,7 +75,7 @@ def served() -> Services:
 @every_scenario
 def test_headline_is_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     for key, of in study.quantities.items():
         if of.value is None:
             assert math.isinf(answered[key])
