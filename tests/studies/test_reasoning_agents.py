@@ -249,7 +249,8 @@ def test_prose_follows(name: str) -> None:
         said = prose.render("reasoning-agents", block, **given)
         assert not re.search(r" [.,;]|\.\.|[a-z)][,;][a-z]|\bnan\b|None", said), said
     answer = prose.render("reasoning-agents", "answer", **facts)
-    assert ("hidden" in answer) == (study.scenario.reasoning_tokens > 0 or "Nothing" in answer)
+    assert ("Thinking for" in answer) == (study.scenario.reasoning_tokens > 0)
+    assert ("Nothing is hidden" in answer) == (study.scenario.reasoning_tokens == 0)
     assert (study.equal is None) == ("No hosted model" in answer)
     rows = set(tables.sources(study)["Figure"])
     assert ("PUE" in rows) == (not study.plain.hours.rentable)
