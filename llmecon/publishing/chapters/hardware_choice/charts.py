@@ -51,8 +51,7 @@ def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
         charts.Labels(
             title,
             f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
-            "layouts, instances in parts; coloured by what its place rests on: datasheet and rent "
-            "read in their sources, load tests known here",
+            "layouts, instances in parts; coloured by whether figures were read and load-tested",
         ),
         group="rests on",
         ranked=False,
