@@ -262,11 +262,13 @@ def resolve(scenario: Scenario) -> Study:
     )
     likely = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (efficiency, layout))
     drawn = drawn_layouts(system, asked, target(scenario))
-    setups = jax.tree.map(lambda *of: jnp.concatenate(of), likely, drawn)
-    answers = _answers(case, *setups)
+    efficiencies, layouts = jax.tree.map(lambda *of: jnp.concatenate(of), likely, drawn)
+    answers = _answers(case, efficiencies, layouts)
     way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
     case = replace(case, way=way)
-    return Study(scenario, case, system, hours, bought, market, rival, *setups, answers)
+    return Study(
+        scenario, case, system, hours, bought, market, rival, efficiencies, layouts, answers
+    )
 
 
 def requests(scenario: Scenario) -> Workload:
