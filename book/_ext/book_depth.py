@@ -113,6 +113,8 @@ def _neighbours(
     shown = [of for of in doctree.findall(nodes.container) if f"tag_{IN_DEPTH}" in of["classes"]]
     found: list[tuple[nodes.Element, int, int, dict[str, int]]] = []
     for node, cell in zip(shown, tagged, strict=True):
+        if not cell.get("outputs"):
+            continue  # under these parameters it has nothing to show
         place, holds = node.parent.index(node), _worth(cell)
         if found and found[-1][0] is node.parent and found[-1][2] == place:
             parent, start, _, before = found.pop()

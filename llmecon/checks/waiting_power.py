@@ -24,7 +24,7 @@ from llmecon.execution.interpreter import interpreted
 from llmecon.physics.energy import CAP_SHARPNESS
 from llmecon.physics.roofline import forward_pass
 from llmecon.serving.load_test import closed_loop
-from llmecon.specs import Efficiency
+from llmecon.specs import Efficiency, Instance
 from llmecon.tables import catalog
 
 TERMS: Mapping[str, tuple[str, ...]] = {
@@ -47,10 +47,10 @@ def _shares(rows: Systems, efficiency: Efficiency) -> dict[str, Array]:
     """What the device of each row does, in shares of time."""
 
     def one(of: Systems, efficiency: Efficiency) -> dict[str, Array]:
-        on = of.llm, of.xpu, of.deployment
-        point = closed_loop(*on, of.workload, efficiency, of.clients).point
+        instance = Instance(of.llm, of.xpu, of.deployment, efficiency)
+        point = closed_loop(instance, of.workload, of.clients).point
         past = jnp.maximum(of.workload.mean_context - 1.0, 0.0)
-        step = forward_pass(*on, efficiency, point.batch, jnp.ones(()), past)
+        step = forward_pass(instance, point.batch, jnp.ones(()), past)
         return {name: getattr(point, name) for name in _USES} | {
             "exchanges": step.network / step.seconds,
             "overhead": step.overhead / step.seconds,

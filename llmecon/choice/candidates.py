@@ -233,7 +233,9 @@ def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[S
         allowed = able & jnp.append((place < log_fullest) & (over <= 0.0), True)
         fillings = jnp.exp(jnp.append(place, log_fullest))
         every = jax.tree.map(jnp.append, flows, last)
-        return jax.tree.map(partial(jnp.where, allowed), (fillings, every), (jnp.nan, Flow(*[jnp.inf] * 5)))
+        return jax.tree.map(
+            partial(jnp.where, allowed), (fillings, every), (jnp.nan, Flow(*[jnp.inf] * 5))
+        )
 
     most, place, flows, over = coarse(engines, demand)
     dips = jax.vmap(_dips)(over)
@@ -389,7 +391,9 @@ def _everywhere(
             rows_of(demand, first[bucket]),
         )
         here = roles == role
-        for whole, part in zip(jax.tree.leaves((fillings, flows)), jax.tree.leaves(found), strict=True):
+        for whole, part in zip(
+            jax.tree.leaves((fillings, flows)), jax.tree.leaves(found), strict=True
+        ):
             of_first = whole[:, first]
             of_first[engine, bucket] = part
             whole[here] = of_first[:, same][here]

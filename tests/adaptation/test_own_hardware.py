@@ -6,6 +6,7 @@ import pytest
 from llmecon import adaptation, serving
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Instance, Workload, precision
+from llmecon.training import TrainingJob
 from tests.problems import (
     DENSE,
     EFFICIENCY,
@@ -68,10 +69,11 @@ def test_spare_hardware_and_adapters_cost_in_proportion() -> None:
 
 def test_adapters_train_for_less() -> None:
     run = changed(RUN, tokens=1e8, global_batch=65536.0, compute_precision_gain=1.0, trainable=1.0)
-    given = (EFFICIENCY, RELIABILITY, DEVICES)
-    day = 86400.0
-    full, plan = own_trainer(DENSE, H100, run, day, *given)
-    lora, _ = own_trainer(DENSE, H100, changed(run, trainable=0.005), day, *given)
+    whole, part = (
+        TrainingJob(DENSE, H100, of, EFFICIENCY) for of in (run, changed(run, trainable=0.005))
+    )
+    full, plan = own_trainer(whole, 86400.0, RELIABILITY, DEVICES)
+    lora, _ = own_trainer(part, 86400.0, RELIABILITY, DEVICES)
     assert float(plan.feasible) == 1.0
     assert float(full.price) == pytest.approx(
         float(plan.device_seconds) * USD_PER_SECOND / 1e8, rel=1e-9

@@ -152,8 +152,8 @@ def test_half_batches_hide_exchanges_and_read_weights_twice() -> None:
     llm, one = catalog.llm("mixtral-8x7b"), Deployment(tensor=1.0, expert=2.0)
     for prompt in (1.0, 4096.0):
         args = floats(256.0, prompt, 0.0)
-        added = roofline.forward_pass(llm, H100, one, IDEAL, *args)
-        halves = roofline.forward_pass(llm, H100, changed(one, overlap=1.0), IDEAL, *args)
+        added = roofline.forward_pass(Instance(llm, H100, one, IDEAL), *args)
+        halves = roofline.forward_pass(Instance(llm, H100, changed(one, overlap=1.0), IDEAL), *args)
         # 256 or more tokens touch every expert in half a batch, too.
         assert halves.flops == added.flops
         past = 256.0 * float(architecture.kv_cache_bytes(llm, BF16, jnp.asarray(prompt)))
@@ -161,7 +161,7 @@ def test_half_batches_hide_exchanges_and_read_weights_twice() -> None:
         computing = float(halves.seconds - halves.network)
         exchange = float(added.network)
         assert halves.seconds == pytest.approx(max(computing, exchange))
-    share = roofline.forward_pass(llm, H100, changed(one, overlap=0.4), IDEAL, *args)
+    share = roofline.forward_pass(Instance(llm, H100, changed(one, overlap=0.4), IDEAL), *args)
     assert halves.seconds < share.seconds < added.seconds
 
 
@@ -169,7 +169,9 @@ def test_half_batches_launch_every_kernel_twice() -> None:
     slow = changed(IDEAL, kernel_time=1e-6, host_time=1e-3)
     llm, one = catalog.llm("mixtral-8x7b"), Deployment(tensor=1.0, expert=2.0)
     once, twice = (
-        roofline.forward_pass(llm, H100, changed(one, overlap=of), slow, *floats(64.0, 1.0, 0.0))
+        roofline.forward_pass(
+            Instance(llm, H100, changed(one, overlap=of), slow), *floats(64.0, 1.0, 0.0)
+        )
         for of in (0.0, 1.0)
     )
     assert twice.overhead - 1e-3 == pytest.approx(2 * (once.overhead - 1e-3))
@@ -187,9 +189,11 @@ def test_half_batches_launch_every_kernel_twice() -> None:
 def test_what_exchanges_nothing_is_not_halved(
     llm: str, layout: Deployment, sequences: float
 ) -> None:
-    args = (EFFICIENCY, *floats(sequences, 1.0, 100.0))
+    args = floats(sequences, 1.0, 100.0)
     plain, halves = (
-        roofline.forward_pass(catalog.llm(llm), H100, changed(layout, overlap=of), *args)
+        roofline.forward_pass(
+            Instance(catalog.llm(llm), H100, changed(layout, overlap=of), EFFICIENCY), *args
+        )
         for of in (0.0, 1.0)
     )
     assert jax.tree.all(jax.tree.map(jnp.array_equal, plain, halves))

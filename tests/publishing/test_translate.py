@@ -188,7 +188,9 @@ def test_a_page_finds_the_plan_that_the_library_does():
 
     def replicas(days: Any) -> Any:
         deadline = days * specs.SECONDS_PER_DAY
-        plan = planning.plan_with_layout(llm, xpu, run, layout, deadline, OWN, reliability)
+        plan = planning.plan_with_layout(
+            training.TrainingJob(llm, xpu, run, OWN), layout, deadline, reliability
+        )
         return plan.layout.data, plan.feasible
 
     shown, possible = as_pages_do(replicas, jnp.asarray(days))

@@ -258,9 +258,7 @@ def test_prose_follows(name: str) -> None:
     high = study.error["bias"] > 0.02
     assert ("too high" in leaning) == high
     worst = frames.failures(study)
-    why = prose.render(
-        "validation", "failures", study=study, failures=worst, reasons=frames.reasons(worst)
-    )
+    why = prose.render("validation", "failures", study=study, reasons=frames.reasons(worst))
     assert ("What is known" in why) == bool(len(frames.reasons(worst)))
     backlogs = prose.render("validation", "backlogs", study=study, backlogs=frames.backlogs())
     assert "by software alone" in backlogs
@@ -334,7 +332,10 @@ def test_prose_of_the_floor(target: str, said: str) -> None:
         columns=["target", "what", "count", "median"],
     )
     floor = frames.floor(study, distances)
-    assert prose.render("validation", "floor", study=study, floor=floor).startswith(said)
+    told = prose.render("validation", "floor", study=study, floor=floor)
+    assert told.startswith(
+        f"No model can be closer than the measurements are to each other. {said}"
+    )
 
 
 def test_simulations_follow_the_system_alone(monkeypatch: pytest.MonkeyPatch) -> None:

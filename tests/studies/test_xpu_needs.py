@@ -146,7 +146,7 @@ def test_slower_runs_need_more_devices() -> None:
         (layout,) = training_layouts(study.scenario, [study.scenario.xpu], [times])
         spread = replace(layout, data=devices / (layout.tensor * layout.pipeline))
         cluster = whole_runs.with_overhead(of.cluster, times)
-        taken = _clock(of.llm, of.xpu, of.run, spread, of.likely, cluster)
+        taken = _clock(of.job, spread, cluster)
         assert float(taken) == pytest.approx(study.deadline, rel=0.01)
     assert not study.memory_decides
     assert studied("in memory").memory_decides

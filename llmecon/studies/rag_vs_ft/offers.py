@@ -193,11 +193,8 @@ def _trained(
     devices: OwnDevices,
 ) -> tuple[Trainer, TrainingPlan]:
     return adaptation.own_trainer(
-        llm,
-        xpu,
-        run,
+        training.TrainingJob(llm, xpu, run, efficiency),
         assumptions.TRAINING_DEADLINE,
-        efficiency,
         reliability,
         devices,
         assumptions.RELEASE_USD,

@@ -186,9 +186,14 @@ class Study(Names):
         return catalog.name("models", self.reference)
 
     @property
-    def certain(self) -> bool:
-        """Whether the law was published without a covariance, so that it has no draws."""
-        return self.scenario.law != REFIT
+    def covered(self) -> bool:
+        """Whether the law has a covariance; no published one has, so that they have no draws."""
+        return self.scenario.law == REFIT
+
+    @cached_property
+    def repriced(self) -> prices.Repriced | None:
+        """The cheapest size, with FLOPs priced by the model nearest to it; `prices.repriced`."""
+        return prices.repriced(self.scenario, self.reference, self.case, self.answer)
 
     @cached_property
     def fitted_runs(self) -> pd.DataFrame:

@@ -308,7 +308,7 @@ class Study(Names):
     def fewest_in_memory(self) -> float:
         """Devices whose memory the run's weights, gradients and optimizer states fill."""
         of = self.case
-        return float(_fewest_in_memory(of.llm, of.xpu, of.run, of.likely))
+        return float(_fewest_in_memory(of.job))
 
 
 @interpreted
@@ -321,12 +321,9 @@ def _answered(case: Case) -> tuple[Answer, dict[str, Array]]:
 def _in_time(case: Case, layouts: TrainingLayout, slower: Array) -> Array:
     def devices(layout: TrainingLayout, slower: Array) -> Array:
         return whole_runs.devices_in_time(
-            case.llm,
-            case.xpu,
-            case.run,
+            case.job,
             layout,
             case.deadline,
-            case.likely,
             case.cluster,
             slower,
         )
@@ -506,7 +503,9 @@ def _layouts(
     clusters: Reliability,
 ) -> TrainingLayout:
     def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
-        plan = planning.plan_for_deadline(llm, xpu, run, deadline, efficiency, cluster)
+        plan = planning.plan_for_deadline(
+            training.TrainingJob(llm, xpu, run, efficiency), deadline, cluster
+        )
         return plan.layout
 
     found: TrainingLayout = jax.vmap(layout)(xpus, efficiencies, clusters)

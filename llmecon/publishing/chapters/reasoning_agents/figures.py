@@ -25,13 +25,11 @@ def tasks(study: Study, rows: pd.DataFrame, rests: Rests) -> Figure:
         charts.bars(
             rows,
             "label",
-            "thousand",
-            reference="api_thousand",
-            reference_name=f"{study.rival.name}, API",
-            log=True,
-            title=title,
-            unit="USD per thousand tasks",
-            subtitle=f"{study.model_name} on {study.xpu_name}, at scale and at your peak to mean",
+            charts.Axis("thousand", "USD per thousand tasks", log=True),
+            charts.Labels(
+                title, f"{study.model_name} on {study.xpu_name}, at scale and at your peak to mean"
+            ),
+            reference=charts.Reference("api_thousand", f"{study.rival.name}, API"),
         ),
         data=rests.service | rests.rent | rests.api,
         description=f"{title}. What a thousand tasks of each kind cost, from {low} to {high}, "
@@ -50,13 +48,11 @@ def shapes(study: Study, rows: pd.DataFrame, rests: Rests) -> Figure:
         charts.bars(
             rows,
             "label",
-            "thousand",
-            reference="api_thousand",
-            reference_name=f"{study.rival.name}, API",
-            log=True,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{study.model_name} on {study.xpu_name}, rented, at your peak to mean",
+            charts.Axis("thousand", "USD per thousand requests", log=True),
+            charts.Labels(
+                title, f"{study.model_name} on {study.xpu_name}, rented, at your peak to mean"
+            ),
+            reference=charts.Reference("api_thousand", f"{study.rival.name}, API"),
         ),
         data=rests.service | rests.rent | rests.api | provenance.of(workloads=all),
         description=f"{title}; the most expensive is {big['label']}, the cheapest "
@@ -70,16 +66,10 @@ def hidden(of: Hidden, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines,
-            "hidden",
-            "seconds",
+            charts.Axis("hidden", "Reasoning tokens before the answer", log=True),
+            charts.Axis("seconds", "Wait [s]", log=True, rules={"attention lost": of.limit}),
             "way",
-            log_x=True,
-            log_y=True,
-            rules_y={"attention lost": of.limit},
-            title=title,
-            subtitle="Time to the first token that the user sees",
-            x_title="Reasoning tokens before the answer",
-            y_title="Wait [s]",
+            charts.Labels(title, "Time to the first token that the user sees"),
         ),
         data=rests.service | provenance.of(latency_targets=frames.ATTENTION),
         description=f"{title}. Time to the first visible token against hidden reasoning tokens, "
@@ -97,16 +87,13 @@ def talks(study: Study, of: Talks, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines,
-            "turns",
-            "usd",
+            charts.Axis("turns", "Turns", log=True),
+            charts.Axis("usd", "USD per conversation", log=True),
             "series",
-            log_x=True,
-            log_y=True,
+            charts.Labels(
+                title, f"{opening} tokens of instructions, then {asked} in and {told} out a turn"
+            ),
             points=True,
-            title=title,
-            x_title="Turns",
-            y_title="USD per conversation",
-            subtitle=f"{opening} tokens of instructions, then {asked} in and {told} out a turn",
         ),
         data=rests.service | rests.rent | rests.api,
         description=f"{title}. Cost of a conversation against its turns, self-run and at the API, "
@@ -130,12 +117,10 @@ def discounted(study: Study, rows: pd.DataFrame) -> Figure:
         charts.bars(
             rows.assign(what=rows["model"] + ": " + rows["terms"]),
             "what",
-            "usd",
+            charts.Axis("usd", "USD per thousand requests"),
+            charts.Labels(title, f"{prompt} tokens in, {output} out"),
             group="provider",
             ranked=False,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{prompt} tokens in, {output} out",
         ),
         data=provenance.of(
             workloads=study.scenario.workload,
@@ -159,10 +144,8 @@ def pictures(study: Study, found: pd.DataFrame) -> Figure:
         charts.bars(
             rows,
             "seller",
-            "usd",
-            title=title,
-            unit="USD per thousand pictures of 1024 by 1024 pixels",
-            subtitle="Tokens by the vendor's rule times its newest input price",
+            charts.Axis("usd", "USD per thousand pictures of 1024 by 1024 pixels"),
+            charts.Labels(title, "Tokens by the vendor's rule times its newest input price"),
         ),
         data=provenance.of(parameters=False, image_tokens=all, api_prices=frames.pictured(study)),
         description=title,
@@ -176,10 +159,12 @@ def elasticities(study: Study, of: Elasticities, rests: Rests) -> Figure:
     return charts.show(
         charts.elasticities(
             of.effects,
-            title=title,
-            outcome="the cost of a conversation",
-            subtitle=f"{study.model_name} on {study.xpu_name}, "
-            f"{words.count(study.scenario.turns, 'turn')}, with a prefix cache",
+            "the cost of a conversation",
+            charts.Labels(
+                title,
+                f"{study.model_name} on {study.xpu_name}, "
+                f"{words.count(study.scenario.turns, 'turn')}, with a prefix cache",
+            ),
         ),
         data=rests.service | rests.rent,
         description=f"{title}: "

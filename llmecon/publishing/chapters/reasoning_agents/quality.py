@@ -29,17 +29,19 @@ def edge(study: Study, of: Edge, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.rows,
-            "score",
-            "blended",
+            charts.Axis(
+                "score",
+                f"Score on {of.measure} [%]",
+                rules={study.model_name: of.level} if of.scored else {},
+            ),
+            charts.Axis("blended", "USD per million tokens", log=True),
             "way",
-            log_y=True,
+            charts.Labels(
+                title,
+                "Cheapest way to reach a score; self-run at your peak to mean, without spares",
+            ),
             points=True,
             point_label="who",
-            title=title,
-            rules_x={study.model_name: of.level} if of.scored else {},
-            subtitle="Cheapest way to reach a score; self-run at your peak to mean, without spares",
-            x_title=f"Score on {of.measure} [%]",
-            y_title="USD per million tokens",
         ),
         data=sources(study, of, rests),
         description=f"{title}. Cost per million tokens of the cheapest model at each level of "
@@ -62,15 +64,11 @@ def decline(study: Study, of: Decline, measure: str) -> Figure:
     return charts.show(
         charts.lines(
             steps.assign(level=levels),
-            "since",
-            "usd",
+            charts.Axis("since", f"Years since {of.start}"),
+            charts.Axis("usd", "USD per million tokens", log=True),
             "level",
-            log_y=True,
+            charts.Labels(title, "Lowest list price so far, your mix of input and output"),
             points=True,
-            title=title,
-            x_title=f"Years since {of.start}",
-            y_title="USD per million tokens",
-            subtitle="Lowest list price so far, your mix of input and output",
         ),
         data=provenance.of(
             workloads=study.scenario.workload, api_prices=of.dated, quality=study.market.scores
@@ -92,12 +90,10 @@ def day(of: Day, rests: Rests) -> Figure:
         charts.bars(
             of.compared,
             "what",
-            "ours",
-            reference="theirs",
+            charts.Axis("ours", "tokens/s per node of 8 H800"),
+            charts.Labels(title, "Cache hits count as input"),
             ranked=False,
-            title=title,
-            unit="tokens/s per node of 8 H800",
-            subtitle="Cache hits count as input",
+            reference=charts.Reference("theirs"),
         ),
         data=rests.fits
         | provenance.of(

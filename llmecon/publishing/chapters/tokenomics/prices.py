@@ -23,12 +23,11 @@ def hour(study: Study, of: Hour, rests: Rests) -> Figure:
             of.rows,
             "way",
             "part",
-            "usd",
-            title=title,
-            unit="USD per xPU-hour",
-            subtitle=f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}"
-            if bought
-            else "",
+            charts.Axis("usd", "USD per xPU-hour"),
+            charts.Labels(
+                title,
+                f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}" if bought else "",
+            ),
         ),
         data=rests.rent | rests.owner | provenance.of(xpus=study.scenario.xpu),
         description=f"{title}, by part.",
@@ -45,17 +44,16 @@ def break_even(study: Study, of: BreakEven, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines.assign(way=of.lines["way"].map(ways)),
-            "volume",
-            "usd",
+            charts.Axis(
+                "volume", "Requests a day", log=True, rules={**rules, "your load": of.load}
+            ),
+            charts.Axis("usd", "USD a month", log=True),
             "way",
-            log_x=True,
-            log_y=True,
-            rules_x={**rules, "your load": of.load},
-            title=title,
-            x_title="Requests a day",
-            y_title="USD a month",
-            subtitle=f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
-            f"price of {sources.month(study.rival.row['month'])}",
+            charts.Labels(
+                title,
+                f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
+                f"price of {sources.month(study.rival.row['month'])}",
+            ),
         ),
         data=rests.every_way,
         description=f"{title}. Monthly cost of each way against requests a day, on logarithmic "
@@ -72,14 +70,14 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
         charts.bars(
             of.bars,
             "who",
-            "usd",
+            charts.Axis("usd", "USD per million tokens of your mix", log=True),
+            charts.Labels(
+                title,
+                f"List prices of {sources.month(study.market.seen)}, without discounts; "
+                f"self-run at {load}, spares included",
+            ),
             group="what",
-            log=True,
             ranked=False,
-            title=title,
-            unit="USD per million tokens of your mix",
-            subtitle=f"List prices of {sources.month(study.market.seen)}, without discounts; "
-            f"self-run at {load}, spares included",
         ),
         data=rests.service
         | rests.rent
@@ -98,10 +96,11 @@ def elasticities(study: Study, of: Elasticities, rests: Rests) -> Figure:
     return charts.show(
         charts.elasticities(
             of.effects,
-            title=title,
-            outcome="the cost of a token",
-            subtitle=f"{study.model_name} on instances of {devices}; a large fleet, resized, no "
-            "spares",
+            "the cost of a token",
+            charts.Labels(
+                title,
+                f"{study.model_name} on instances of {devices}; a large fleet, resized, no spares",
+            ),
         ),
         data=rests.service | rests.rent,
         description=f"{title}: "
