@@ -102,7 +102,9 @@ def _plan_lines(problem: Problem, plan: Plan, sizes: Sequence[str]) -> list[str]
         f"{plan.bound * hourly:.6g}"
     ]
     if plan.left:
-        told.append(f"  the search was stopped: other whole instances may cost {plan.left:.2%} less")
+        told.append(
+            f"  the search was stopped: other whole instances may cost {plan.left:.2%} less"
+        )
     for pool in plan.pools:
         told.append(f"  {_count(pool)} of {engine_line(pool.engine)}, in {_region(problem, pool)}")
         for of in pool.serves:
