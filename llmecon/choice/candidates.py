@@ -56,8 +56,8 @@ NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so one compilation. Each chunk has costs
-# of its own, a fifth of what this many rows take.
+# Engines and buckets that are computed together: one shape, so one compilation. A chunk by itself
+# takes as long as fifty of these.
 TOGETHER = 256
 # Buckets whose flows are kept, as many problems that are solved in turn differ in prices and limits
 # on the fleet only, or in one bucket.
