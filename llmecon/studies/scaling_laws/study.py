@@ -202,6 +202,16 @@ class Study(Names):
         return table[table["data"] == scaling.fit.FIGURE]
 
     @property
+    def handed_over(self) -> float:
+        """FLOPs of the run that is handed over, over those that the budget buys.
+
+        1, but where the other chapter takes neither so few nor so many tokens.
+        """
+        size = prices.size_of(self.reference)
+        flops = prices.TRAINING_FLOPS * size * float(self.needs.scenario.training_tokens)
+        return flops / float(self.answer.compute)
+
+    @property
     def serving(self) -> System:
         """The system that serves, as it is set up."""
         return self.needs.serving
