@@ -17,6 +17,7 @@ from llmecon.evidence import uncertainty
 from llmecon.evidence.uncertainty import Interval
 from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import LawFit, LossLaw
+from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.scaling_laws import prices
@@ -208,7 +209,7 @@ class Study(Names):
         1, but where the other chapter takes neither so few nor so many tokens.
         """
         size = prices.size_of(self.reference)
-        flops = prices.TRAINING_FLOPS * size * float(self.needs.scenario.training_tokens)
+        flops = TRAINING_FLOPS * size * float(self.needs.scenario.training_tokens)
         return flops / float(self.answer.compute)
 
     @property
