@@ -296,6 +296,15 @@ def test_what_is_served_agrees_with_its_number(served: int, said: str) -> None:
 
 
 @pytest.mark.slow
+def test_where_nothing_is_served_nothing_is_saved() -> None:
+    """Not even what rounding leaves; and the panel starts where next to nothing is."""
+    study = resolve(Scenario(budget=1e15, served_tokens=0.0, law="hoffmann-2022"))
+    assert study.numbers["served_saving"] == study.numbers["greenest_saving"] == 0.0
+    shown = at_first(panel.panel(study, provenance.of(models=study.reference)))
+    assert 0.0 <= shown["saving"] < 1e-3
+
+
+@pytest.mark.slow
 def test_a_run_too_short_to_be_handed_on_is_not_called_the_budget_s() -> None:
     """The other chapter takes a million tokens at least."""
     study, usual = resolve(Scenario(budget=1e15)), studied("defaults")

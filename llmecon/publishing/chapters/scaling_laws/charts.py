@@ -92,7 +92,7 @@ def life(study: Study, finding: str) -> Chart:
         "part",
         title=finding,
         subtitle="all reach the same loss; "
-        f"{words.number(study.scenario.served_tokens)} tokens served",
+        f"{words.quantity(study.scenario.served_tokens, 'tokens')} served",
         x_title="Parameters",
         y_title="Cost in the model's life [USD]",
         rules_x={"best to train": float(study.answer.best.parameters)},
@@ -156,6 +156,7 @@ def reached(runs: pd.DataFrame, finding: str) -> Chart:
         "high",
         title=finding,
         subtitle="loss on C4, predicted over measured, by laws of the runs below "
-        + words.quantity(MOST_COMPUTE, "FLOP"),
+        + words.quantity(MOST_COMPUTE, "FLOP")
+        + "; data, parameters and tokens",
         unit="Predicted over measured",
     )
