@@ -24,7 +24,7 @@ from llmecon import physics
 from llmecon.execution.disk_cache import digest
 from llmecon.execution.disk_cache import kept as from_disk
 from llmecon.physics import PassCost, Product
-from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Precision
+from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Instance, Precision
 
 BYTES = 4.0
 """In a number of single precision."""
@@ -260,10 +260,7 @@ def predicted(measured: Rates, sequences: float, new: float, past: float) -> Pas
     )
     alone = Deployment(precision=Precision(32.0, *[BYTES] * 5))
     found: PassCost = physics.forward_pass(
-        architecture(measured.settings),
-        device,
-        alone,
-        DATASHEET,
+        Instance(architecture(measured.settings), device, alone, DATASHEET),
         *(jnp.asarray(of, float) for of in (sequences, new, past)),
     )
     return found
