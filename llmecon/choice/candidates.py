@@ -234,7 +234,9 @@ def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[S
         fillings = jnp.exp(jnp.append(place, log_fullest))
         every = jax.tree.map(jnp.append, flows, last)
         return jax.tree.map(
-            partial(jnp.where, allowed), (fillings, every), (jnp.nan, Flow(*[jnp.inf] * 5))
+            partial(jnp.where, allowed),
+            (fillings, every),
+            (jnp.nan, Flow(*[jnp.asarray(jnp.inf)] * 5)),
         )
 
     most, place, flows, over = coarse(engines, demand)

@@ -29,9 +29,9 @@ from llmecon.teaching.turning import Held, Settings, first_of_many
 CHAPTER = "reasoning-agents"
 
 VARIANTS: Mapping[str, tuple[Value, ...]] = {
-    "reasoning_tokens": (4000.0, 6000.0, 8000.0, 10000.0, 12000.0),
-    "turns": (12.0, 16.0, 20.0, 25.0, 30.0),
-    "turn_tokens": (600.0, 700.0, 800.0, 900.0, 1000.0),
+    "reasoning_tokens": (4000.0, 6000.0, 10000.0, 12000.0, 16000.0),
+    "turns": (12.0, 16.0, 24.0, 28.0, 32.0),
+    "turn_tokens": (600.0, 700.0, 900.0, 1000.0),
     "output_tokens": (180.0, 240.0, 300.0, 360.0, 420.0),
 }
 """What may differ by student."""
