@@ -109,6 +109,7 @@ def test_a_plain_request_costs_what_it_does_in_tokenomics(name: str) -> None:
         (plain.low, at_scale.low),
         (plain.high, at_scale.high),
     ):
+        assert theirs is not None
         assert ours == pytest.approx(theirs * tokens / 1000.0, rel=1e-9)
     assert float(study.answer.called[PLAIN]) == pytest.approx(
         study.plain.costs["calling an API"], rel=1e-12
@@ -154,9 +155,9 @@ def test_tasks_cost_what_they_ask_for() -> None:
 def test_frames_agree_with_the_answer() -> None:
     study, found = studied("defaults"), served()
     talks = frames.talks(study, found)
-    assert talks.saved == pytest.approx(
-        1.0 - 1.0 / study.quantities["uncached_over_cached"].value, rel=1e-9
-    )
+    times = study.quantities["uncached_over_cached"].value
+    assert times is not None
+    assert talks.saved == pytest.approx(1.0 - 1.0 / times, rel=1e-9)
     own = talks.lines[talks.lines["turns"] == study.scenario.turns].set_index("series")["usd"]
     assert own["self-run, with prefix cache"] == pytest.approx(float(study.answer.usd[CACHED]))
     assert own["API, without"] == pytest.approx(float(study.answer.called[ANEW]))
@@ -194,6 +195,7 @@ def test_the_equal_model_is_the_cheapest_that_scores_as_well() -> None:
     assert found["score"] >= level
     assert not ((rows["score"] >= level) & (rows["blended"] < found["blended"])).any()
     assert equals.matching(rows, 101.0) is None
+    assert study.case.equal is not None
     price = float(economics.api_cost(study.case.equal, study.requests))
     assert 1000.0 * price == pytest.approx(study.quantities["usd_per_thousand_equal"].value)
 
