@@ -17,6 +17,7 @@ from llmecon.checks import enumeration
 from llmecon.choice import objective
 from llmecon.choice.description import Problem, problem
 from llmecon.physics import roofline
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 
 REPEATS = 7
@@ -82,11 +83,11 @@ def main() -> None:
 
     def step(xpu: specs.XPU) -> Any:
         return roofline.forward_pass(
-            llm, xpu, deployment, efficiency, batch, jnp.ones(()), workload.mean_context
+            Instance(llm, xpu, deployment, efficiency), batch, jnp.ones(()), workload.mean_context
         ).seconds
 
     def rate(xpu: specs.XPU) -> Any:
-        return serving.capacity(llm, xpu, deployment, workload, efficiency, target).rate
+        return serving.capacity(Instance(llm, xpu, deployment, efficiency), workload, target).rate
 
     rows = []
     for name, function in (("one decode step", step), ("capacity within limits", rate)):

@@ -32,7 +32,16 @@ from jaxtyping import Array, Float
 
 from llmecon import paths, serving, specs
 from llmecon.costs import carbon
-from llmecon.specs import LLM, SECONDS_PER_HOUR, XPU, Deployment, Efficiency, Site, Workload
+from llmecon.specs import (
+    LLM,
+    SECONDS_PER_HOUR,
+    XPU,
+    Deployment,
+    Efficiency,
+    Instance,
+    Site,
+    Workload,
+)
 from llmecon.tables import catalog
 
 Scalar = Float[Array, ""]
@@ -62,7 +71,9 @@ class System(eqx.Module):
 def evaluated(system: System) -> dict[str, Scalar]:
     """TTFT and TPOT [s], cost [USD] and carbon [g CO2e] of a million tokens."""
     found = serving.service_at(
-        system.llm, system.xpu, system.deployment, system.requests, system.efficiency, system.batch
+        Instance(system.llm, system.xpu, system.deployment, system.efficiency),
+        system.requests,
+        system.batch,
     )
     tokens = found.point.rate * (system.requests.prompt_tokens + system.requests.output_tokens)
     emitted = found.point.power * system.deployment.xpus * system.site.pue

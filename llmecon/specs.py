@@ -187,6 +187,8 @@ class Deployment(eqx.Module):
         acceptance: probability that a drafted token is accepted.
         draft_cost: time of drafting one token as a share of a full decode step.
         disaggregated: 1 if prefill runs on instances of its own, so that it never delays decode.
+        overlap: 1 if each pass runs as two half-batches, so that the experts' exchanges of one
+            hide behind the other's computation; in between, a share of the passes does; 0 if none.
     """
 
     tensor: Number = number(default=1.0)
@@ -197,6 +199,7 @@ class Deployment(eqx.Module):
     acceptance: Number = number(default=0.0)
     draft_cost: Number = number(default=0.0)
     disaggregated: Number = number(default=0.0)
+    overlap: Number = number(default=0.0)
 
     @property
     def xpus(self) -> Scalar:
@@ -354,6 +357,22 @@ class Efficiency(eqx.Module):
     compute_power: Number = number()
     power_multiple: Number = number()
     host_power: Number = number()
+
+
+class Instance(eqx.Module):
+    """A model on accelerators: what a service runs one or many of.
+
+    Attributes:
+        llm: the model.
+        xpu: the accelerator.
+        deployment: the layout over accelerators, and the precision.
+        efficiency: attained shares and overheads.
+    """
+
+    llm: LLM
+    xpu: XPU
+    deployment: Deployment
+    efficiency: Efficiency
 
 
 _SHARES_OF_ONE = (

@@ -14,7 +14,7 @@ from llmecon.adaptation.knowledge import Learning, Reading, Retriever
 from llmecon.costs.economics import ApiPrice, Conversation, Ownership
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving.experience import Reader
-from llmecon.specs import Deployment, LatencyTarget, Site, Workload
+from llmecon.specs import Deployment, Instance, LatencyTarget, Site, Workload
 from llmecon.tables import catalog
 
 HOUR = specs.SECONDS_PER_HOUR
@@ -48,6 +48,7 @@ SPREAD = Deployment(
     acceptance=0.7,
     draft_cost=0.05,
     disaggregated=0.3,
+    overlap=0.4,
 )
 SINGLE = Deployment(precision=specs.precision("fp8"))
 
@@ -115,10 +116,7 @@ NEWS = adaptation.Case(
     window=131072.0,
 )
 MACHINES = adaptation.Machines(
-    llm=DENSE,
-    xpu=catalog.xpu("h100-sxm"),
-    deployment=SINGLE,
-    efficiency=EFFICIENCY,
+    instance=Instance(DENSE, catalog.xpu("h100-sxm"), SINGLE, EFFICIENCY),
     site=SITE,
     workload=Workload(prompt_tokens=1860.0, output_tokens=150.0, cached_fraction=0.43),
     held=adaptation.Tariff(request=0.05, input=2e-5, cached=1e-7, output=4e-4),

@@ -31,7 +31,7 @@ from llmecon.serving import (
     targets,
 )
 from llmecon.silicon import chip_jobs, chips, design, doubts, published, real_chips
-from llmecon.specs import Materials, precision
+from llmecon.specs import Instance, Materials, precision
 from llmecon.tiers import growth, hybrid, outlook, own_machine, placement, routing, sampling
 from llmecon.training import planning, run
 from tests.problems import (
@@ -379,7 +379,7 @@ WIDE = changed(SPREAD, tensor=1.0, expert=8.0, pipeline=1.0)
 GEMMA = catalog.llm("gemma-3-27b")
 PHONE = catalog.xpu("a17-pro")
 # What is around a shared machine.
-AMID = (CHAT, EFFICIENCY, SITE, REACH)
+AMID = (SITE, REACH)
 
 RETRIEVER, READING, LEARNING = KNOWLEDGE.retriever, KNOWLEDGE.reading, KNOWLEDGE.adapter
 STILL = changed(NEWS, change=0.0, known=0.0)
@@ -409,7 +409,7 @@ def in_role(function: Callable[..., Any], role: filling.Role) -> Callable[..., A
 # On one device, where links begin to matter, slopes to either side differ.
 ON_TWO = eqx.tree_at(
     lambda of: tuple(
-        getattr(of, name).machines.deployment.tensor
+        getattr(of, name).machines.instance.deployment.tensor
         for name in ("base", "adapted", "tuned", "long")
     ),
     OFFERS,
@@ -419,23 +419,23 @@ ON_TWO = eqx.tree_at(
 CASES: dict[str, Case] = {
     "disaggregation.mixed": Case(
         disaggregation.mixed,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(40.0, 0.95)),),
-        ((DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(40.0, 0.95)),),
+        ((Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-9, 0.95)),),
     ),
     "disaggregation.decoding": Case(
         disaggregation.decoding,
-        ((EVERYTHING, H100, FREE_OF_CACHE, CHAT, EFFICIENCY, *floats(40.0, 0.95)),),
+        ((Instance(EVERYTHING, H100, FREE_OF_CACHE, EFFICIENCY), CHAT, *floats(40.0, 0.95)),),
         (
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
-            (DENSE, H100, LONE, SAME.workload, EFFICIENCY, *floats(1.0, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-9, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), SAME.workload, *floats(1.0, 0.95)),
         ),
     ),
     "disaggregation.prefilling": Case(
         disaggregation.prefilling,
-        ((EVERYTHING, H100, FREE_OF_CACHE, CHAT, EFFICIENCY, *floats(0.6, 0.95)),),
+        ((Instance(EVERYTHING, H100, FREE_OF_CACHE, EFFICIENCY), CHAT, *floats(0.6, 0.95)),),
         (
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
-            (DENSE, H100, LONE, SAME.workload, EFFICIENCY, *floats(0.98, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-9, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), SAME.workload, *floats(0.98, 0.95)),
         ),
     ),
     "filling.flow": Case(
@@ -457,6 +457,10 @@ CASES: dict[str, Case] = {
         in_role(filling.excess, "whole"),
         ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
         ((DENSE, LONELY, SAME, *floats(1e-9)),),
+    ),
+    "filling.beyond": Case(
+        in_role(filling.beyond, "whole"),
+        ((filling.Flow(*floats(0.1, 200.0, 5.0, 1.4, 0.03)), BUCKET),),
     ),
     "filling.room": Case(
         in_role(filling.room, "whole"), ((EVERYTHING, ENGINE, BUCKET),), ((DENSE, LONELY, SAME),)
@@ -508,19 +512,19 @@ CASES: dict[str, Case] = {
     ),
     "load_test.closed_loop": Case(
         load_test.closed_loop,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(60.0)),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(60.0)),),
         (
-            (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),
-            (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(1e5)),
-            (GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),
+            (Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, *floats(1.0)),
+            (Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, *floats(1e5)),
+            (Instance(GROUPED, H100, SINGLE, EFFICIENCY), CHAT, *floats(8.0)),
         ),
     ),
     "load_test.saturated": Case(
         load_test.saturated,
-        ((DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0)),),
+        ((Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, *floats(8.0)),),
         (
-            (GROUPED, H100, SINGLE, CHAT, EFFICIENCY, *floats(1.0)),
-            (DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(8.0, 8.0, 1.0)),
+            (Instance(GROUPED, H100, SINGLE, EFFICIENCY), CHAT, *floats(1.0)),
+            (Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, *floats(8.0, 8.0, 1.0)),
         ),
     ),
     "load_test.all_at_once": Case(
@@ -590,8 +594,8 @@ CASES: dict[str, Case] = {
     ),
     "static_batching.static_batch": Case(
         static_batching.static_batch,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(200.0)),),
-        ((DENSE, H100, SINGLE, changed(CHAT, output_cv=0.0), EFFICIENCY, *floats(1.0)),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(200.0)),),
+        ((Instance(DENSE, H100, SINGLE, EFFICIENCY), changed(CHAT, output_cv=0.0), *floats(1.0)),),
     ),
     "roofline.attention_groups": Case(
         roofline.attention_groups, ((SPREAD,),), ((changed(SPREAD, tensor=4.0, expert=4.0),),)
@@ -644,33 +648,33 @@ CASES: dict[str, Case] = {
     "roofline.forward_pass": Case(
         roofline.forward_pass,
         (
-            (EVERYTHING, H100, SPREAD, EFFICIENCY, *BATCH),
-            (EVERYTHING, H100, SPREAD, EFFICIENCY, *floats(12.5, 3000.0, 50.0)),
-            (GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY, *BATCH),
+            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *BATCH),
+            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *floats(12.5, 3000.0, 50.0)),
+            (Instance(GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY), *BATCH),
         ),
         (
-            (DENSE, H100, LONE, EFFICIENCY, *floats(1.0, 1.0, 0.0)),
-            (DENSE, PHONE, LONE, EFFICIENCY, *floats(1e-6, 1.0, 0.0)),
-            (DENSE, H100, ONE_NODE, EFFICIENCY, *BATCH),
-            (EVERYTHING, H100, WIDE, EFFICIENCY, *BATCH),
-            (GEMMA, H100, ONE_NODE, EFFICIENCY, *floats(8.0, 1.0, 1023.0)),
-            (GEMMA, H100, ONE_NODE, EFFICIENCY, *floats(8.0, 1.0, 1024.0)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), *floats(1.0, 1.0, 0.0)),
+            (Instance(DENSE, PHONE, LONE, EFFICIENCY), *floats(1e-6, 1.0, 0.0)),
+            (Instance(DENSE, H100, ONE_NODE, EFFICIENCY), *BATCH),
+            (Instance(EVERYTHING, H100, WIDE, EFFICIENCY), *BATCH),
+            (Instance(GEMMA, H100, ONE_NODE, EFFICIENCY), *floats(8.0, 1.0, 1023.0)),
+            (Instance(GEMMA, H100, ONE_NODE, EFFICIENCY), *floats(8.0, 1.0, 1024.0)),
         ),
     ),
     "roofline.instance_memory": Case(
         roofline.instance_memory,
-        ((EVERYTHING, H100, SPREAD, EFFICIENCY),),
-        ((DENSE, PHONE, LONE, EFFICIENCY),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY),),),
+        ((Instance(DENSE, PHONE, LONE, EFFICIENCY),),),
     ),
     "roofline.sequences_that_fit": Case(
         roofline.sequences_that_fit,
         (
-            (EVERYTHING, H100, SPREAD, EFFICIENCY, *floats(3000.0)),
-            (GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY, *floats(3000.0)),
+            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *floats(3000.0)),
+            (Instance(GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY), *floats(3000.0)),
         ),
         (
-            (EVERYTHING, PHONE, LONE, EFFICIENCY, *floats(3000.0)),
-            (DENSE, H100, ONE_NODE, EFFICIENCY, *floats(1.0)),
+            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), *floats(3000.0)),
+            (Instance(DENSE, H100, ONE_NODE, EFFICIENCY), *floats(1.0)),
         ),
     ),
     "roofline.devices_for_weights": Case(
@@ -736,64 +740,92 @@ CASES: dict[str, Case] = {
     ),
     "serving.largest_batch": Case(
         serving.largest_batch,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
-        ((EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY), (DENSE, H100, LONE, CHAT, EFFICIENCY)),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT),),
+        (
+            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), CHAT),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT),
+        ),
     ),
     "serving.operating_point": Case(
         serving.operating_point,
         (
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(40.0)),
-            (GROUPED, H100, changed(SPREAD, **PARALLEL), CHAT, EFFICIENCY, *floats(3.0)),
+            (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(40.0)),
+            (Instance(GROUPED, H100, changed(SPREAD, **PARALLEL), EFFICIENCY), CHAT, *floats(3.0)),
         ),
         (
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9)),
-            (DENSE, H100, LONE, changed(CHAT, cached_fraction=1.0), EFFICIENCY, *floats(1.0)),
-            (DENSE, H100, LONE, changed(CHAT, output_tokens=1.0), EFFICIENCY, *floats(1.0)),
-            (DENSE, H100, changed(LONE, disaggregated=1.0), CHAT, EFFICIENCY, *floats(1.0)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-9)),
+            (
+                Instance(DENSE, H100, LONE, EFFICIENCY),
+                changed(CHAT, cached_fraction=1.0),
+                *floats(1.0),
+            ),
+            (
+                Instance(DENSE, H100, LONE, EFFICIENCY),
+                changed(CHAT, output_tokens=1.0),
+                *floats(1.0),
+            ),
+            (
+                Instance(DENSE, H100, changed(LONE, disaggregated=1.0), EFFICIENCY),
+                CHAT,
+                *floats(1.0),
+            ),
         ),
     ),
     "serving.prefill_rate": Case(
         serving.prefill_rate,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY),),
-        ((DENSE, H100, LONE, changed(CHAT, cached_fraction=1.0), EFFICIENCY),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT),),
+        ((Instance(DENSE, H100, LONE, EFFICIENCY), changed(CHAT, cached_fraction=1.0)),),
     ),
     "serving.serve": Case(
         serving.serve,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(3.0, 0.95)),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(3.0, 0.95)),),
         (
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(0.0, 0.95)),
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-9, 0.95)),
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e9, 0.95)),
-            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1.0, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(0.0, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-9, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e9, 0.95)),
+            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), CHAT, *floats(1.0, 0.95)),
             (
-                DENSE,
-                H100,
-                LONE,
+                Instance(DENSE, H100, LONE, EFFICIENCY),
                 changed(CHAT, prompt_cv=0.0, output_cv=0.0, interarrival_cv=0.0),
-                EFFICIENCY,
                 *floats(1.0, 0.95),
             ),
         ),
     ),
     "serving.service_at": Case(
         serving.service_at,
-        ((EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, *floats(20.0, 0.95)),),
+        ((Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT, *floats(20.0, 0.95)),),
         (
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e-6, 0.95)),
-            (DENSE, H100, LONE, CHAT, EFFICIENCY, *floats(1e6, 0.95)),
-            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, *floats(1.0, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e-6, 0.95)),
+            (Instance(DENSE, H100, LONE, EFFICIENCY), CHAT, *floats(1e6, 0.95)),
+            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), CHAT, *floats(1.0, 0.95)),
         ),
     ),
     "serving.capacity": Case(
         serving.capacity,
         (
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=100.0, tpot=0.05)),
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1.5, tpot=9.0)),
+            (
+                Instance(EVERYTHING, H100, SPREAD, EFFICIENCY),
+                CHAT,
+                changed(TARGET, ttft=100.0, tpot=0.05),
+            ),
+            (
+                Instance(EVERYTHING, H100, SPREAD, EFFICIENCY),
+                CHAT,
+                changed(TARGET, ttft=1.5, tpot=9.0),
+            ),
         ),
         (
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1e-9, tpot=1e-9)),
-            (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY, changed(TARGET, ttft=1e9, tpot=1e9)),
-            (EVERYTHING, PHONE, LONE, CHAT, EFFICIENCY, TARGET),
+            (
+                Instance(EVERYTHING, H100, SPREAD, EFFICIENCY),
+                CHAT,
+                changed(TARGET, ttft=1e-9, tpot=1e-9),
+            ),
+            (
+                Instance(EVERYTHING, H100, SPREAD, EFFICIENCY),
+                CHAT,
+                changed(TARGET, ttft=1e9, tpot=1e9),
+            ),
+            (Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), CHAT, TARGET),
         ),
     ),
     "experience.response_time": Case(
@@ -850,14 +882,20 @@ CASES: dict[str, Case] = {
     "training.training_step": Case(
         training.training_step,
         (
-            (EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY),
-            (GROUPED, H100, RUN, changed(LAYOUT, shard_weights=1.0), EFFICIENCY),
+            (training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), LAYOUT),
+            (
+                training.TrainingJob(GROUPED, H100, RUN, EFFICIENCY),
+                changed(LAYOUT, shard_weights=1.0),
+            ),
         ),
         (
-            (DENSE, H100, RUN, ALONE, EFFICIENCY),
-            (DENSE, PHONE, changed(RUN, trainable=0.0), ALONE, EFFICIENCY),
-            (EVERYTHING, H100, RUN, changed(LAYOUT, data=256.0, tensor=8.0), EFFICIENCY),
-            (DENSE, H100, RUN, changed(ALONE, data=1024.0), EFFICIENCY),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), ALONE),
+            (training.TrainingJob(DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY), ALONE),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                changed(LAYOUT, data=256.0, tensor=8.0),
+            ),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), changed(ALONE, data=1024.0)),
         ),
     ),
     "training.checkpoint_interval": Case(
@@ -874,32 +912,47 @@ CASES: dict[str, Case] = {
     ),
     "training.wall_clock": Case(
         training.wall_clock,
-        ((EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY, RELIABILITY),),
-        ((DENSE, H100, RUN, ALONE, EFFICIENCY, RELIABILITY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), LAYOUT, RELIABILITY),),
+        ((training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), ALONE, RELIABILITY),),
     ),
     "planning.plan_with_layout": Case(
         planning.plan_with_layout,
         (
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(30 * DAY), EFFICIENCY, RELIABILITY),
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(900 * DAY), EFFICIENCY, RELIABILITY),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(30 * DAY),
+                RELIABILITY,
+            ),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(900 * DAY),
+                RELIABILITY,
+            ),
         ),
         (
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(1.0), EFFICIENCY, RELIABILITY),
-            (DENSE, PHONE, RUN, ALONE, *floats(DAY), EFFICIENCY, RELIABILITY),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(1.0),
+                RELIABILITY,
+            ),
+            (training.TrainingJob(DENSE, PHONE, RUN, EFFICIENCY), ALONE, *floats(DAY), RELIABILITY),
         ),
     ),
     "planning.plan_for_devices": Case(
         planning.plan_for_devices,
-        ((EVERYTHING, H100, RUN, *floats(2560.0), EFFICIENCY, RELIABILITY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), *floats(2560.0), RELIABILITY),),
         (
-            (DENSE, H100, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
-            (EVERYTHING, PHONE, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), *floats(1.0), RELIABILITY),
+            (training.TrainingJob(EVERYTHING, PHONE, RUN, EFFICIENCY), *floats(1.0), RELIABILITY),
         ),
     ),
     "training.fewest_devices_in_memory": Case(
         training.fewest_devices_in_memory,
-        ((EVERYTHING, H100, RUN, EFFICIENCY),),
-        ((DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),),),
+        ((training.TrainingJob(DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY),),),
     ),
     "economics.capital_recovery_factor": Case(
         economics.capital_recovery_factor,
@@ -954,11 +1007,13 @@ CASES: dict[str, Case] = {
         lambda used, site, making, building, network, reader, training: carbon.footprint(
             used,
             site,
-            making=making,
-            building=building,
-            network=network,
-            reader=reader,
-            training=training,
+            besides=carbon.Footprint(
+                making=making,
+                building=building,
+                network=network,
+                reader=reader,
+                training=training,
+            ),
         ),
         ((ENERGY, SITE, *floats(1.0, 0.1, 0.01, 0.2, 3.0)),),
         ((ENERGY, changed(SITE, carbon_intensity=0.0), *floats(0.0, 0.0, 0.0, 0.0, 0.0)),),
@@ -994,19 +1049,17 @@ CASES: dict[str, Case] = {
     ),
     "per_request.request_energy": Case(
         per_request.request_energy,
-        ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE),),
-        ((changed(FLEET, waiting=0.0), POINT, H100, SINGLE, EFFICIENCY, SITE),),
+        ((BUSY, POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE),),
+        ((changed(FLEET, waiting=0.0), POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE),),
     ),
     "per_request.request": Case(
         per_request.request,
-        ((BUSY, POINT, H100, SINGLE, EFFICIENCY, SITE, AROUND, *floats(40.0)),),
+        ((BUSY, POINT, Instance(DENSE, H100, SINGLE, EFFICIENCY), SITE, AROUND, *floats(40.0)),),
         (
             (
                 changed(FLEET, waiting=0.0),
                 POINT,
-                H100,
-                SINGLE,
-                EFFICIENCY,
+                Instance(DENSE, H100, SINGLE, EFFICIENCY),
                 changed(SITE, carbon_intensity=0.0),
                 changed(AROUND, making=0.0, sent=0.0, trained=0.0),
                 *floats(0.0),
@@ -1097,14 +1150,12 @@ CASES: dict[str, Case] = {
     "hybrid.on_device": Case(
         hybrid.on_device,
         (
-            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(5.0, 1.0)),
-            (DENSE, OWN, FP8, CHAT, HANDSET, SITE, *floats(40.0, 4.0)),
+            (hybrid.OwnModel(DENSE, OWN, FP8), CHAT, HANDSET, SITE, *floats(5.0, 1.0)),
+            (hybrid.OwnModel(DENSE, OWN, FP8), CHAT, HANDSET, SITE, *floats(40.0, 4.0)),
         ),
         (
             (
-                DENSE,
-                changed(OWN, power=0.0),
-                FP8,
+                hybrid.OwnModel(DENSE, changed(OWN, power=0.0), FP8),
                 changed(CHAT, output_tokens=1.0),
                 changed(HANDSET, power=0.0, making=0.0),
                 changed(SITE, carbon_intensity=0.0),
@@ -1115,20 +1166,57 @@ CASES: dict[str, Case] = {
     "hybrid.shared": Case(
         hybrid.shared,
         (
-            (EVERYTHING, H100, SPREAD, *AMID, *floats(20.0)),
-            (EVERYTHING, H100, SPREAD, *AMID, *floats(0.3)),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(20.0)
+                ),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(0.3)
+                ),
+                CHAT,
+            ),
         ),
         (
-            (DENSE, H100, LONE, *AMID, *floats(1e-6)),
-            (DENSE, H100, LONE, *AMID, *floats(1e6)),
-            (EVERYTHING, PHONE, LONE, *AMID, *floats(1.0)),
+            (
+                hybrid.SharedMachine(Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e-6)),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(Instance(DENSE, H100, LONE, EFFICIENCY), *AMID, *floats(1e6)),
+                CHAT,
+            ),
+            (
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, PHONE, LONE, EFFICIENCY), *AMID, *floats(1.0)
+                ),
+                CHAT,
+            ),
         ),
     ),
     "hybrid.drafted": Case(
         hybrid.drafted,
-        ((DENSE, OWN, FP8, SITE, EVERYTHING, H100, SPREAD, *AMID, *floats(20.0, 0.7, 4.0)),),
+        (
+            (
+                hybrid.OwnModel(DENSE, OWN, FP8),
+                SITE,
+                hybrid.SharedMachine(
+                    Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), *AMID, *floats(20.0)
+                ),
+                CHAT,
+                *floats(0.7, 4.0),
+            ),
+        ),
         tuple(
-            (DENSE, OWN, FP8, SITE, GEMMA, H100, LONE, *AMID, *floats(20.0, acceptance, drafts))
+            (
+                hybrid.OwnModel(DENSE, OWN, FP8),
+                SITE,
+                hybrid.SharedMachine(Instance(GEMMA, H100, LONE, EFFICIENCY), *AMID, *floats(20.0)),
+                CHAT,
+                *floats(acceptance, drafts),
+            )
             for acceptance, drafts in ((0.7, 0.0), (0.0, 0.0), (0.0, 4.0), (1.0, 4.0), (1.0, 0.0))
         ),
     ),
@@ -1538,10 +1626,13 @@ class Point:
             for i in range(np.size(leaf))
         ]
 
-    def tree(self, numbers: np.ndarray) -> Any:
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
-        pieces = jnp.split(jnp.asarray(numbers), ends)
-        leaves = [jnp.reshape(p, s) for p, s in zip(pieces, self.shapes, strict=True)]
+    def tree(self, numbers: Any) -> Any:
+        """Its arguments from a list of them: NumPy's from NumPy's, which takes no compiling."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        leaves = [
+            numbers[end - int(np.prod(shape)) : end].reshape(shape)
+            for end, shape in zip(ends, self.shapes, strict=True)
+        ]
         return jax.tree.unflatten(self.structure, leaves)
 
     def value_and_gradient(self) -> tuple[Any, np.ndarray]:
@@ -1556,7 +1647,7 @@ class Point:
             result = self.function(*self.tree(numbers))
             return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(result)])
 
-        return np.asarray(interpreted(jax.vmap(one))(jnp.asarray(numbers)))
+        return np.asarray(interpreted(jax.vmap(one))(numbers))
 
 
 def points(which: str) -> list[Any]:

@@ -10,6 +10,7 @@ import pytest
 from jaxtyping import Array, Float
 
 from llmecon import numerics, serving, specs
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from tests.problems import floats
 
@@ -86,7 +87,9 @@ def test_the_elasticity_to_all_rates_is_that_of_scaling_them_together() -> None:
     stream = specs.Workload(1155.0, 211.0)
 
     def rate(of: specs.XPU) -> Float[Array, ""]:
-        return serving.operating_point(llm, of, deployment, stream, efficiency, batch).rate
+        return serving.operating_point(
+            Instance(llm, of, deployment, efficiency), stream, batch
+        ).rate
 
     def scaled(times: Float[Array, ""]) -> Float[Array, ""]:
         names = ("bf16_flops", "fp8_flops", "fp4_flops")

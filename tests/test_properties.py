@@ -13,7 +13,7 @@ from llmecon import serving, training
 from llmecon.costs import economics
 from llmecon.physics import architecture, energy, queueing, roofline
 from llmecon.serving import experience
-from llmecon.specs import PRECISIONS, Deployment
+from llmecon.specs import PRECISIONS, Deployment, Instance
 from llmecon.tables import catalog
 from tests.problems import (
     ALONE,
@@ -166,7 +166,9 @@ def test_more_in_flight_is_slower_each_and_faster_together(
     llm: Any, layout: Any, batch: float, gain: float
 ) -> None:
     few_of_them, many = (
-        evaluate(serving.operating_point, llm, H100, layout, CHAT, EFFICIENCY, *floats(size))
+        evaluate(
+            serving.operating_point, Instance(llm, H100, layout, EFFICIENCY), CHAT, *floats(size)
+        )
         for size in (batch, batch * gain)
     )
     assert few_of_them.tpot <= many.tpot * ROUNDING
@@ -188,7 +190,7 @@ def test_more_in_flight_is_slower_each_and_faster_together(
 def test_capacity_falls_as_targets_tighten(
     ttft: float, tpot: float, ttft_share: float, tpot_share: float
 ) -> None:
-    system = (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY)
+    system = (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT)
     loose, tight = (
         evaluate(serving.capacity, *system, changed(TARGET, ttft=ttft * a, tpot=tpot * b)).rate
         for a, b in ((1.0, 1.0), (ttft_share, tpot_share))
@@ -238,7 +240,12 @@ def test_more_replicas_train_faster_and_need_no_more_memory(
     """As long as every replica has a sequence of its own and failures are rare."""
     one, more = (changed(LAYOUT, tensor=tensor, data=n) for n in (data, data * factor))
     clocks = [
-        evaluate(training.wall_clock, llm, H100, RUN, layout, EFFICIENCY, RELIABILITY)
+        evaluate(
+            training.wall_clock,
+            training.TrainingJob(llm, H100, RUN, EFFICIENCY),
+            layout,
+            RELIABILITY,
+        )
         for layout in (one, more)
     ]
     assert clocks[1] < clocks[0]
@@ -286,7 +293,9 @@ def test_costs_scale_with_prices(factor: float, discount: float, years: float) -
     for (_, before), (_, after) in zip(named_leaves(one), named_leaves(other), strict=True):
         assert after == pytest.approx(float(before * factor), rel=1e-12)
 
-    point = evaluate(serving.operating_point, DENSE, H100, SINGLE, CHAT, EFFICIENCY, *floats(9.0))
+    point = evaluate(
+        serving.operating_point, Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, *floats(9.0)
+    )
     cheap, expensive = (
         evaluate(economics.token_cost, point, SINGLE, CHAT, *floats(usd, 0.5))
         for usd in (1e-3, 1e-3 * factor)
@@ -331,7 +340,9 @@ def test_power_grows_with_use_up_to_tdp(
 
 def priced(llm: Any, xpu: Any, layout: Any, tokens: Any) -> roofline.PassCost:
     return jax.vmap(
-        lambda of: roofline.forward_pass(llm, xpu, layout, EFFICIENCY, of[0], of[1], of[2])
+        lambda of: roofline.forward_pass(
+            Instance(llm, xpu, layout, EFFICIENCY), of[0], of[1], of[2]
+        )
     )(tokens)
 
 
@@ -347,13 +358,17 @@ def test_every_model_on_every_accelerator_is_finite_and_agrees_with_a_loop(name:
     for i, j in [(0, 0), (20, 4), (40, 28), (-1, -1)]:
         llm = catalog.llm(catalog.ids("models")[i])
         xpu = catalog.xpu(catalog.ids("xpus")[j])
-        alone = roofline.forward_pass(llm, xpu, layout, EFFICIENCY, *floats(16.0, 1.0, 4096.0))
+        alone = roofline.forward_pass(
+            Instance(llm, xpu, layout, EFFICIENCY), *floats(16.0, 1.0, 4096.0)
+        )
         close(jax.tree.map(lambda leaf: leaf[i, j, 1], together), alone, rtol=1e-9)  # noqa: B023
 
 
 def served(llm: Any, xpu: Any, layout: Any, workload: Any, rates: Any) -> serving.Service:
     return jax.vmap(
-        lambda rate: serving.serve(llm, xpu, layout, workload, EFFICIENCY, rate, jnp.asarray(0.99))
+        lambda rate: serving.serve(
+            Instance(llm, xpu, layout, EFFICIENCY), workload, rate, jnp.asarray(0.99)
+        )
     )(rates)
 
 
@@ -374,7 +389,9 @@ def test_every_service_is_finite_idle_and_overloaded() -> None:
 
 
 def trained(llm: Any, xpu: Any, layouts: Any) -> training.TrainingStep:
-    return jax.vmap(lambda of: training.training_step(llm, xpu, RUN, of, EFFICIENCY))(layouts)
+    return jax.vmap(
+        lambda of: training.training_step(training.TrainingJob(llm, xpu, RUN, EFFICIENCY), of)
+    )(layouts)
 
 
 def test_every_training_step_is_finite() -> None:

@@ -8,6 +8,7 @@ import book_citations
 import book_depth
 import book_home
 import book_numbers
+import book_reading
 import book_signatures
 import book_tables
 import book_teaching
@@ -90,6 +91,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         book_depth,
         book_home,
         book_numbers,
+        book_reading,
         book_signatures,
         book_tables,
         book_teaching,

@@ -41,7 +41,7 @@ from .offers import (
     Tariff,
     Trainer,
 )
-from .own_hardware import adapter_slowdown, own_service, own_trainer
+from .own_hardware import OwnDevices, adapter_slowdown, own_service, own_trainer
 from .published_studies import (
     Fitted,
     adapters,
@@ -77,6 +77,7 @@ __all__ = [
     "Offers",
     "Operation",
     "Outcome",
+    "OwnDevices",
     "Range",
     "Reading",
     "Retriever",

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from llmecon.adaptation.knowledge import PASSAGE, Learning, Reading, Retriever
 from llmecon.errors import InputError
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, Site, Workload, number
+from llmecon.specs import Instance, Number, Site, Workload, number
 
 Scalar = Float[Array, "..."]
 
@@ -56,10 +56,7 @@ class Machines(eqx.Module):
     """Instances that answer the questions, one's own or a provider's.
 
     Attributes:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
-        efficiency: attained shares and overheads.
+        instance: model, accelerator, layout and what it attains.
         site: where the instances stand, with its PUE and grid.
         workload: the typical request; its lengths are replaced by those of the case.
         held: seconds for which a request holds an instance, with what stands ready for the peak.
@@ -69,10 +66,7 @@ class Machines(eqx.Module):
             whose other customers fill them.
     """
 
-    llm: LLM
-    xpu: XPU
-    deployment: Deployment
-    efficiency: Efficiency
+    instance: Instance
     site: Site
     workload: Workload
     held: Tariff

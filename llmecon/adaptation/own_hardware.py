@@ -9,8 +9,17 @@ from llmecon import serving
 from llmecon.adaptation.offers import Machines, Service, Tariff, Trainer
 from llmecon.physics.architecture import parameters, weight_bytes
 from llmecon.physics.energy import energy_of
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Precision, Site, Workload
-from llmecon.training import Reliability, TrainingRun
+from llmecon.specs import (
+    LLM,
+    Instance,
+    LatencyTarget,
+    Number,
+    Precision,
+    Site,
+    Workload,
+    number,
+)
+from llmecon.training import Reliability, TrainingJob
 from llmecon.training.planning import TrainingPlan, plan_for_deadline
 
 Scalar = Float[Array, "..."]
@@ -18,16 +27,25 @@ Scalar = Float[Array, "..."]
 ADAPTER_BYTES = 2.0  # adapters stay in 16 bits
 
 
+class OwnDevices(eqx.Module):
+    """Accelerators of one's own, alike.
+
+    Attributes:
+        site: where they stand.
+        cost: USD per device and second.
+        making: embodied carbon, kg CO2e per device and second.
+    """
+
+    site: Site
+    cost: Number = number()
+    making: Number = number(default=0.0)
+
+
 def own_service(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
     target: LatencyTarget,
-    site: Site,
-    device_cost: Scalar | float,
-    making: Scalar | float = 0.0,
+    devices: OwnDevices,
     peak_to_mean: Scalar | float = 1.0,
     slowdown: Scalar | float = 1.0,
 ) -> Service:
@@ -37,15 +55,10 @@ def own_service(
     on the request. So they are exact for the typical request and to first order around it.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
+        instance: model, accelerator, layout and what it attains.
         workload: the typical request.
-        efficiency: attained shares and overheads.
         target: limits on TTFT and TPOT.
-        site: where the instances stand.
-        device_cost: USD per device and second.
-        making: embodied carbon, kg CO2e per device and second.
+        devices: that instances are made of.
         peak_to_mean: peak over mean rate of requests, >= 1; instances are there for the peak.
         slowdown: what adapters make of every time (`adapter_slowdown`).
 
@@ -62,16 +75,16 @@ def own_service(
             workload,
             (prompt, tokens[1] / prompt, tokens[2]),
         )
-        most = serving.capacity(llm, xpu, deployment, asked, efficiency, target)
+        most = serving.capacity(instance, asked, target)
         return slowdown * peak_to_mean / most.rate
 
     each, rates = takes(typical), jax.grad(takes)(typical)
     held = Tariff(each - rates @ typical, *rates)
-    instance = deployment.xpus * device_cost
+    cost = instance.deployment.xpus * devices.cost
     return Service(
-        price=jax.tree.map(lambda seconds: seconds * instance, held),
-        least_price=instance,
-        machines=Machines(llm, xpu, deployment, efficiency, site, workload, held, making, slowdown),
+        price=jax.tree.map(lambda seconds: seconds * cost, held),
+        least_price=cost,
+        machines=Machines(instance, devices.site, workload, held, devices.making, slowdown),
     )
 
 
@@ -97,42 +110,32 @@ def adapter_slowdown(
 
 
 def own_trainer(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     deadline: Scalar | float,
-    efficiency: Efficiency,
     reliability: Reliability,
-    site: Site,
-    device_cost: Scalar | float,
-    making: Scalar | float = 0.0,
+    devices: OwnDevices,
     release: Scalar | float = 0.0,
 ) -> tuple[Trainer, TrainingPlan]:
     """Training on hardware of one's own, by the token.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: a typical run: its tokens, and the share of weights trained.
+        job: a typical run: its tokens, the share of weights trained, and on what.
         deadline: for that run, s.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
-        site: where the devices stand.
-        device_cost: USD per device and second.
-        making: embodied carbon, kg CO2e per device and second.
+        devices: that train.
         release: of evaluating and releasing a model, USD.
 
     Returns:
         What a token takes, and the plan behind it, which says whether the run fits.
     """
-    plan = plan_for_deadline(llm, xpu, run, jnp.asarray(deadline), efficiency, reliability)
-    each = plan.device_seconds / run.tokens
-    host = efficiency.host_power * xpu.tdp
-    drawn = energy_of(each, plan.step.power, host, site).total
+    plan = plan_for_deadline(job, jnp.asarray(deadline), reliability)
+    each = plan.device_seconds / job.run.tokens
+    host = job.efficiency.host_power * job.xpu.tdp
+    drawn = energy_of(each, plan.step.power, host, devices.site).total
     trainer = Trainer(
-        price=each * device_cost,
-        carbon=drawn * site.carbon_intensity + each * making,
-        weights=parameters(llm).total * run.trainable,
+        price=each * devices.cost,
+        carbon=drawn * devices.site.carbon_intensity + each * devices.making,
+        weights=parameters(job.llm).total * job.run.trainable,
         round=release,
     )
     return trainer, plan

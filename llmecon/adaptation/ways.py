@@ -263,15 +263,13 @@ def _at_load(
         machines.workload,
         (prompt, cached / prompt, output),
     )
-    llm, xpu, layout, attained = (
-        machines.llm, machines.xpu, machines.deployment, machines.efficiency,
-    )  # fmt: skip
+    instance = machines.instance
     # An instance whose every time is longer does at some rate what another does at a higher one.
     rate = machines.slowdown * queries / there
-    served = serving.serve(llm, xpu, layout, asked, attained, rate)
+    served = serving.serve(instance, asked, rate)
     crew = per_request.Fleet(queries, there)
-    used = per_request.request_energy(crew, served.point, xpu, layout, attained, machines.site)
-    made = there * layout.xpus * machines.making / queries
+    used = per_request.request_energy(crew, served.point, instance, machines.site)
+    made = there * instance.deployment.xpus * machines.making / queries
     return Operation(
         instances=there,
         load=served.load,

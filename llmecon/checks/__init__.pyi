@@ -9,6 +9,7 @@ from . import (
     published_choices,
     published_phases,
     scheduler,
+    waiting_power,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "published_choices",
     "published_phases",
     "scheduler",
+    "waiting_power",
 ]

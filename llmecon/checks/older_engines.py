@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from llmecon import serving
-from llmecon.specs import XPU, Deployment, Efficiency, Workload, precision
+from llmecon.specs import XPU, Deployment, Efficiency, Instance, Workload, precision
 from llmecon.tables import catalog
 
 # The batch of the runs that the host's work is derived from: a backlog fills what is allowed.
@@ -119,11 +119,13 @@ def host_work() -> HostWork:
     for name in BACKLOG_VERSIONS:
         of = catalog.row("engine_eras", name)
         point = serving.operating_point(
-            catalog.llm(of["model"]),
-            catalog.xpu(of["xpu"]),
-            Deployment(precision=precision("bf16")),
+            Instance(
+                catalog.llm(of["model"]),
+                catalog.xpu(of["xpu"]),
+                Deployment(precision=precision("bf16")),
+                free,
+            ),
             Workload(of["prompt_tokens"], of["output_tokens"], prompt_cv=0.0, output_cv=0.0),
-            free,
             batch,
         )
         scheduling.append((1.0 / of["value"] - 1.0 / float(point.rate)) / of["output_tokens"])

@@ -16,6 +16,7 @@ times slower than the model's in either arrangement, and gained more by being sp
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -28,15 +29,14 @@ from scipy.stats import norm
 from llmecon import serving
 from llmecon.checks import mixed_fleets
 from llmecon.checks.older_engines import Engine
-from llmecon.checks.published_phases import STUDY_QUANTILE, split_by_length
+from llmecon.checks.published_phases import STUDY_QUANTILE, fixed_lengths, split_by_length
 from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
-    LLM,
     SECONDS_PER_HOUR,
     XPU,
     Deployment,
-    Efficiency,
+    Instance,
     LatencyTarget,
     Workload,
     precision,
@@ -47,6 +47,7 @@ Scalar = Float[Array, "..."]
 
 MODEL = "llama-2-7b"
 XPUS = ("l4", "a10g", "a100-sxm-80gb", "h100-sxm")
+ONE_DEVICE = Deployment(precision=precision("bf16"))
 # Prompt and output lengths that the study's profiler steps through.
 SIZES = (25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0)
 LIMITS = (0.12, 0.04)
@@ -62,11 +63,8 @@ PARTS = 4
 
 
 def tokens_per_dollar(
-    llm: LLM,
-    xpu: XPU,
-    efficiency: Efficiency,
-    prompt_tokens: Scalar | float,
-    output_tokens: Scalar | float,
+    instance: Instance,
+    workload: Workload,
     tpot: Scalar | float,
     usd_per_hour: Scalar | float,
     sequences: Scalar | float = serving.MAXIMUM_SEQUENCES,
@@ -74,11 +72,8 @@ def tokens_per_dollar(
     """Output tokens that a dollar buys where requests of one size fill an accelerator.
 
     Args:
-        llm: the model, on one accelerator in 16 bits.
-        xpu: the accelerator.
-        efficiency: attained shares and overheads.
-        prompt_tokens: of every request, tokens.
-        output_tokens: of every request, tokens.
+        instance: model, accelerator, layout and what it attains.
+        workload: requests of one size.
         tpot: limit on the mean time per output token, s; none on the first token.
         usd_per_hour: price of the accelerator.
         sequences: most that run at once.
@@ -87,23 +82,33 @@ def tokens_per_dollar(
         Tokens per USD; 0 where the model does not fit or one request alone exceeds the limit
         [Griggs2024].
     """
-    workload = _fixed(prompt_tokens, output_tokens)
-    room = serving.largest_batch(llm, xpu, _layout(), workload, efficiency)
-    paced = serving.operating_point_at(llm, xpu, _layout(), workload, efficiency, tpot)
+    room = serving.largest_batch(instance, workload)
+    paced = serving.operating_point_at(instance, workload, tpot)
     batch = jnp.minimum(paced.batch, sequences)
-    point = serving.operating_point(llm, xpu, _layout(), workload, efficiency, batch)
+    point = serving.operating_point(instance, workload, batch)
     # A limit that binds is met to the last digits of a root search.
     able = (room >= 1.0) & (point.tpot <= tpot * (1.0 + 1e-9))
     bought = point.rate * workload.output_tokens * SECONDS_PER_HOUR / usd_per_hour
     return jnp.where(able, bought, 0.0)
 
 
-_grid = interpreted(
-    jax.vmap(
-        jax.vmap(tokens_per_dollar, in_axes=(None, None, None, 0, 0, 0, None, None)),
-        in_axes=(None, 0, None, None, None, None, 0, None),
-    )
-)
+@interpreted
+def _grid(
+    instances: Instance,
+    requests: Workload,
+    tpots: Float[Array, " n"],
+    usd_per_hour: Float[Array, " xpus"],
+    sequences: Scalar,
+) -> Float[Array, "xpus n"]:
+    """Tokens per USD of instances that differ in their accelerator."""
+    of_each = jax.vmap(tokens_per_dollar, in_axes=(None, 0, 0, None, None))
+
+    def on(xpu: XPU, usd: Scalar) -> Float[Array, " n"]:
+        found: Array = of_each(replace(instances, xpu=xpu), requests, tpots, usd, sequences)
+        return found
+
+    found: Array = jax.vmap(on)(instances.xpu, usd_per_hour)
+    return found
 
 
 def prices() -> dict[str, float]:
@@ -329,25 +334,19 @@ def _tokens(
 ) -> Float[np.ndarray, "xpus n"]:
     """Tokens per USD of each accelerator, in the order of XPUS."""
     usd = prices()
+    xpus = catalog.stack(engine.xpu(name) for name in XPUS)
+    requests = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, prompts.shape),
+        fixed_lengths(jnp.asarray(prompts), jnp.asarray(outputs)),
+    )
     found = _grid(
-        catalog.llm(MODEL),
-        catalog.stack(engine.xpu(name) for name in XPUS),
-        engine.efficiency,
-        jnp.asarray(prompts),
-        jnp.asarray(outputs),
+        Instance(catalog.llm(MODEL), xpus, ONE_DEVICE, engine.efficiency),
+        requests,
         jnp.asarray(tpots),
         jnp.array([usd[name] for name in XPUS]),
         jnp.asarray(engine.sequences),
     )
     return np.asarray(found)
-
-
-def _layout() -> Deployment:
-    return Deployment(precision=precision("bf16"))
-
-
-def _fixed(prompt_tokens: Scalar | float, output_tokens: Scalar | float) -> Workload:
-    return Workload(prompt_tokens, output_tokens, prompt_cv=0.0, output_cv=0.0)
 
 
 def _quantiles(mean: float, spread: float) -> Float[np.ndarray, " parts"]:

@@ -12,13 +12,20 @@ from llmecon.checks.older_engines import Engine
 from llmecon.execution.interpreter import interpreted
 from llmecon.numerics import solve_increasing
 from llmecon.physics.queueing import lognormal_quantile, wait
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Workload, precision
+from llmecon.specs import (
+    Deployment,
+    Instance,
+    LatencyTarget,
+    Workload,
+    precision,
+)
 from llmecon.tables import catalog
 
 Scalar = Float[Array, "..."]
 
 
-def _fixed(prompt_tokens: Scalar | float, output_tokens: Scalar | float) -> Workload:
+def fixed_lengths(prompt_tokens: Scalar | float, output_tokens: Scalar | float) -> Workload:
+    """Requests that all have the same lengths, tokens."""
     return Workload(prompt_tokens, output_tokens, prompt_cv=0.0, output_cv=0.0)
 
 
@@ -45,52 +52,38 @@ class Split(eqx.Module):
     decode: Scalar
 
 
-def split_phases(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    target: LatencyTarget,
-) -> Split:
+def split_phases(instance: Instance, workload: Workload, target: LatencyTarget) -> Split:
     """Goodput per device with prompts and tokens on the same instances, and apart.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance; the same for both phases.
+        instance: the same for both phases.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         target: limits on TTFT, which binds prompts, and on mean TPOT, which binds tokens.
 
     Returns:
         Requests per second and device; apart, 1 / (1 / prefill + 1 / decode), as in a service of
         many instances. Moving the KV cache is free here [Zhong2024].
     """
-    together = eqx.tree_at(lambda of: of.disaggregated, deployment, jnp.asarray(0.0))
-    apart = eqx.tree_at(lambda of: of.disaggregated, deployment, jnp.asarray(1.0))
+    together, apart = (
+        eqx.tree_at(lambda of: of.deployment.disaggregated, instance, jnp.asarray(share))
+        for share in (0.0, 1.0)
+    )
     unhurried = LatencyTarget(NO_LIMIT, target.tpot, target.quantile)
-    mixed = serving.capacity(llm, xpu, together, workload, efficiency, target).rate
-    found = serving.capacity(llm, xpu, apart, workload, efficiency, unhurried)
-    prefill = _prompts_within(llm, xpu, apart, workload, efficiency, target, found)
+    mixed = serving.capacity(together, workload, target).rate
+    found = serving.capacity(apart, workload, unhurried)
+    prefill = _prompts_within(apart, workload, target, found)
     decode = found.rate
     both = prefill * decode / jnp.maximum(prefill + decode, 1e-30)
-    devices = deployment.xpus
+    devices = instance.deployment.xpus
     return Split(mixed / devices, both / devices, prefill / devices, decode / devices)
 
 
 def _prompts_within(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    target: LatencyTarget,
-    at: serving.Capacity,
+    instance: Instance, workload: Workload, target: LatencyTarget, at: serving.Capacity
 ) -> Scalar:
     """Prompts per second of an instance that computes nothing else, within the limit on TTFT."""
     alone = at.service.point.prefill
-    most = serving.prefill_rate(llm, xpu, deployment, workload, efficiency)
+    most = serving.prefill_rate(instance, workload)
     at_once = jnp.maximum(most * alone, 1.0)
     own = alone * lognormal_quantile(target.quantile, workload.prompt_cv)
 
@@ -103,8 +96,8 @@ def _prompts_within(
             workload.prompt_cv,
             serving.HORIZON,
         )
-        first = efficiency.request_time + own + queue.quantile(target.quantile)
-        return jnp.log(efficiency.first_token_multiple * first / target.ttft)
+        first = instance.efficiency.request_time + own + queue.quantile(target.quantile)
+        return jnp.log(instance.efficiency.first_token_multiple * first / target.ttft)
 
     rate = solve_increasing(excess, 1e-4 * most, most)
     return jnp.where(excess(rate) <= 1e-6, rate, 0.0)
@@ -112,17 +105,14 @@ def _prompts_within(
 
 @interpreted
 def _along(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     prompts: Float[Array, " n"],
     output_tokens: Scalar,
-    efficiency: Efficiency,
     target: LatencyTarget,
 ) -> Split:
     def at(prompt_tokens: Scalar) -> Split:
-        workload = _fixed(prompt_tokens, output_tokens)
-        return split_phases(llm, xpu, deployment, workload, efficiency, target)
+        workload = fixed_lengths(prompt_tokens, output_tokens)
+        return split_phases(instance, workload, target)
 
     found: Split = jax.vmap(at)(prompts)
     return found
@@ -152,13 +142,11 @@ def split_by_length(
         Columns `prompt_tokens`, `mixed`, `apart`, `prefill`, `decode` in requests per second and
         device, and `gain`, apart over mixed; not a number where neither is feasible.
     """
+    layout = Deployment(tensor=tensor, precision=precision("bf16"))
     found = _along(
-        catalog.llm(model),
-        engine.xpu(xpu),
-        Deployment(tensor=tensor, precision=precision("bf16")),
+        Instance(catalog.llm(model), engine.xpu(xpu), layout, engine.efficiency),
         jnp.array(lengths),
         jnp.asarray(output_tokens),
-        engine.efficiency,
         target,
     )
     frame = pd.DataFrame({"prompt_tokens": lengths})

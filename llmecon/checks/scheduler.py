@@ -1,6 +1,6 @@
 """The scheduler's closed form beside a simulation of the same scheduler, event by event."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import jax.numpy as jnp
 import pandas as pd
@@ -9,30 +9,20 @@ from llmecon.errors import InputError
 from llmecon.evidence.serving_rows import SHORTEST
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving import full_rate, largest_batch, load_test, simulation
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision, Workload
+from llmecon.specs import Deployment, Efficiency, Instance, Precision, Workload
 from llmecon.tables import catalog
 
 # Clients of one instance up to which the scheduler is compared.
 MOST_CLIENTS = 1024
 
 
-def under_clients(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    seed: int = 0,
-) -> pd.DataFrame:
+def under_clients(instance: Instance, workload: Workload, seed: int = 0) -> pd.DataFrame:
     """The load test's closed form beside a simulation of its scheduler, from one client up.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains; what a request costs outside the
+            scheduler, which the simulation does not know, is left out of both.
         workload: nominal lengths, as load generators take them.
-        efficiency: attained shares and overheads; what a request costs outside the scheduler,
-            which the simulation does not know, is left out of both.
         seed: of the random numbers.
 
     Returns:
@@ -43,28 +33,24 @@ def under_clients(
     Raises:
         InputError: as `simulation.closed_loop`.
     """
-    bare = {of.name: getattr(efficiency, of.name) for of in fields(Efficiency)}
+    bare = {of.name: getattr(instance.efficiency, of.name) for of in fields(Efficiency)}
     bare |= dict.fromkeys(("request_time", "request_time_per_client", "first_token_steps"), 0.0)
     bare |= dict.fromkeys(("first_token_prefills", "first_token_multiple"), 1.0)
-    only = Efficiency(**bare)
+    only = replace(instance, efficiency=Efficiency(**bare))
     drawn = simulation.uniform_lengths(workload, SHORTEST)
-    room = float(interpreted(largest_batch)(llm, xpu, deployment, drawn, only))
+    room = float(interpreted(largest_batch)(only, drawn))
     clients = [4**i for i in range(8) if 4 ** (i - 1) < room and 4**i <= MOST_CLIENTS]
     closed_form = interpreted(load_test.closed_loop)
     rows = []
     for number in clients:
-        closed = closed_form(llm, xpu, deployment, drawn, only, jnp.asarray(float(number)))
+        closed = closed_form(only, drawn, jnp.asarray(float(number)))
         record = simulation.closed_loop(
-            llm,
-            xpu,
-            deployment,
-            workload,
             only,
+            workload,
             clients=number,
-            requests=max(load_test.WAVES * number, 2),
-            warmup=0.0,
-            shortest=SHORTEST,
-            seed=seed,
+            how=simulation.Simulation(
+                requests=max(load_test.WAVES * number, 2), warmup=0.0, shortest=SHORTEST, seed=seed
+            ),
         )
         rows.append(
             {
@@ -116,33 +102,25 @@ class Overload:
 
 
 def overloaded(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    load: float = 1.5,
-    requests: int = 4000,
+    instance: Instance, workload: Workload, load: float = 1.5, requests: int = 4000
 ) -> Overload:
     """Throughput under overload, simulated and by the closed form.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         load: offered over the most that the instance can complete, above 1.
         requests: how many arrive; they are never fewer than fill the memory many times.
 
     Raises:
         InputError: as `simulation.open_loop`.
     """
-    system = (llm, xpu, deployment, workload, efficiency)
-    full = float(interpreted(full_rate)(*system))
-    room = float(interpreted(largest_batch)(*system))
+    full = float(interpreted(full_rate)(instance, workload))
+    room = float(interpreted(largest_batch)(instance, workload))
     # Until the batch is full, an overloaded instance makes less than it could.
     many = int(max(requests, load_test.WAVES * room))
-    record = simulation.open_loop(*system, rate=load * full, requests=many, warmup=0.5)
+    record = simulation.open_loop(
+        instance, workload, rate=load * full, how=simulation.Simulation(requests=many, warmup=0.5)
+    )
     tokens = float(full * workload.output_tokens)
     return Overload(load, record.output_tokens_per_second, tokens)

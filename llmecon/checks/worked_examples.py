@@ -12,7 +12,7 @@ import pandas as pd
 from llmecon import physics
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import Product
-from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Precision
+from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Instance, Precision
 from llmecon.tables import catalog
 
 AGREEMENT = 0.03
@@ -119,10 +119,7 @@ def _devices(of: Row) -> float:
 def _step_time(of: Row) -> float:
     """A decode step on devices that share all its work evenly and exchange nothing."""
     found = _passed(
-        _model(of),
-        _device(of),
-        Deployment(precision=_precision(of)),
-        DATASHEET,
+        Instance(_model(of), _device(of), Deployment(precision=_precision(of)), DATASHEET),
         *(of["rows"], 1.0, of["tokens"]),
     )
     return float(found.seconds)

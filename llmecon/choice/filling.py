@@ -19,7 +19,7 @@ from llmecon.numerics import solve_increasing
 from llmecon.physics.energy import device_power
 from llmecon.serving import MINIMUM_BATCH, largest_batch
 from llmecon.serving.disaggregation import Stage, decoding, mixed, prefilling
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Workload
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, LatencyTarget, Workload
 
 Scalar = Float[Array, "..."]
 Role = Literal["whole", "prefill", "decode"]
@@ -46,6 +46,10 @@ class Engine(eqx.Module):
     xpu: XPU
     deployment: Deployment
     efficiency: Efficiency
+
+    def instance(self, llm: LLM) -> Instance:
+        """What the engine is when it serves a model."""
+        return Instance(llm, self.xpu, self.deployment, self.efficiency)
 
 
 class Demand(eqx.Module):
@@ -121,10 +125,7 @@ def flow(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role) 
     stage_of: Callable[..., Stage] = {
         "whole": mixed, "prefill": prefilling, "decode": decoding,
     }[role]  # fmt: skip
-    stage = stage_of(
-        llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency, filling,
-        demand.target.quantile,
-    )  # fmt: skip
+    stage = stage_of(engine.instance(llm), demand.workload, filling, demand.target.quantile)
     working = (stage.power - idle_power(engine)) * engine.deployment.xpus
     return Flow(
         time=stage.time,
@@ -149,7 +150,20 @@ def excess(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role
         Positive where a limit is broken. Prompts and outputs on instances of their own share the
         limit on TTFT, so that each can be chosen by itself.
     """
-    taken = flow(llm, engine, demand, filling, role)
+    return beyond(flow(llm, engine, demand, filling, role), demand, role)
+
+
+def beyond(taken: Flow, demand: Demand, role: Role) -> Scalar:
+    """As `excess`, of what is known to be taken.
+
+    Args:
+        taken: of an instance by a request.
+        demand: the request's limits.
+        role: what the instance does of the request.
+
+    Returns:
+        Positive where a limit is broken.
+    """
     share = {"whole": 1.0, "prefill": 1.0 - SLOT_SHARE, "decode": SLOT_SHARE}[role]
     target = demand.target
     late = jnp.maximum(taken.ttft, 1e-12) / (share * target.ttft)
@@ -170,7 +184,7 @@ def room(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
         Requests in flight, below 1 where not even one fits; for prompts the largest share of time
         at work, or 0.
     """
-    held = largest_batch(llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency)
+    held = largest_batch(engine.instance(llm), demand.workload)
     return jnp.where(held >= 1.0, FULL_LOAD, 0.0) if role == "prefill" else held
 
 
@@ -187,8 +201,8 @@ def fullest(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
         As `flow` takes it, with the gradient of the implicit function.
     """
     most = room(llm, engine, demand, role)
-    beyond = partial(excess, llm, engine, demand, role=role)
-    return solve_increasing(beyond, MINIMUM_BATCH, most)
+    late = partial(excess, llm, engine, demand, role=role)
+    return solve_increasing(late, MINIMUM_BATCH, most)
 
 
 def idle_power(engine: Engine) -> Scalar:

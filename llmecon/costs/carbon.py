@@ -5,6 +5,7 @@ the site, whatever certificates its owner holds.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import equinox as eqx
@@ -174,15 +175,7 @@ def operational_carbon(energy: Energy, site: Site, basis: str = "location") -> S
 
 
 def footprint(
-    energy: Energy,
-    site: Site,
-    *,
-    basis: str = "location",
-    making: Scalar | float = 0.0,
-    building: Scalar | float = 0.0,
-    network: Scalar | float = 0.0,
-    reader: Scalar | float = 0.0,
-    training: Scalar | float = 0.0,
+    energy: Energy, site: Site, *, basis: str = "location", besides: Footprint | None = None
 ) -> Footprint:
     """All emissions of some work, by cause.
 
@@ -190,11 +183,9 @@ def footprint(
         energy: of the data centre, J.
         site: its grid.
         basis: whose electricity is counted: location, market or marginal.
-        making: hardware's share, kg CO2e (`embodied.amortised`).
-        building: data centre's share, kg CO2e (`embodied.amortised`).
-        network: kg CO2e (`network_carbon`).
-        reader: kg CO2e (`reader_carbon`).
-        training: kg CO2e (`training_share`).
+        besides: what comes to the data centre's electricity: shares of making and building
+            (`embodied.amortised`), network (`network_carbon`), reader (`reader_carbon`) and
+            training (`training_share`); none by default.
 
     Returns:
         Parts that sum to the whole.
@@ -203,16 +194,12 @@ def footprint(
         InputError: no such basis.
     """
     per_joule = intensity(site, basis)
-    return Footprint(
+    return replace(
+        Footprint() if besides is None else besides,
         device=energy.device * per_joule,
         host=energy.host * per_joule,
         idle=energy.idle * per_joule,
         facility=energy.facility * per_joule,
-        making=making,
-        building=building,
-        network=network,
-        reader=reader,
-        training=training,
     )
 
 

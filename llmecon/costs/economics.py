@@ -1,5 +1,7 @@
 """What it costs: renting or owning devices, tokens, requests, fleets, and the API beside them."""
 
+from dataclasses import dataclass
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -319,29 +321,13 @@ def learning_rate(years: Float[Array, " n"], prices: Float[Array, " n"]) -> Scal
     return jnp.exp(slope)
 
 
-def image_tokens(
-    rule: str,
-    width: int,
-    height: int,
-    *,
-    base_tokens: float = 0.0,
-    tile: float = 1.0,
-    tokens_per_tile: float = 0.0,
-    pixels_per_token: float = 1.0,
-    box: float = np.inf,
-    short_side: float = np.inf,
-    maximum: float = np.inf,
-) -> float:
-    """Tokens that an image is billed as, by its vendor's published rule.
+@dataclass(frozen=True)
+class ImageRule:
+    """By what a vendor bills images.
 
-    The image is shrunk to fit the box, then until its short side fits; then counted. Counting
-    tiles is a staircase, so this function is for figures, not for gradients.
-
-    Args:
-        rule: "tiles" (base + tokens per tile begun), "area" (pixels over pixels per token) or
+    Attributes:
+        counts: "tiles" (base + tokens per tile begun), "area" (pixels over pixels per token) or
             "fixed" (the base).
-        width: px.
-        height: px.
         base_tokens: tokens whatever the size.
         tile: edge of a tile, px.
         tokens_per_tile: tokens each.
@@ -349,16 +335,38 @@ def image_tokens(
         box: longest side allowed, px.
         short_side: longest short side allowed, px.
         maximum: most tokens that an image can cost.
+    """
+
+    counts: str
+    base_tokens: float = 0.0
+    tile: float = 1.0
+    tokens_per_tile: float = 0.0
+    pixels_per_token: float = 1.0
+    box: float = np.inf
+    short_side: float = np.inf
+    maximum: float = np.inf
+
+
+def image_tokens(rule: ImageRule, width: int, height: int) -> float:
+    """Tokens that an image is billed as, by its vendor's published rule.
+
+    The image is shrunk to fit the box, then until its short side fits; then counted. Counting
+    tiles is a staircase, so this function is for figures, not for gradients.
+
+    Args:
+        rule: its published rule.
+        width: px.
+        height: px.
 
     Returns:
         Tokens.
     """
-    scale = min(1.0, box / max(width, height))
-    scale = min(scale, short_side / min(width, height))
+    scale = min(1.0, rule.box / max(width, height))
+    scale = min(scale, rule.short_side / min(width, height))
     wide, high = width * scale, height * scale
     counted = {
-        "tiles": tokens_per_tile * np.ceil(wide / tile) * np.ceil(high / tile),
-        "area": np.ceil(wide * high / pixels_per_token),
+        "tiles": rule.tokens_per_tile * np.ceil(wide / rule.tile) * np.ceil(high / rule.tile),
+        "area": np.ceil(wide * high / rule.pixels_per_token),
         "fixed": 0.0,
-    }[rule]
-    return float(min(base_tokens + counted, maximum))
+    }[rule.counts]
+    return float(min(rule.base_tokens + counted, rule.maximum))

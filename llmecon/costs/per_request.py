@@ -20,7 +20,7 @@ from llmecon.costs.embodied import amortised
 from llmecon.errors import InputError
 from llmecon.physics.energy import Energy, device_power, energy_of
 from llmecon.serving import Capacity, OperatingPoint, Service
-from llmecon.specs import XPU, Deployment, Efficiency, Number, Site, number
+from llmecon.specs import Instance, Number, Site, number
 
 Scalar = Float[Array, "..."]
 
@@ -148,9 +148,7 @@ def answered(fleet: Fleet, point: OperatingPoint) -> Scalar:
 def request_energy(
     fleet: Fleet,
     point: OperatingPoint,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
+    instance: Instance,
     site: Site,
 ) -> Energy:
     """Energy of one request: all that the fleet draws, over the requests that it completes.
@@ -158,18 +156,16 @@ def request_energy(
     Args:
         fleet: how many instances are asked how much; beyond what they complete, a queue grows.
         point: what an active instance does.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
-        efficiency: its power shares and host power.
+        instance: its accelerator, layout, power shares and host power.
         site: its PUE.
 
     Returns:
         Joules by boundary; waiting instances, and active ones without work, are idle.
     """
     zero = jnp.zeros_like(point.power)
-    idle_power = device_power(xpu, efficiency, zero, zero, zero)
-    host_power = efficiency.host_power * xpu.tdp
-    each = deployment.xpus / answered(fleet, point)
+    idle_power = device_power(instance.xpu, instance.efficiency, zero, zero, zero)
+    host_power = instance.efficiency.host_power * instance.xpu.tdp
+    each = instance.deployment.xpus / answered(fleet, point)
     active = energy_of(
         fleet.active * each,
         point.power,
@@ -190,9 +186,7 @@ def request_energy(
 def request(
     fleet: Fleet,
     point: OperatingPoint,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
+    instance: Instance,
     site: Site,
     around: Surroundings,
     reader_seconds: Scalar,
@@ -203,9 +197,7 @@ def request(
     Args:
         fleet: how many instances are asked how much; beyond what they complete, a queue grows.
         point: what an active instance does.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
-        efficiency: its power shares and host power.
+        instance: its accelerator, layout, power shares and host power.
         site: where the fleet stands.
         around: what a request bears besides.
         reader_seconds: for which the reader's device is used.
@@ -218,8 +210,8 @@ def request(
     Raises:
         InputError: no such basis.
     """
-    used = request_energy(fleet, point, xpu, deployment, efficiency, site)
-    devices = (fleet.active + fleet.waiting) * deployment.xpus
+    used = request_energy(fleet, point, instance, site)
+    devices = (fleet.active + fleet.waiting) * instance.deployment.xpus
     device_seconds = devices / answered(fleet, point)
     always = jnp.ones(())
     return Request(
@@ -228,10 +220,12 @@ def request(
             used,
             site,
             basis=basis,
-            making=amortised(around.making, device_seconds, around.lifetime, always),
-            building=amortised(around.building, device_seconds, around.lifetime, always),
-            network=network_carbon(around.sent, around.network_energy, around.reader_intensity),
-            reader=reader_carbon(around.reader, reader_seconds, around.reader_intensity),
-            training=training_share(around.trained, around.lifetime_requests, always),
+            besides=Footprint(
+                making=amortised(around.making, device_seconds, around.lifetime, always),
+                building=amortised(around.building, device_seconds, around.lifetime, always),
+                network=network_carbon(around.sent, around.network_energy, around.reader_intensity),
+                reader=reader_carbon(around.reader, reader_seconds, around.reader_intensity),
+                training=training_share(around.trained, around.lifetime_requests, always),
+            ),
         ),
     )

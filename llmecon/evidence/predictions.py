@@ -29,7 +29,7 @@ from llmecon.scaling import fit as loss_fit
 from llmecon.scaling import over_training
 from llmecon.scaling.laws import loss
 from llmecon.serving.load_test import saturated
-from llmecon.specs import Efficiency
+from llmecon.specs import Efficiency, Instance
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import Attainment, System
 
@@ -269,7 +269,9 @@ def _at_level(
 
 def _saturated(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
     rate = jax.vmap(
-        lambda s, e: saturated(s.llm, s.xpu, s.deployment, s.workload, e, s.xpus, s.width, s.depth)
+        lambda s, e: saturated(
+            Instance(s.llm, s.xpu, s.deployment, e), s.workload, s.xpus, s.width, s.depth
+        )
     )(systems, efficiency)
     return {"throughput": rate}
 

@@ -25,7 +25,7 @@ from llmecon.evidence.bayesian_fit import Parameter, Posterior, Values
 from llmecon.evidence.serving_rows import SERVING_COLUMNS, Systems, refusals, systems
 from llmecon.execution.interpreter import interpreted
 from llmecon.serving.load_test import all_at_once, closed_loop
-from llmecon.specs import Efficiency
+from llmecon.specs import Efficiency, Instance
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import MULTIPLES, UNSEEN, Attainment, Effect, System
 
@@ -296,7 +296,9 @@ def load_tests(systems: Systems, efficiency: Efficiency) -> dict[str, Array]:
             jnp.where(drafting, efficiency.draft_acceptance, 0.0),
         )
         loop = closed_loop(
-            system.llm, system.xpu, deployment, system.workload, efficiency, system.clients
+            Instance(system.llm, system.xpu, deployment, efficiency),
+            system.workload,
+            system.clients,
         )
         batch = all_at_once(loop, deployment, system.workload, efficiency)
         test = jax.tree.map(partial(jnp.where, system.static > 0), batch, loop)

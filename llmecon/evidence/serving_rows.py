@@ -211,6 +211,7 @@ def systems(frame: pd.DataFrame) -> Systems:
             acceptance=none,
             draft_cost=none,
             disaggregated=none,
+            overlap=none,
         ),
         workload=Workload(
             prompt_tokens=lengths * frame["prompt_tokens"].to_numpy(float),

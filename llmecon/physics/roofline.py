@@ -19,7 +19,7 @@ from llmecon.physics.architecture import (
     touched_on_busiest,
     weight_bytes,
 )
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Precision
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Precision
 
 Scalar = Float[Array, "..."]
 
@@ -120,7 +120,7 @@ class PassCost(eqx.Module):
         seconds: time from first layer to last.
         compute: time that the arithmetic of one device would take alone, s.
         memory: time that the memory traffic of one device would take alone, s.
-        network: time of the collectives, s.
+        network: time of the collectives that nothing hides, s.
         overhead: kernel launches and host work, s.
         flops: FLOPs of the whole instance.
         bytes: bytes read from memory by the whole instance.
@@ -137,26 +137,19 @@ class PassCost(eqx.Module):
 
 @jax.jit
 def forward_pass(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
-    sequences: Scalar,
-    new_tokens: Scalar,
-    past_tokens: Scalar,
+    instance: Instance, sequences: Scalar, new_tokens: Scalar, past_tokens: Scalar
 ) -> PassCost:
     """Price one forward pass of an instance over a batch of equal sequences.
 
     Linear layers and attention follow each other, and each takes the smooth maximum of its
     compute and memory time (the roofline [Williams2009]). A collective needs the sum that precedes
     it whole and holds up the layer that follows, so collectives are added, as are launches and host
-    work [Pope2022].
+    work [Pope2022]. Two half-batches can take turns instead: tokens of one travel to experts and
+    back while the other computes, and every weight is read and every kernel launched once for each
+    [DeepSeekDay].
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
-        efficiency: attained shares and overheads.
+        instance: model, accelerator, layout and what it attains.
         sequences: sequences in flight in the instance.
         new_tokens: tokens computed per sequence: 1 to decode, the prompt to prefill.
         past_tokens: tokens cached per sequence before the pass.
@@ -164,6 +157,8 @@ def forward_pass(
     Returns:
         Time and traffic of the pass.
     """
+    llm, xpu = instance.llm, instance.xpu
+    deployment, efficiency = instance.deployment, instance.efficiency
     precision = deployment.precision
     count = parameters(llm)
     groups = attention_groups(deployment)
@@ -176,6 +171,13 @@ def forward_pass(
     group_sequences = jnp.maximum(in_flight / groups, 1.0)
     group_tokens = group_sequences * new_tokens
     busy_groups = in_flight / group_sequences
+    # Devices that share a layer's attention hold the same tokens: each computes its own experts,
+    # and the sum that follows is the one that splitting every expert would need. Tokens travel
+    # only between groups with requests of their own.
+    routed = jnp.where(groups > 1.0, 1.0, 0.0) * llm.moe_layers
+    # Where they do, a group may compute in two parts; a prompt can be cut in two, a token can't.
+    halved = jnp.where(routed > 0.0, jnp.clip(group_tokens - 1.0, 0.0, deployment.overlap), 0.0)
+    parts = 1.0 + halved
 
     peak = peak_flops(xpu, precision)
     spread = jnp.where(deployment.expert > 1.0, 1.0 + efficiency.expert_imbalance, 1.0)
@@ -190,31 +192,33 @@ def forward_pass(
     )
 
     experts = jnp.where(llm.experts > 0, llm.experts, 1.0)
-    touched = experts_touched(llm, tokens, efficiency.routing_cv) / experts
+    touched = experts_touched(llm, tokens / parts, efficiency.routing_cv) / experts
     dense_bytes, expert_bytes = read_by(count, precision, touched)
     busiest = touched_on_busiest(llm, touched, deployment.expert)
     busiest_bytes = busiest * count.experts * precision.feed_forward
     linear_memory = (
-        dense_bytes / deployment.tensor / efficiency.memory
-        + busiest_bytes / devices / efficiency.expert_memory
-    ) / xpu.memory_bandwidth
+        parts
+        * (
+            dense_bytes / deployment.tensor / efficiency.memory
+            + busiest_bytes / devices / efficiency.expert_memory
+        )
+        / xpu.memory_bandwidth
+    )
 
     dense_layers = llm.layers - llm.moe_layers
-    # Devices that share a layer's attention hold the same tokens: each computes its own experts,
-    # and the sum that follows is the one that splitting every expert would need. Tokens travel
-    # only between groups with requests of their own.
-    routed = jnp.where(groups > 1.0, 1.0, 0.0) * llm.moe_layers
     reduced_layers = 2.0 * dense_layers + llm.moe_layers + (llm.moe_layers - routed)
     row = group_tokens * llm.width * precision.activation
     reduction = collective_time(
-        xpu, deployment.tensor, reduced_layers * row, reduced_layers, efficiency
+        xpu, deployment.tensor, reduced_layers * row, parts * reduced_layers, efficiency
     )
     # Dispatch travels in the weights' precision, results return as activations.
     sent = group_tokens / deployment.tensor * llm.experts_per_token * llm.width
     dispatched = sent * (precision.attention + precision.activation)
     exchange = jnp.where(
         routed > 0.0,
-        exchange_time(xpu, deployment.expert, routed * dispatched, 2.0 * routed, efficiency),
+        exchange_time(
+            xpu, deployment.expert, routed * dispatched, parts * 2.0 * routed, efficiency
+        ),
         0.0,
     )
     hops = (deployment.pipeline - 1.0) * (
@@ -254,71 +258,63 @@ def forward_pass(
         + llm.moe_layers * (MIXTURE_KERNELS + has_shared + spread_out)
     )
     host_sequences = group_sequences / (1.0 + group_sequences / efficiency.host_batch)
-    overhead = (
-        kernels * efficiency.kernel_time
-        + efficiency.host_time
-        + efficiency.host_time_per_sequence * host_sequences
-    )
+    launches = parts * kernels * efficiency.kernel_time
+    overhead = launches + efficiency.host_time + efficiency.host_time_per_sequence * host_sequences
 
     p = efficiency.sharpness
-    linear = smooth_maximum(linear_compute, linear_memory, sharpness=p) + network
+    products = smooth_maximum(linear_compute, linear_memory, sharpness=p)
     attention = smooth_maximum(attention_compute, attention_memory, sharpness=p)
-    seconds = linear + elementwise + attention + overhead
+    # The host's work lies between two passes, where nothing is in flight.
+    computing = products + elementwise + attention + launches
+    hidden = halved * (exchange + computing - smooth_maximum(exchange, computing, sharpness=p))
+    seconds = products + network + elementwise + attention + overhead - hidden
     return PassCost(
         seconds=seconds,
         compute=(linear_compute + attention_compute) * passes / deployment.pipeline,
         memory=(linear_memory + elementwise + attention_memory) * passes / deployment.pipeline,
-        network=network,
+        network=network - hidden,
         overhead=overhead,
         flops=passes * (busy_groups * group_flops + expert_flops) + sequences * sequence_flops,
-        bytes=passes * (busy_groups * dense_bytes + expert_bytes) + sequences * sequence_bytes,
+        bytes=passes * parts * (busy_groups * dense_bytes + expert_bytes)
+        + sequences * sequence_bytes,
     )
 
 
-def instance_memory(llm: LLM, xpu: XPU, deployment: Deployment, efficiency: Efficiency) -> Scalar:
+def instance_memory(instance: Instance) -> Scalar:
     """Bytes of an instance's memory left for KV caches once the weights are loaded.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout; attention and dense layers are stored once per attention group.
-        efficiency: its `usable_memory` leaves room for activations and the runtime.
+        instance: attention and dense layers are stored once per attention group of its layout; its
+            `usable_memory` leaves room for activations and the runtime.
 
     Returns:
         Bytes, negative where the weights alone do not fit.
     """
+    deployment = instance.deployment
     precision = deployment.precision
-    count = parameters(llm)
+    count = parameters(instance.llm)
     replicated = (
-        weight_bytes(llm, precision) - count.experts * precision.feed_forward
+        weight_bytes(instance.llm, precision) - count.experts * precision.feed_forward
     ) * attention_groups(deployment)
     stored = replicated + count.experts * precision.feed_forward
-    return deployment.xpus * xpu.memory * efficiency.usable_memory - stored
+    return deployment.xpus * instance.xpu.memory * instance.efficiency.usable_memory - stored
 
 
-def sequences_that_fit(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    efficiency: Efficiency,
-    context: Scalar,
-) -> Scalar:
+def sequences_that_fit(instance: Instance, context: Scalar) -> Scalar:
     """Sequences whose KV caches fit in an instance at once.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
-        efficiency: its `usable_memory` leaves room for activations and the runtime.
+        instance: its `usable_memory` leaves room for activations and the runtime.
         context: tokens cached per sequence.
 
     Returns:
         Sequences, relaxed (not rounded), 0 where the weights alone do not fit.
     """
     # Cached heads are replicated when a layer is split more ways than it has key/value heads.
+    llm, deployment = instance.llm, instance.deployment
     shards = jnp.where(llm.kv_lora_rank > 0, 1.0, jnp.minimum(deployment.tensor, llm.kv_heads))
     copies = deployment.tensor / shards
-    free = jnp.maximum(instance_memory(llm, xpu, deployment, efficiency), 0.0)
+    free = jnp.maximum(instance_memory(instance), 0.0)
     return free / (copies * kv_cache_bytes(llm, deployment.precision, context))
 
 

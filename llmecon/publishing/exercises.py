@@ -17,6 +17,7 @@ from typing import Any
 from llmecon import teaching, words
 from llmecon.publishing import prose
 from llmecon.teaching import judging
+from llmecon.teaching.checking import computed_key
 from llmecon.teaching.records import Exercise, Key, Kind
 
 FOLDER = "exercises"
@@ -64,7 +65,7 @@ def markdown(of: Exercise, study: Any) -> str:
         f'aria-label="Exercise {of.number}">',
         head,
     ]
-    key = _key(of, study)
+    key = computed_key(of, study)
     if key and not math.isfinite(key.answer):
         return "\n\n".join([*parts, _NO_ANSWER, "</div>"])
     parts.append(_text(of, "question", study, key))
@@ -118,11 +119,7 @@ def solution_code(of: Exercise, study: Any) -> list[str]:
         of: the exercise.
         study: the chapter's.
     """
-    return _CODE.findall(_text(of, "solution", study, _key(of, study)))
-
-
-def _key(of: Exercise, study: Any) -> Key | None:
-    return of.key(study) if of.key else None
+    return _CODE.findall(_text(of, "solution", study, computed_key(of, study)))
 
 
 def _text(of: Exercise, part: str, study: Any, key: Key | None) -> str:

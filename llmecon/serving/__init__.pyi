@@ -37,7 +37,7 @@ from .experience import (
 from .layouts import PIPELINE_DEPTHS, TENSOR_WIDTHS, TOLERATED_LOSS, best_deployment, deployment_of
 from .load_test import LoadTest, all_at_once, closed_loop, saturated
 from .service import BURST, HORIZON, LEAST_SPARE, Service, serve, service_at
-from .simulation import Record, open_loop, uniform_lengths
+from .simulation import Record, Simulation, open_loop, uniform_lengths
 from .static_batching import StaticBatch, longest_of, static_batch
 from .targets import Capacity, capacity
 
@@ -59,6 +59,7 @@ __all__ = [
     "Reader",
     "Record",
     "Service",
+    "Simulation",
     "Stage",
     "StaticBatch",
     "agreement",

@@ -10,8 +10,8 @@ from jaxtyping import Array
 from llmecon.errors import InputError
 from llmecon.serving import CHUNK, Service, full_rate, serve
 from llmecon.serving.simulated_engine import quick_jit
-from llmecon.serving.simulation import System, open_loop
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.serving.simulation import Simulation, open_loop
+from llmecon.specs import Instance, Workload
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,14 @@ class Comparison:
 
 
 @quick_jit
-def _served(system: System, load: Array, quantile: Array) -> Service:
+def _served(instance: Instance, workload: Workload, load: Array, quantile: Array) -> Service:
     """The closed form at a load."""
-    return serve(*system, load * full_rate(*system), quantile)
+    return serve(instance, workload, load * full_rate(instance, workload), quantile)
 
 
 def compare(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
     loads: Sequence[float] = (0.05, 0.2, 0.4, 0.6, 0.8, 0.9),
     *,
     quantile: float = 0.99,
@@ -70,12 +67,9 @@ def compare(
     """A service simulated at several loads, beside what the closed form says of it.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains; the multiple of TTFT that
+            measurements add to the scheduler's counts in neither.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads; the multiple of TTFT that measurements add to
-            the scheduler's counts in neither.
         loads: offered over the most that the instance can complete, above 0 and below 1: what
             people wait beyond depends on how long they have been too many.
         quantile: share of requests that `ttft_quantile` covers.
@@ -93,14 +87,20 @@ def compare(
     for load in loads:
         if not 0.0 < load < 1.0:
             raise InputError(f"load {load} cannot be compared; use a number above 0 and below 1")
-    scheduled = eqx.tree_at(lambda of: of.first_token_multiple, efficiency, jnp.ones(()))
-    system = (llm, xpu, deployment, workload, scheduled)
-    outside = float(efficiency.request_time)
+    scheduled = eqx.tree_at(lambda of: of.efficiency.first_token_multiple, instance, jnp.ones(()))
+    outside = float(instance.efficiency.request_time)
     found = []
     for load in loads:
-        service = _served(system, jnp.asarray(load, float), jnp.asarray(quantile, float))
+        service = _served(
+            scheduled, workload, jnp.asarray(load, float), jnp.asarray(quantile, float)
+        )
         rate = float(service.offered)
-        record = open_loop(*system, rate=rate, requests=requests, chunk=chunk, seed=seed)
+        record = open_loop(
+            scheduled,
+            workload,
+            rate=rate,
+            how=Simulation(requests=requests, chunk=chunk, seed=seed),
+        )
         simulated = Figures(
             ttft=outside + record.mean_ttft,
             ttft_quantile=outside + record.ttft_quantile(quantile),

@@ -13,7 +13,7 @@ from llmecon.numerics import solve_increasing
 from llmecon.physics.energy import device_power
 from llmecon.physics.roofline import PassCost, attention_groups, forward_pass, sequences_that_fit
 from llmecon.physics.speculation import tokens_per_round
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import LLM, Deployment, Instance, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -90,23 +90,18 @@ def tokens_per_step(deployment: Deployment) -> Scalar:
     return tokens_per_round(deployment.acceptance, deployment.draft_tokens)
 
 
-def largest_batch(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> Scalar:
+def largest_batch(instance: Instance, workload: Workload) -> Scalar:
     """Requests that an instance can hold in flight at once.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
+        instance: its usable memory holds the weights and what requests cache.
         workload: its mean context sizes a request's KV cache.
-        efficiency: its usable memory.
 
     Returns:
         Requests, relaxed: what the memory or the scheduler allows; 0 where weights do not fit.
     """
-    room = sequences_that_fit(llm, xpu, deployment, efficiency, workload.mean_context)
-    return jnp.minimum(room, MAXIMUM_SEQUENCES * attention_groups(deployment))
+    room = sequences_that_fit(instance, workload.mean_context)
+    return jnp.minimum(room, MAXIMUM_SEQUENCES * attention_groups(instance.deployment))
 
 
 def prompts_at_once(deployment: Deployment) -> Scalar:
@@ -114,20 +109,18 @@ def prompts_at_once(deployment: Deployment) -> Scalar:
     return deployment.pipeline * attention_groups(deployment)
 
 
-def _prompt_passes(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> tuple[PassCost, PassCost]:
+def _prompt_passes(instance: Instance, workload: Workload) -> tuple[PassCost, PassCost]:
     """Cost of a prompt computed by itself, and what each further one adds to a chunk of them.
 
     As many are priced as are computed at once; their cached parts are only attended to.
     """
     computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
     cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
-    at_once = prompts_at_once(deployment)
+    at_once = prompts_at_once(instance.deployment)
     more = CHUNK / computed
 
     def price(count: Scalar) -> PassCost:
-        return forward_pass(llm, xpu, deployment, efficiency, count * at_once, computed, cached)
+        return forward_pass(instance, count * at_once, computed, cached)
 
     # One after the other: a pass over two counts at once keeps a compiler from joining it with
     # what else is computed of the same system.
@@ -137,22 +130,12 @@ def _prompt_passes(
 
 
 @jax.jit
-def operating_point(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-) -> OperatingPoint:
+def operating_point(instance: Instance, workload: Workload, batch: Scalar) -> OperatingPoint:
     """What an instance does while it keeps some requests in flight.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         batch: requests in flight on average, > 0, relaxed.
 
     Returns:
@@ -160,17 +143,18 @@ def operating_point(
     """
     # The batch that a running request sees: at light load the instance is idle part of the time,
     # and whenever it runs there is at least one request.
+    deployment, efficiency = instance.deployment, instance.efficiency
     busy = -jnp.expm1(-batch)
     seen = batch / busy
     gained = tokens_per_step(deployment)
     checked = 1.0 + deployment.draft_tokens
     past = jnp.maximum(workload.mean_context - checked, 0.0)
-    decode = forward_pass(llm, xpu, deployment, efficiency, seen, checked, past)
+    decode = forward_pass(instance, seen, checked, past)
     drafted = 1.0 + deployment.draft_tokens * deployment.draft_cost
     step = efficiency.decode_multiple * decode.seconds * drafted
 
     at_once = prompts_at_once(deployment)
-    alone, added = _prompt_passes(llm, xpu, deployment, workload, efficiency)
+    alone, added = _prompt_passes(instance, workload)
     mixed = 1.0 - deployment.disaggregated
     prefill = efficiency.prefill_multiple * alone.seconds
     chunked_prefill = efficiency.prefill_multiple * added.seconds
@@ -201,78 +185,60 @@ def operating_point(
         busy=busy,
         compute_use=compute_use,
         memory_use=memory_use,
-        power=device_power(xpu, efficiency, busy, compute_use, memory_use),
+        power=device_power(instance.xpu, efficiency, busy, compute_use, memory_use),
     )
 
 
 def operating_point_at(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    tpot: Scalar | float,
+    instance: Instance, workload: Workload, tpot: Scalar | float
 ) -> OperatingPoint:
     """The fullest operating point whose tokens still come at a given pace.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         tpot: time per output token that may be reached, s.
 
     Returns:
         The point whose TPOT is `tpot`; the emptiest one where even that is slower, the fullest one
         that memory allows where even that is faster.
     """
-    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    room = jnp.maximum(largest_batch(instance, workload), 1.0)
 
     def excess(batch: Scalar) -> Scalar:
-        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+        point = operating_point(instance, workload, batch)
         return jnp.log(point.tpot / tpot)
 
     batch = solve_increasing(excess, MINIMUM_BATCH, room)
-    return operating_point(llm, xpu, deployment, workload, efficiency, batch)
+    return operating_point(instance, workload, batch)
 
 
-def prefill_rate(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> Scalar:
+def prefill_rate(instance: Instance, workload: Workload) -> Scalar:
     """Prompts that an instance computes when it does nothing else, as under disaggregation.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance; each attention group and each pipeline stage works
-            on a prompt of its own.
+        instance: each attention group and each pipeline stage of its layout works on a prompt of
+            its own.
         workload: its prompts; the cached part is attended to but not computed.
-        efficiency: attained shares and overheads.
 
     Returns:
         Requests per second, as many prompts in each pass as make up a chunk [Zhong2024].
     """
-    alone, added = _prompt_passes(llm, xpu, deployment, workload, efficiency)
+    alone, added = _prompt_passes(instance, workload)
     together = jnp.maximum(CHUNK / jnp.maximum(workload.computed_prompt_tokens, 1.0), 1.0)
     each = added.seconds + (alone.seconds - added.seconds) / together
-    return prompts_at_once(deployment) / (efficiency.prefill_multiple * each)
+    return prompts_at_once(instance.deployment) / (instance.efficiency.prefill_multiple * each)
 
 
-def full_rate(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> Scalar:
+def full_rate(instance: Instance, workload: Workload) -> Scalar:
     """The most requests per second that an instance completes if nobody minds waiting.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
 
     Returns:
         Requests per second at the largest batch.
     """
-    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
-    return operating_point(llm, xpu, deployment, workload, efficiency, room).rate
+    room = jnp.maximum(largest_batch(instance, workload), 1.0)
+    return operating_point(instance, workload, room).rate

@@ -15,7 +15,7 @@ from llmecon.physics.energy import device_power
 from llmecon.physics.queueing import lognormal_quantile, wait
 from llmecon.physics.roofline import attention_groups, forward_pass
 from llmecon.serving import HORIZON, largest_batch, operating_point, service_at
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Instance, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -38,61 +38,42 @@ class Stage(eqx.Module):
     tpot: Scalar
 
 
-def mixed(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-    quantile: Scalar | float,
-) -> Stage:
+def mixed(instance: Instance, workload: Workload, batch: Scalar, quantile: Scalar | float) -> Stage:
     """A request on an instance that computes prompts and decodes by turns.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         batch: requests in flight on average, > 0.
         quantile: share of requests that the second TTFT covers.
 
     Returns:
         The whole request, as `serving.service_at` has it.
     """
-    service = service_at(llm, xpu, deployment, workload, efficiency, batch, quantile)
+    service = service_at(instance, workload, batch, quantile)
     point = service.point
     return Stage(1.0 / point.rate, point.power, service.ttft, service.ttft_quantile, point.tpot)
 
 
 def decoding(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-    quantile: Scalar | float,
+    instance: Instance, workload: Workload, batch: Scalar, quantile: Scalar | float
 ) -> Stage:
     """A request's output on an instance that only decodes.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout; what it says of disaggregation is passed over.
+        instance: model, accelerator, layout and what it attains; what the layout says of
+            disaggregation is passed over.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         batch: requests in flight on average, > 0.
         quantile: share of requests that the second TTFT covers.
 
     Returns:
         The output alone; its part of the TTFT is the wait for a slot.
     """
-    apart = eqx.tree_at(lambda of: of.disaggregated, deployment, jnp.ones_like(batch))
-    room = jnp.maximum(largest_batch(llm, xpu, apart, workload, efficiency), 1.0)
-    full = operating_point(llm, xpu, apart, workload, efficiency, room)
-    service = service_at(llm, xpu, apart, workload, efficiency, batch, quantile)
+    apart = eqx.tree_at(lambda of: of.deployment.disaggregated, instance, jnp.ones_like(batch))
+    room = jnp.maximum(largest_batch(apart, workload), 1.0)
+    full = operating_point(apart, workload, room)
+    service = service_at(apart, workload, batch, quantile)
     slot = wait(
         service.load,
         full.rate,
@@ -109,13 +90,7 @@ def decoding(
 
 
 def prefilling(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    load: Scalar,
-    quantile: Scalar | float,
+    instance: Instance, workload: Workload, load: Scalar, quantile: Scalar | float
 ) -> Stage:
     """A request's prompt on an instance that computes nothing else.
 
@@ -123,26 +98,27 @@ def prefilling(
     KV cache then leaves through the devices' network ports.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout; what it says of disaggregation is passed over.
+        instance: model, accelerator, layout and what it attains; what the layout says of
+            disaggregation is passed over.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         load: share of time that the instance is at work, > 0, < 1.
         quantile: share of requests that the second TTFT covers.
 
     Returns:
         The prompt alone; its part of the TTFT is all but the wait for a slot.
     """
+    deployment, efficiency = instance.deployment, instance.efficiency
     computed = jnp.maximum(workload.computed_prompt_tokens, 1.0)
     cached = jnp.maximum(workload.prompt_tokens - computed, 0.0)
     at_once = deployment.pipeline * attention_groups(deployment)
-    cost = forward_pass(llm, xpu, deployment, efficiency, at_once, computed, cached)
+    cost = forward_pass(instance, at_once, computed, cached)
     own = efficiency.prefill_multiple * cost.seconds
     capacity = at_once / own
     queue = wait(load, capacity, at_once, workload.interarrival_cv, workload.prompt_cv, HORIZON)
-    ports = deployment.tensor * deployment.pipeline * xpu.network_bandwidth * efficiency.link
-    moved = kv_cache_bytes(llm, deployment.precision, workload.prompt_tokens) / ports
+    ports = (
+        deployment.tensor * deployment.pipeline * instance.xpu.network_bandwidth * efficiency.link
+    )
+    moved = kv_cache_bytes(instance.llm, deployment.precision, workload.prompt_tokens) / ports
     multiple, share = efficiency.first_token_multiple, jnp.asarray(quantile)
     begun = multiple * (efficiency.request_time + own) + moved
     # Long prompts take longer to compute and to move. Who waits long need not be long: deviations
@@ -153,7 +129,7 @@ def prefilling(
     busy = load * efficiency.prefill_multiple / own
     return Stage(
         time=1.0 / (load * capacity),
-        power=device_power(xpu, efficiency, load, busy * cost.compute, busy * cost.memory),
+        power=device_power(instance.xpu, efficiency, load, busy * cost.compute, busy * cost.memory),
         ttft=begun + queue.mean,
         ttft_quantile=begun + jnp.where(beyond > 0.0, apart, together),
         tpot=jnp.zeros_like(load),

@@ -9,7 +9,16 @@ from llmecon.errors import InputError
 from llmecon.serving.batching import MINIMUM_BATCH, largest_batch, operating_point, require_context
 from llmecon.serving.service import service_of_point
 from llmecon.serving.targets import Capacity, capacity, meets
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Precision, Workload
+from llmecon.specs import (
+    LLM,
+    XPU,
+    Deployment,
+    Efficiency,
+    Instance,
+    LatencyTarget,
+    Precision,
+    Workload,
+)
 
 Scalar = Float[Array, "..."]
 
@@ -35,6 +44,7 @@ def _layouts(precision: Precision) -> Deployment:
         acceptance=np.zeros_like(tensor),
         draft_cost=np.zeros_like(tensor),
         disaggregated=np.zeros_like(tensor),
+        overlap=np.zeros_like(tensor),
     )
 
 
@@ -79,15 +89,14 @@ def best_deployment(
         allowed = (layout.tensor <= xpu.link_domain) & (
             (layout.pipeline <= 1.0) | (xpu.link_domain > 1.0)
         )
-        room = largest_batch(llm, xpu, layout, workload, efficiency)
+        instance = Instance(llm, xpu, layout, efficiency)
+        room = largest_batch(instance, workload)
         batches = jnp.geomspace(MINIMUM_BATCH, jnp.maximum(room, 1.0), SEARCHED_BATCHES)
-        points = jax.vmap(
-            lambda batch: operating_point(llm, xpu, layout, workload, efficiency, batch)
-        )(batches)
+        points = jax.vmap(lambda batch: operating_point(instance, workload, batch))(batches)
         full = jax.tree.map(lambda leaf: leaf[-1], points)
         services = jax.vmap(
             lambda point: service_of_point(
-                point, full, point.rate, layout, workload, efficiency, target.quantile
+                instance, workload, point, full, point.rate, target.quantile
             )
         )(points)
         served = jnp.max(jnp.where(meets(services, target), points.rate, 0.0)) / layout.xpus
@@ -102,7 +111,7 @@ def best_deployment(
     roomiest = jnp.argmax(room + 1e-9 * layouts.xpus)
     best = jnp.where(jnp.max(served) > 0.0, smallest, roomiest)
     chosen = jax.tree.map(lambda leaf: leaf[best], layouts)
-    return chosen, capacity(llm, xpu, chosen, workload, efficiency, target)
+    return chosen, capacity(Instance(llm, xpu, chosen, efficiency), workload, target)
 
 
 def deployment_of(xpus: int, xpu: XPU, precision: Precision) -> Deployment:

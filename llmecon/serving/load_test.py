@@ -22,7 +22,7 @@ from llmecon.serving import (
     largest_batch,
     operating_point,
 )
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Deployment, Efficiency, Instance, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -50,22 +50,12 @@ class LoadTest(eqx.Module):
     point: OperatingPoint
 
 
-def closed_loop(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    clients: Scalar,
-) -> LoadTest:
+def closed_loop(instance: Instance, workload: Workload, clients: Scalar) -> LoadTest:
     """Latency, throughput and energy at a fixed number of clients.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         clients: requests sent to the instance and not yet answered, >= 1.
 
     Returns:
@@ -74,9 +64,10 @@ def closed_loop(
         which the test starts and the waves that follow it, and, for more clients than the memory
         holds, the wait for a place [Little1961]; `simulation.closed_loop` checks it.
     """
-    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
+    deployment, efficiency = instance.deployment, instance.efficiency
+    room = jnp.maximum(largest_batch(instance, workload), 1.0)
     batch = jnp.minimum(clients, room)
-    point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+    point = operating_point(instance, workload, batch)
     at_once = deployment.pipeline * attention_groups(deployment)
     # A prompt's own pass, and what it adds to a pass over many and to one in which others decode.
     alone = point.prefill / at_once
@@ -156,11 +147,8 @@ def all_at_once(
 
 
 def saturated(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
     xpus: Scalar,
     width: Scalar | float = 0.0,
     depth: Scalar | float = 0.0,
@@ -168,11 +156,8 @@ def saturated(
     """Output tokens per second of some devices that work off a backlog, in their best layout.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: its precision; its layout is not used.
+        instance: model, accelerator, precision and what it attains; its layout is not used.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         xpus: devices in all, >= 1.
         width: devices that a layer is split over, one of TENSOR_WIDTHS; 0 for the best.
         depth: stages of layers, one of PIPELINE_DEPTHS; 0 for the best.
@@ -181,22 +166,24 @@ def saturated(
         Tokens per second over all devices, copies of the layout relaxed; 0 where the weights fit
         in no layout. Nothing is streamed to anyone, so the host's work per sequence is left out.
     """
-    efficiency = eqx.tree_at(lambda of: of.host_time_per_sequence, efficiency, jnp.zeros(()))
+    unstreamed = eqx.tree_at(
+        lambda of: of.efficiency.host_time_per_sequence, instance, jnp.zeros(())
+    )
     tensor, pipeline = (
         axis.ravel() for axis in np.meshgrid(TENSOR_WIDTHS, PIPELINE_DEPTHS, indexing="ij")
     )
 
     def rate(tensor: Scalar, pipeline: Scalar) -> Scalar:
-        layout = eqx.tree_at(
-            lambda of: (of.tensor, of.expert, of.pipeline),
-            deployment,
+        laid_out = eqx.tree_at(
+            lambda of: (of.deployment.tensor, of.deployment.expert, of.deployment.pipeline),
+            unstreamed,
             (tensor, jnp.ones(()), pipeline),
         )
         instances = xpus / (tensor * pipeline)
-        allowed = (tensor <= jnp.maximum(xpu.link_domain, 1.0)) & (instances >= 1.0)
+        allowed = (tensor <= jnp.maximum(instance.xpu.link_domain, 1.0)) & (instances >= 1.0)
         allowed &= ((width == 0) | (width == tensor)) & ((depth == 0) | (depth == pipeline))
-        fits = largest_batch(llm, xpu, layout, workload, efficiency) >= 1.0
-        each = full_rate(llm, xpu, layout, workload, efficiency) * workload.output_tokens
+        fits = largest_batch(laid_out, workload) >= 1.0
+        each = full_rate(laid_out, workload) * workload.output_tokens
         return jnp.where(allowed & fits, instances * each, 0.0)
 
     return jnp.max(jax.vmap(rate)(jnp.asarray(tensor), jnp.asarray(pipeline)))

@@ -55,7 +55,7 @@ from llmecon.serving.batching import (
     prompts_at_once,
     require_context,
 )
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Deployment, Instance, Workload
 
 Scalar = Float[Array, "..."]
 # Less than any request takes, s: together with the rate it bounds the batch from below.
@@ -94,7 +94,6 @@ def _prompt_turn(
     admitted: Scalar,
     deployment: Deployment,
     workload: Workload,
-    efficiency: Efficiency,
     quantile: Scalar,
 ) -> tuple[Scalar, Scalar]:
     """From a slot to the first token: mean and quantile, s."""
@@ -150,23 +149,21 @@ def _fluctuating(
 
 
 def service_of_point(
+    instance: Instance,
+    workload: Workload,
     point: OperatingPoint,
     full: OperatingPoint,
     offered: Scalar,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
     target_quantile: Scalar,
 ) -> Service:
     """Latency at a point, given the point at which the instance is full.
 
     Args:
+        instance: model, accelerator, layout and what it attains.
+        workload: lengths and burstiness.
         point: what the instance does at the batch that it keeps in flight.
         full: the same at the largest batch.
         offered: requests arriving per second.
-        deployment: the layout of the instance.
-        workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         target_quantile: share of requests that `ttft_quantile` covers.
     """
     load = offered / full.rate
@@ -181,8 +178,9 @@ def service_of_point(
     )
     admitted = jnp.minimum(offered, full.rate)
     turn, turn_quantile = _prompt_turn(
-        point, admitted, deployment, workload, efficiency, target_quantile
+        point, admitted, instance.deployment, workload, target_quantile
     )
+    efficiency = instance.efficiency
     multiple = efficiency.first_token_multiple
     begun = multiple * (efficiency.request_time + turn)
     # Who waits long for a slot need not have a long prompt: deviations add up as squares do.
@@ -198,22 +196,13 @@ def service_of_point(
 
 
 def serve(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    rate: Scalar,
-    quantile: Scalar | float = 0.99,
+    instance: Instance, workload: Workload, rate: Scalar, quantile: Scalar | float = 0.99
 ) -> Service:
     """Latency and batch of an instance at a given rate of requests.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         rate: requests arriving per second, >= 0; may exceed what the instance completes, in which
             case the wait is that of a queue growing for an hour.
         quantile: share of requests that `ttft_quantile` covers.
@@ -226,49 +215,40 @@ def serve(
     Raises:
         InputError: requests exceed the model's context, where their length is not traced.
     """
-    require_context(llm, workload)
+    require_context(instance.llm, workload)
     asked = jnp.maximum(jnp.asarray(rate, float), LOWEST_RATE)
-    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
-    full = operating_point(llm, xpu, deployment, workload, efficiency, room)
+    room = jnp.maximum(largest_batch(instance, workload), 1.0)
+    full = operating_point(instance, workload, room)
 
     def shortfall(batch: Scalar) -> Scalar:
-        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+        point = operating_point(instance, workload, batch)
         return jnp.log(point.rate / asked)
 
     # Even the lightest load lies within: there are fewer in flight than rate times the least time.
     lightest = jnp.minimum(MINIMUM_BATCH, asked * SHORTEST_REQUEST)
     batch = solve_increasing(shortfall, lightest, room)
-    point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
+    point = operating_point(instance, workload, batch)
     offered, share = jnp.asarray(rate, float), jnp.asarray(quantile)
-    return service_of_point(point, full, offered, deployment, workload, efficiency, share)
+    return service_of_point(instance, workload, point, full, offered, share)
 
 
 def service_at(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-    quantile: Scalar | float = 0.99,
+    instance: Instance, workload: Workload, batch: Scalar, quantile: Scalar | float = 0.99
 ) -> Service:
     """Latency and rate of an instance that keeps some requests in flight.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         batch: requests in flight on average, > 0, relaxed; where it fills all room a queue grows.
         quantile: share of requests that `ttft_quantile` covers.
 
     Returns:
         The service at the rate that keeps so many in flight: `serve` the other way round.
     """
-    room = jnp.maximum(largest_batch(llm, xpu, deployment, workload, efficiency), 1.0)
-    full = operating_point(llm, xpu, deployment, workload, efficiency, room)
+    room = jnp.maximum(largest_batch(instance, workload), 1.0)
+    full = operating_point(instance, workload, room)
     held = jnp.minimum(batch, room)
-    point = operating_point(llm, xpu, deployment, workload, efficiency, held)
+    point = operating_point(instance, workload, held)
     share = jnp.asarray(quantile)
-    return service_of_point(point, full, point.rate, deployment, workload, efficiency, share)
+    return service_of_point(instance, workload, point, full, point.rate, share)

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from llmecon.errors import InputError
 from llmecon.physics.roofline import forward_pass
 from llmecon.serving import OperatingPoint, largest_batch, operating_point
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Instance, Workload
 
 Numbers = npt.NDArray[np.float64]
 Process = Generator[simpy.Event, None, None]
@@ -62,39 +62,32 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 
 
 @quick_jit
-def _priced(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> tuple[Array, Array, Array, OperatingPoint]:
+def _priced(instance: Instance, workload: Workload) -> tuple[Array, Array, Array, OperatingPoint]:
     """Slots, batches up to them, a decode step's seconds at each, and a point with the prompts'."""
-    slots = largest_batch(llm, xpu, deployment, workload, efficiency)
+    slots = largest_batch(instance, workload)
     batches = jnp.geomspace(1.0, jnp.maximum(slots, 1.0), PRICED_BATCHES)
     past = workload.mean_context - 1.0
 
     def decode(batch: Array) -> Array:
         one = jnp.asarray(1.0)
-        cost = forward_pass(llm, xpu, deployment, efficiency, batch, one, past)
-        return efficiency.decode_multiple * cost.seconds
+        cost = forward_pass(instance, batch, one, past)
+        return instance.efficiency.decode_multiple * cost.seconds
 
-    point = operating_point(llm, xpu, deployment, workload, efficiency, jnp.asarray(1.0))
+    point = operating_point(instance, workload, jnp.asarray(1.0))
     return slots, batches, jax.vmap(decode)(batches), point
 
 
-def prices_of(
-    llm: LLM, xpu: XPU, deployment: Deployment, workload: Workload, efficiency: Efficiency
-) -> Prices:
+def prices_of(instance: Instance, workload: Workload) -> Prices:
     """What the steps of an engine cost on an instance.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: mean lengths, at which passes are priced.
-        efficiency: attained shares and overheads.
 
     Raises:
         InputError: the instance holds no request.
     """
-    *found, point = _priced(llm, xpu, deployment, workload, efficiency)
+    *found, point = _priced(instance, workload)
     slots, batches, decode = (np.asarray(value) for value in found)
     if float(slots) < 1.0:
         raise InputError(
@@ -107,7 +100,7 @@ def prices_of(
         decode=[0.0, *each.tolist()],
         prompt_token=added / max(float(workload.computed_prompt_tokens), 1.0),
         begin=float(point.prefill) - added,
-        interference=float(efficiency.prefill_interference),
+        interference=float(instance.efficiency.prefill_interference),
     )
 
 

@@ -31,7 +31,7 @@ from llmecon.errors import InputError
 from llmecon.physics.roofline import attention_groups
 from llmecon.serving import CHUNK
 from llmecon.serving.simulated_engine import Engine, Process, Request, prices_of
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Deployment, Instance, Workload
 
 Numbers = npt.NDArray[np.float64]
 
@@ -149,7 +149,6 @@ def _overlap(begin: Numbers, finish: Numbers, start: float, end: float) -> Numbe
 
 Draw = np.random.Generator
 Pool = Iterator[Request]
-System = tuple[LLM, XPU, Deployment, Workload, Efficiency]
 
 
 def uniform_lengths(workload: Workload, shortest: float) -> Workload:
@@ -182,34 +181,41 @@ def uniform_lengths(workload: Workload, shortest: float) -> Workload:
     )
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """How much is simulated, and what is drawn.
+
+    Attributes:
+        requests: how many there are; all are served to their end.
+        warmup: share of them, from the first, that the record's summaries leave out.
+        shortest: if given, lengths are those of `uniform_lengths` instead of lognormal.
+        chunk: prompt tokens computed in one step at most.
+        seed: of the random numbers; the same seed gives the same record.
+    """
+
+    requests: int = 2000
+    warmup: float = 0.2
+    shortest: float | None = None
+    chunk: int = int(CHUNK)
+    seed: int = 0
+
+
+USUAL = Simulation()
+
+
 def open_loop(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
-    *,
     rate: float,
-    requests: int = 2000,
-    warmup: float = 0.2,
-    shortest: float | None = None,
-    chunk: int = int(CHUNK),
-    seed: int = 0,
+    how: Simulation = USUAL,
 ) -> Record:
     """Simulate an instance whose requests come at a rate, however long they take.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths, lognormal, and gamma-distributed times between arrivals.
-        efficiency: attained shares and overheads.
         rate: requests arriving per second on average, > 0.
-        requests: how many arrive; all are served to their end.
-        warmup: share of them, from the first, that the record's summaries leave out.
-        shortest: if given, lengths are those of `uniform_lengths` instead.
-        chunk: prompt tokens computed in one step at most.
-        seed: of the random numbers; the same seed gives the same record.
+        how: how many requests arrive, and what is drawn.
 
     Returns:
         What happened to every request.
@@ -229,38 +235,22 @@ def open_loop(
             yield environment.timeout(gap)
             engine.submit(request)
 
-    system = (llm, xpu, deployment, workload, efficiency)
-    return _simulate(system, send, 1, requests, warmup, shortest, chunk, seed)
+    return _simulate(instance, workload, send, 1, how)
 
 
 def closed_loop(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    instance: Instance,
     workload: Workload,
-    efficiency: Efficiency,
-    *,
     clients: int,
-    requests: int = 2000,
-    warmup: float = 0.2,
-    shortest: float | None = None,
-    chunk: int = int(CHUNK),
-    seed: int = 0,
+    how: Simulation = USUAL,
 ) -> Record:
     """Simulate an instance whose clients each ask again the moment their last request ends.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths, lognormal.
-        efficiency: attained shares and overheads.
         clients: how many there are; all start at once.
-        requests: how many they send together, more than `clients`; all are served to their end.
-        warmup: share of them, from the first, that the record's summaries leave out.
-        shortest: if given, lengths are those of `uniform_lengths` instead.
-        chunk: prompt tokens computed in one step at most.
-        seed: of the random numbers; the same seed gives the same record.
+        how: how many requests they send together, more than `clients`, and what is drawn.
 
     Returns:
         What happened to every request.
@@ -269,6 +259,7 @@ def closed_loop(
         InputError: an argument is out of range, the model does not fit, or the deployment has more
             than one scheduler, draft tokens or a fraction of disaggregation.
     """
+    requests = how.requests
     if not 1 <= clients < requests:
         raise InputError(
             f"{clients} clients cannot send {requests} requests in turns; use at least 1 client "
@@ -280,33 +271,31 @@ def closed_loop(
             engine.submit(request)
             yield request.done
 
-    system = (llm, xpu, deployment, workload, efficiency)
-    return _simulate(system, send, clients, requests, warmup, shortest, chunk, seed)
+    return _simulate(instance, workload, send, clients, how)
 
 
 def _simulate(
-    system: System,
+    instance: Instance,
+    workload: Workload,
     send: Callable[[simpy.Environment, Engine, Draw, Pool], Process],
     senders: int,
-    requests: int,
-    warmup: float,
-    shortest: float | None,
-    chunk: int,
-    seed: int,
+    how: Simulation,
 ) -> Record:
     """Let senders that share a pool of requests send them all, and wait for the last token."""
-    llm, xpu, deployment, workload, efficiency = system
-    _check(deployment, workload, requests, warmup, chunk)
-    if shortest is not None:
-        workload = uniform_lengths(workload, shortest)
-    prices = prices_of(llm, xpu, deployment, workload, efficiency)
-    draw = np.random.default_rng(seed)
-    uniform = shortest is not None
+    deployment = instance.deployment
+    _check(deployment, workload, how)
+    if how.shortest is not None:
+        workload = uniform_lengths(workload, how.shortest)
+    prices = prices_of(instance, workload)
+    draw, requests = np.random.default_rng(how.seed), how.requests
+    uniform = how.shortest is not None
     prompts = _lengths(draw, requests, workload.computed_prompt_tokens, workload.prompt_cv, uniform)
     outputs = _lengths(draw, requests, workload.output_tokens, workload.output_cv, uniform)
 
     environment = simpy.Environment()
-    engine = Engine(environment, prices, chunk, disaggregated=bool(deployment.disaggregated > 0))
+    engine = Engine(
+        environment, prices, how.chunk, disaggregated=bool(deployment.disaggregated > 0)
+    )
     sent = [
         Request(number, prompt, output, environment.event())
         for number, (prompt, output) in enumerate(zip(prompts, outputs, strict=True))
@@ -321,7 +310,7 @@ def _simulate(
         first_token=np.array([request.first_token for request in sent]),
         last_token=np.array([request.last_token for request in sent]),
         output_tokens=np.array(outputs, float),
-        warmup=warmup,
+        warmup=how.warmup,
     )
 
 
@@ -337,10 +326,9 @@ def _lengths(draw: Draw, requests: int, mean: Scalar, cv: Scalar, uniform: bool)
     return lengths
 
 
-def _check(
-    deployment: Deployment, workload: Workload, requests: int, warmup: float, chunk: int
-) -> None:
+def _check(deployment: Deployment, workload: Workload, how: Simulation) -> None:
     """Refuse what the simulation would get wrong."""
+    requests, warmup = how.requests, how.warmup
     if requests < 2:
         raise InputError(f"{requests} requests show no rate; use at least 2")
     if not 0.0 <= warmup < 1.0 or int(warmup * requests) > requests - 2:
@@ -348,8 +336,8 @@ def _check(
             f"a warm-up of {warmup} of {requests} requests leaves too few; use a share from 0 to "
             f"{(requests - 2) / requests:g}"
         )
-    if chunk < 1:
-        raise InputError(f"a chunk of {chunk} prompt tokens is too small; use at least 1")
+    if how.chunk < 1:
+        raise InputError(f"a chunk of {how.chunk} prompt tokens is too small; use at least 1")
     if attention_groups(deployment) > 1.0 or deployment.pipeline > 1.0:
         raise InputError(
             "attention groups and pipeline stages have schedulers of their own, and only one is "

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from llmecon.physics.queueing import lognormal_quantile
 from llmecon.physics.roofline import attention_groups
 from llmecon.serving.batching import operating_point, tokens_per_step
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
+from llmecon.specs import Instance, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -57,22 +57,12 @@ def longest_of(count: Scalar, cv: Scalar) -> Scalar:
     return jnp.sum(lengths * jnp.asarray(_WEIGHTS), axis=-1)
 
 
-def static_batch(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    batch: Scalar,
-) -> StaticBatch:
+def static_batch(instance: Instance, workload: Workload, batch: Scalar) -> StaticBatch:
     """What an instance does that answers requests in rounds.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: prompt and output lengths.
-        efficiency: attained shares and overheads.
         batch: requests of a round, 1 or more, relaxed; there are always enough that wait.
 
     Returns:
@@ -80,11 +70,12 @@ def static_batch(
         slots that stay empty cost no traffic of their own. A step's time grows ever less with their
         number, so that the mean number alone would let rounds look slower than they are.
     """
+    deployment = instance.deployment
     longest = longest_of(batch, workload.output_cv)
     alive = 1.0 / longest
     spent, unfinished = _decline(batch, workload.output_cv, longest)
     at = jnp.append(unfinished, batch * alive)
-    points = jax.vmap(partial(operating_point, llm, xpu, deployment, workload, efficiency))(at)
+    points = jax.vmap(partial(operating_point, instance, workload))(at)
     steps = workload.output_tokens * longest
     at_once = deployment.pipeline * attention_groups(deployment)
     # The first prompts cost a pass of their own, each further one what it adds to that pass.

@@ -13,7 +13,7 @@ from llmecon.serving.batching import (
     within_context,
 )
 from llmecon.serving.service import Service, service_of_point
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, LatencyTarget, Workload
+from llmecon.specs import Instance, LatencyTarget, Workload
 
 Scalar = Float[Array, "..."]
 
@@ -47,22 +47,12 @@ def meets(service: Service, target: LatencyTarget) -> Array:
     )
 
 
-def capacity(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    target: LatencyTarget,
-) -> Capacity:
+def capacity(instance: Instance, workload: Workload, target: LatencyTarget) -> Capacity:
     """The highest rate at which an instance meets its latency targets.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of the instance.
+        instance: model, accelerator, layout and what it attains.
         workload: lengths and burstiness.
-        efficiency: attained shares and overheads.
         target: limits on TTFT (at its quantile) and on mean TPOT.
 
     Returns:
@@ -72,16 +62,14 @@ def capacity(
     Raises:
         InputError: requests exceed the model's context, where their length is not traced.
     """
-    require_context(llm, workload)
-    room = largest_batch(llm, xpu, deployment, workload, efficiency)
+    require_context(instance.llm, workload)
+    room = largest_batch(instance, workload)
     full_batch = jnp.maximum(room, 1.0)
-    full = operating_point(llm, xpu, deployment, workload, efficiency, full_batch)
+    full = operating_point(instance, workload, full_batch)
 
     def at(batch: Scalar) -> Service:
-        point = operating_point(llm, xpu, deployment, workload, efficiency, batch)
-        return service_of_point(
-            point, full, point.rate, deployment, workload, efficiency, target.quantile
-        )
+        point = operating_point(instance, workload, batch)
+        return service_of_point(instance, workload, point, full, point.rate, target.quantile)
 
     def excess(batch: Scalar) -> Scalar:
         service = at(batch)
@@ -90,7 +78,7 @@ def capacity(
         )
 
     service = at(solve_increasing(excess, MINIMUM_BATCH, full_batch))
-    feasible = (room >= 1.0) & within_context(llm, workload) & meets(service, target)
+    feasible = (room >= 1.0) & within_context(instance.llm, workload) & meets(service, target)
     return Capacity(
         rate=jnp.where(feasible, service.point.rate, 0.0),
         feasible=jnp.where(feasible, 1.0, 0.0),

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 from llmecon.physics.architecture import kv_cache_bytes
 from llmecon.physics.roofline import forward_pass, instance_memory
 from llmecon.silicon import Chip, Silicon, as_xpu, running_cost
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, number
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Number, number
 from llmecon.training import (
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     activation_bytes_per_token,
@@ -125,7 +126,9 @@ def demand(
         return _training_demand(job, chip, silicon, efficiency)
     xpu = as_xpu(chip, silicon)
     layout, count = job.deployment, jnp.asarray(batch, float)
-    cost = forward_pass(job.llm, xpu, layout, efficiency, count, job.new_tokens, job.past_tokens)
+    cost = forward_pass(
+        Instance(job.llm, xpu, layout, efficiency), count, job.new_tokens, job.past_tokens
+    )
     return Demand(
         seconds=cost.seconds,
         tokens=count * job.new_tokens,
@@ -146,7 +149,7 @@ def stored_weights(job: Serving, efficiency: Efficiency) -> Scalar:
     Returns:
         Bytes.
     """
-    free = instance_memory(job.llm, _NOTHING, job.deployment, efficiency)
+    free = instance_memory(Instance(job.llm, _NOTHING, job.deployment, efficiency))
     return -free / (job.deployment.xpus * efficiency.usable_memory)
 
 
@@ -168,7 +171,9 @@ def cached_per_sequence(job: Serving, efficiency: Efficiency) -> Scalar:
 
 
 def _training_demand(job: Training, chip: Chip, silicon: Silicon, efficiency: Efficiency) -> Demand:
-    step = training_step(job.llm, as_xpu(chip, silicon), job.run, job.layout, efficiency)
+    step = training_step(
+        TrainingJob(job.llm, as_xpu(chip, silicon), job.run, efficiency), job.layout
+    )
     tokens, devices = job.run.global_batch, job.layout.devices
     repeated = 1.0 + job.layout.recompute / 3.0
     stored = job.llm.layers * activation_bytes_per_token(job.llm) * efficiency.training_traffic

@@ -90,7 +90,33 @@ def check(identifier: str, answer: Any, /, **parameters: Value) -> Verdict:
     """
     of = exercise(identifier)
     given = _number(of, answer)
-    return judging.judge(_key(of, _scenario(of.chapter, parameters)), of.tolerance, given)
+    key = key_of(of, resolved(of.chapter, **parameters))
+    return judging.judge(key, of.tolerance, given)
+
+
+def computed_key(exercise: Exercise, study: Any) -> Key | None:
+    """The key of an exercise for a study, whether or not it has an answer there.
+
+    It is computed once for whoever asks: a box, a solution and a check of the same study.
+
+    Args:
+        exercise: of the study's chapter.
+        study: the chapter's.
+
+    Returns:
+        The key, with NaN for an answer that there isn't; `None` where no number answers.
+    """
+    if exercise.key is None:
+        return None
+    at = exercise, id(study)
+    if at not in _keys:
+        _keys[at] = study, exercise.key(study)
+    return _keys[at][1]
+
+
+# Studies hold arrays, which can't be hashed. Each is kept with its key, so that its identity stays
+# its own.
+_keys: dict[tuple[Exercise, int], tuple[Any, Key]] = {}
 
 
 def key_of(exercise: Exercise, study: Any) -> Key:
@@ -103,9 +129,9 @@ def key_of(exercise: Exercise, study: Any) -> Key:
     Raises:
         InputError: the exercise has no number for its answer, or not under these parameters.
     """
-    if exercise.key is None:
+    key = computed_key(exercise, study)
+    if key is None:
         raise InputError(f"{exercise.id} has no number for its answer: its rubric judges it")
-    key = exercise.key(study)
     if not math.isfinite(key.answer) or key.answer == 0.0:
         raise InputError(f"{exercise.id} has no answer under these parameters: change them")
     return key
@@ -150,11 +176,6 @@ def _scenario(chapter: str, parameters: Mapping[str, Value]) -> Scenario:
         return known(**parameters)
     except pydantic.ValidationError as invalid:
         raise InputError("; ".join(_refused(of) for of in invalid.errors())) from None
-
-
-@cache
-def _key(exercise: Exercise, scenario: Scenario) -> Key:
-    return key_of(exercise, _study(scenario))
 
 
 @cache

@@ -18,13 +18,11 @@ from scipy import optimize
 from llmecon import serving
 from llmecon.costs import per_request
 from llmecon.costs.carbon import EndDevice, Footprint, reader_carbon
-from llmecon.execution.interpreter import interpreted
+from llmecon.execution.interpreter import compiled
 from llmecon.physics.speculation import Draft, seconds_per_token, tokens_per_round
 from llmecon.specs import (
     LLM,
-    XPU,
-    Deployment,
-    Efficiency,
+    Instance,
     Number,
     Precision,
     Site,
@@ -174,10 +172,38 @@ def kept_waiting(ttft: Scalar, tpot: Scalar, tokens: Scalar, pace: Scalar | floa
     return ttft + jnp.maximum((tokens - 1.0) * tpot - tokens / pace, 0.0)
 
 
+class OwnModel(eqx.Module):
+    """A small model on the reader's own machine.
+
+    Attributes:
+        llm: the model.
+        machine: what it runs on.
+        precision: of its weights.
+    """
+
+    llm: LLM
+    machine: own_machine.Machine
+    precision: Precision
+
+
+class SharedMachine(eqx.Module):
+    """A machine that others use too, nearby or far away.
+
+    Attributes:
+        instance: model, accelerator, layout and what it attains.
+        site: where the machine stands.
+        reach: the way there and what belongs to it.
+        at_once: requests that an instance has in flight on average; below 1 it is idle at times.
+    """
+
+    instance: Instance
+    site: Site
+    reach: Reach
+    at_once: Number = number()
+
+
 def on_device(
-    llm: LLM,
-    machine: own_machine.Machine,
-    precision: Precision,
+    own: OwnModel,
     workload: Workload,
     reader: EndDevice,
     home: Site,
@@ -187,9 +213,7 @@ def on_device(
     """A request answered on the reader's own machine.
 
     Args:
-        llm: the small model.
-        machine: what it runs on.
-        precision: of its weights.
+        own: the small model, and what it runs on.
         workload: prompt and answer.
         reader: the same machine as a thing to read on: its making and its power when it rests.
         home: where the reader draws electricity.
@@ -200,7 +224,7 @@ def on_device(
         What it takes: electricity beyond that of reading, and the machine while its reader waits.
         The machine is already owned, so only its electricity costs.
     """
-    ran = own_machine.answer(llm, machine, precision, workload, in_a_row)
+    ran = own_machine.answer(own.llm, own.machine, own.precision, workload, in_a_row)
     waited = kept_waiting(ran.ttft, ran.tpot, workload.output_tokens, pace)
     drawn = ran.energy * home.pue
     return Taken(
@@ -217,60 +241,37 @@ def on_device(
     )
 
 
-def shared(
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    site: Site,
-    reach: Reach,
-    at_once: Scalar,
-) -> Taken:
+def shared(machine: SharedMachine, workload: Workload) -> Taken:
     """A request answered on a machine that others use too, nearby or far away.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        deployment: the layout of an instance.
+        machine: where it is answered.
         workload: prompt and answer.
-        efficiency: attained shares and overheads.
-        site: where the machine stands.
-        reach: the way there and what belongs to it.
-        at_once: requests that an instance has in flight on average; below 1 it is idle at times.
 
     Returns:
         What it takes; the electricity of idle time is borne by the requests.
     """
-    service = serving.service_at(llm, xpu, deployment, workload, efficiency, at_once)
-    room = serving.largest_batch(llm, xpu, deployment, workload, efficiency)
-    ttft = service.ttft + reach.round_trip
-    possible = jnp.where(room > jnp.maximum(at_once, 1.0), 1.0, 0.0)
-    return _on_shared(
-        service.point, possible, ttft, service.point.tpot,
-        xpu, deployment, workload, efficiency, site, reach,
-    )  # fmt: skip
+    service = serving.service_at(machine.instance, workload, machine.at_once)
+    room = serving.largest_batch(machine.instance, workload)
+    ttft = service.ttft + machine.reach.round_trip
+    possible = jnp.where(room > jnp.maximum(machine.at_once, 1.0), 1.0, 0.0)
+    return _on_shared(machine, workload, service.point, possible, ttft, service.point.tpot)
 
 
 def _on_shared(
+    machine: SharedMachine,
+    workload: Workload,
     point: serving.OperatingPoint,
     possible: Scalar,
     ttft: Scalar,
     tpot: Scalar,
-    xpu: XPU,
-    deployment: Deployment,
-    workload: Workload,
-    efficiency: Efficiency,
-    site: Site,
-    reach: Reach,
 ) -> Taken:
     """What requests take of a shared machine, given how long each takes the reader."""
+    reach = machine.reach
     seconds = ttft + (workload.output_tokens - 1.0) * tpot
     waited = kept_waiting(ttft, tpot, workload.output_tokens, reach.pace)
     alone = per_request.Fleet(point.rate, 1.0)
-    asked = per_request.request(
-        alone, point, xpu, deployment, efficiency, site, reach.around, waited
-    )
+    asked = per_request.request(alone, point, machine.instance, machine.site, reach.around, waited)
     return Taken(
         possible=possible,
         ttft=ttft,
@@ -278,41 +279,26 @@ def _on_shared(
         seconds=seconds,
         energy=asked.energy.total + waited * reach.around.reader.power,
         footprint=asked.footprint,
-        usd=deployment.xpus / point.rate * reach.usd_per_second,
+        usd=machine.instance.deployment.xpus / point.rate * reach.usd_per_second,
     )
 
 
 def drafted(
-    near: LLM,
-    machine: own_machine.Machine,
-    precision: Precision,
+    own: OwnModel,
     home: Site,
-    llm: LLM,
-    xpu: XPU,
-    deployment: Deployment,
+    far: SharedMachine,
     workload: Workload,
-    efficiency: Efficiency,
-    site: Site,
-    reach: Reach,
-    at_once: Scalar,
     acceptance: Scalar | float,
     draft_tokens: Scalar,
 ) -> Taken:
     """A request drafted on the reader's machine and verified far away.
 
     Args:
-        near: the drafting model.
-        machine: what it runs on.
-        precision: of its weights.
+        own: the drafting model, and what it runs on.
         home: where the reader draws electricity.
-        llm: the verifying model.
-        xpu: the accelerator.
-        deployment: the layout of an instance of it.
+        far: the verifying model; every draft takes a round trip there, and while one request is
+            drafted, passes go to others.
         workload: prompt and answer.
-        efficiency: attained shares and overheads.
-        site: where the accelerator stands.
-        reach: the way there; a round trip for every draft.
-        at_once: requests in flight on an instance; while one drafts, passes go to others.
         acceptance: chance that a drafted token is accepted.
         draft_tokens: drafted a round.
 
@@ -321,25 +307,24 @@ def drafted(
         the device drafts in vain is paid for.
     """
     checked = eqx.tree_at(
-        lambda of: (of.draft_tokens, of.acceptance),
-        deployment,
+        lambda of: (of.instance.deployment.draft_tokens, of.instance.deployment.acceptance),
+        far,
         (jnp.asarray(draft_tokens, float), jnp.asarray(acceptance, float)),
     )
-    service = serving.service_at(llm, xpu, checked, workload, efficiency, at_once)
-    point = service.point
+    service = serving.service_at(checked.instance, workload, far.at_once)
+    point, round_trip = service.point, far.reach.round_trip
+    near, machine, precision = own.llm, own.machine, own.precision
     each = own_machine.token_time(near, machine, precision, workload.mean_context)
     gained = tokens_per_round(jnp.asarray(acceptance, float), draft_tokens)
     # A pass takes as long as the tokens that it yields do on the shared machine.
-    rounds = Draft(acceptance, each, point.tpot * gained, reach.round_trip)
+    rounds = Draft(acceptance, each, point.tpot * gained, round_trip)
     tpot = seconds_per_token(rounds, draft_tokens)
     read = own_machine.prompt_time(near, machine, precision, workload.computed_prompt_tokens)
-    ttft = jnp.maximum(service.ttft + reach.round_trip, read)
-    room = serving.largest_batch(llm, xpu, checked, workload, efficiency)
+    ttft = jnp.maximum(service.ttft + round_trip, read)
+    room = serving.largest_batch(checked.instance, workload)
     fits = own_machine.answer(near, machine, precision, workload).fits
-    there = _on_shared(
-        point, jnp.where(room > jnp.maximum(at_once, 1.0), fits, 0.0), ttft, tpot,
-        xpu, checked, workload, efficiency, site, reach,
-    )  # fmt: skip
+    possible = jnp.where(room > jnp.maximum(far.at_once, 1.0), fits, 0.0)
+    there = _on_shared(checked, workload, point, possible, ttft, tpot)
     drawn = (read + workload.output_tokens / gained * draft_tokens * each) * machine.power
     drawn = drawn * home.pue
     footprint = eqx.tree_at(
@@ -418,8 +403,8 @@ def best_policies(
         found = take(policy_of(z))
         return jnp.stack([objective(found), found.quality, found.seconds])
 
-    # One program gives all that a step needs.
-    both = interpreted(lambda z: (taken(z), jax.jacrev(taken)(z)))
+    # One program gives all that a step needs; descents take thousands of steps.
+    both = compiled(lambda z: (taken(z), jax.jacrev(taken)(z)))
     scale = float(both(jnp.asarray([0.0, 1.0, 0.0, 1.0]))[0][0])
     return [_best(both, policy_of, take, of, scale, drafts) for of in limits]
 

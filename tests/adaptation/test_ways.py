@@ -12,7 +12,7 @@ from llmecon import adaptation, serving
 from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics.energy import device_power
-from llmecon.specs import Workload
+from llmecon.specs import Instance, Workload
 from tests.problems import (
     DENSE,
     EFFICIENCY,
@@ -70,7 +70,9 @@ def test_times_and_energy_are_those_of_the_serving_model_at_that_load() -> None:
     slow = 1.1
     machines = OFFERS.base.machines
     asked = Workload(prompt_tokens=1860.0, output_tokens=150.0, cached_fraction=800.0 / 1860.0)
-    served = serving.serve(DENSE, H100, SINGLE, asked, EFFICIENCY, jnp.asarray(0.4 * slow))
+    served = serving.serve(
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), asked, jnp.asarray(0.4 * slow)
+    )
     found = answered("rag")
     assert float(found.operation.instances) == 1.0
     assert float(found.ttft) == pytest.approx(0.1 + slow * float(served.ttft), rel=1e-6)

@@ -14,7 +14,7 @@ from llmecon.publishing.build import browser as chromium
 sys.path.append(str(paths.BOOK / "_ext"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     try:
         chromium.find()

@@ -2,7 +2,9 @@
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -41,14 +43,56 @@ def options(page: Page) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_page_computes_what_jax_does(page: Page, chapter: str):
+# For each of several settings: some results, and the rows of the curve.
+COMPUTED = f"""async ([settings, names]) => {{
+  const found = [];
+  for (const wanted of settings) {{
+    await {PANEL}.set(wanted);
+    found.push([names.map((name) => Number({PANEL}.signal(name))), {PANEL}.data().rows]);
+  }}
+  return found;
+}}"""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a chapter's page says at first, and what it and JAX compute at the same settings."""
+
+    chapter: str
+    answers: list[str]
+    intervals: list[str]
+    kept: list[dict[str, Any]]
+    names: list[str]
+    settings: list[dict[str, Any]]
+    found: list[tuple[list[float | None], list[list[Any]]]]
+
+
+@pytest.fixture(scope="module", params=CHAPTERS)
+def computed(page: Page, request: pytest.FixtureRequest) -> Computed:
+    """A chapter's panel, opened once and taken through all settings for whoever asks."""
+    chapter = request.param
     visit(page, f"chapters/{chapter}.html")
-    menus = options(page)
-    kept = checks(chapter)
-    assert len(kept) > 20
+    answers, intervals = (
+        page.eval_on_selector_all(f".llmecon-panel {of}", "all => all.map(e => e.textContent)")
+        for of in ("[data-answer] strong", ".llmecon-interval")
+    )
+    kept, menus = checks(chapter), options(page)
     # Results beyond the curve, which has rows of its own.
     names = sorted(set(kept[0]["results"]) - {"x", "y"})
+    settings = [
+        {
+            name: menus[name][int(value)] if name in menus else value
+            for name, value in of["settings"].items()
+        }
+        for of in kept
+    ]
+    found = page.evaluate(COMPUTED, [settings, names])
+    return Computed(chapter, answers, intervals, kept, names, settings, found)
+
+
+def test_the_page_computes_what_jax_does(computed: Computed):
+    kept, names = computed.kept, computed.names
+    assert len(kept) > 20
     # A panel's scale: what a result typically is. Elasticities share one axis and so one scale:
     # that of one which is nothing at most settings would allow no rounding at all.
     scale = {
@@ -57,16 +101,7 @@ def test_the_page_computes_what_jax_does(page: Page, chapter: str):
     }
     effects = [name for name in names if name.startswith("effect")]
     scale |= dict.fromkeys(effects, max((scale[name] for name in effects), default=0.0))
-    for of in kept:
-        wanted = {
-            name: menus[name][int(value)] if name in menus else value
-            for name, value in of["settings"].items()
-        }
-        found = page.evaluate(
-            f"async ([wanted, names]) => {{ await {PANEL}.set(wanted);"
-            f" return names.map((name) => Number({PANEL}.signal(name))); }}",
-            [wanted, names],
-        )
+    for of, wanted, (found, _) in zip(kept, computed.settings, computed.found, strict=True):
         for name, value in zip(names, found, strict=True):
             expected = of["results"][name]
             if expected is None:
@@ -76,23 +111,12 @@ def test_the_page_computes_what_jax_does(page: Page, chapter: str):
                 assert value == pytest.approx(expected, rel=0, abs=allowed), (name, wanted)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_curve_is_jax_s(page: Page, chapter: str):
-    visit(page, f"chapters/{chapter}.html")
-    menus = options(page)
+def test_the_curve_is_jax_s(computed: Computed):
     compared = 0
-    for of in checks(chapter):
+    for of, (_, rows) in zip(computed.kept, computed.found, strict=True):
         x, y = of["results"]["x"], of["results"]["y"]
         if x is None or y is None or not y > 0:
             continue
-        wanted = {
-            name: menus[name][int(value)] if name in menus else value
-            for name, value in of["settings"].items()
-        }
-        rows = page.evaluate(
-            f"async (wanted) => {{ await {PANEL}.set(wanted); return {PANEL}.data().rows; }}",
-            wanted,
-        )
         mine = [row for row in rows if row[2] == "this setting"]
         wide, high = (max(abs(row[i]) for row in mine) for i in (0, 1))
         near = min(mine, key=lambda r: abs(r[0] - x) / wide + abs(r[1] - y) / high)
@@ -101,9 +125,8 @@ def test_the_curve_is_jax_s(page: Page, chapter: str):
     assert compared > 5
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
-    source = nbformat.read(EXECUTED / f"{chapter}.ipynb", as_version=4)
+def test_a_panel_says_at_first_what_the_chapter_does(computed: Computed):
+    source = nbformat.read(EXECUTED / f"{computed.chapter}.ipynb", as_version=4)
     html = next(
         output.data["text/html"]
         for cell in source.cells
@@ -111,20 +134,13 @@ def test_a_panel_says_at_first_what_the_chapter_does(page: Page, chapter: str):
         if stored.PANEL in output.get("metadata", {})
     )
     written = re.findall(r"data-answer=\"\w+\"><strong>([^<]*)</strong>", html)
-    visit(page, f"chapters/{chapter}.html")
-    shown = page.eval_on_selector_all(
-        ".llmecon-panel [data-answer] strong", "all => all.map(e => e.textContent)"
-    )
-    assert shown == written
-    assert len(shown) >= 3
+    assert computed.answers == written
+    assert len(written) >= 3
     intervals = re.findall(r"<em class=\"llmecon-interval\">([^<]+)</em>", html)
-    now = page.eval_on_selector_all(
-        ".llmecon-panel .llmecon-interval", "all => all.map(e => e.textContent)"
-    )
-    assert [text for text in now if text] == intervals
+    assert [text for text in computed.intervals if text] == intervals
     # What a router can tell moves thresholds too far for intervals of first order, which is what
     # panels have, and what chips cost is known by ranges too wide; the chapters' own are of draws.
-    assert bool(intervals) == (chapter not in ("accelerator-design", "hybrid-futures"))
+    assert bool(intervals) == (computed.chapter not in ("accelerator-design", "hybrid-futures"))
 
 
 UNITS = ("", "USD", "USD per hour", "s", "g", "fraction", "xPUs", "days", "tokens/s", "times")

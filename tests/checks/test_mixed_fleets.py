@@ -11,6 +11,7 @@ from llmecon import serving, specs
 from llmecon.checks import mixed_fleets
 from llmecon.checks.mixed_fleets import Clash, Fleet, Limit, Mixture
 from llmecon.errors import InputError
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 
 MOST = 6  # instances of an option that enumeration tries
@@ -156,11 +157,13 @@ def requests_per_second(xpu: str, tpot: float) -> np.ndarray:
     rates = []
     for size in SIZES:
         found = solve(
-            llm,
-            device,
-            layout,
+            Instance(
+                llm,
+                device,
+                layout,
+                catalog.efficiency(catalog.system("llama-2-7b", xpu, None, "bf16")),
+            ),
             specs.Workload(size, size),
-            catalog.efficiency(catalog.system("llama-2-7b", xpu, None, "bf16")),
             specs.LatencyTarget(ttft=60.0, tpot=tpot),
         )
         rates.append(float(found.rate) if float(found.feasible) > 0 else 0.0)

@@ -11,7 +11,9 @@ from jax import Array
 from llmecon.checks import mixed_fleets, older_engines
 from llmecon.checks import published_choices as choices
 from llmecon.checks.older_engines import Engine
+from llmecon.checks.published_phases import fixed_lengths
 from llmecon.errors import InputError
+from llmecon.specs import XPU, Efficiency, Instance
 from llmecon.tables import catalog
 
 pytestmark = pytest.mark.slow
@@ -49,16 +51,17 @@ def test_host_work_by_hand() -> None:
     assert work.scheduling > float(older_engines.today().efficiency.host_time_per_sequence)
 
 
+def on_one(xpu: XPU, efficiency: Efficiency) -> Instance:
+    return Instance(catalog.llm("llama-2-7b"), xpu, choices.ONE_DEVICE, efficiency)
+
+
 def test_host_work_predicts_a_run_that_it_was_not_derived_from(early: Engine) -> None:
     """Llama 2 7B on an A10G, offline, by others: 3.84 requests per second."""
     of = catalog.table("engine_eras").set_index("id").loc["nm-vllm-a10g-offline"]
     offline = older_engines.early(older_engines.host_work().scheduling)
     bought = choices.tokens_per_dollar(
-        catalog.llm("llama-2-7b"),
-        offline.xpu("a10g"),
-        offline.efficiency,
-        of["prompt_tokens"],
-        of["output_tokens"],
+        on_one(offline.xpu("a10g"), offline.efficiency),
+        fixed_lengths(of["prompt_tokens"], of["output_tokens"]),
         10.0,
         1.0,
         offline.sequences,
@@ -69,10 +72,8 @@ def test_host_work_predicts_a_run_that_it_was_not_derived_from(early: Engine) ->
 
 def test_tokens_per_dollar_fall_with_the_price_and_the_limit(early: Engine) -> None:
     def bought(tpot: float, usd: float) -> float:
-        llm, xpu = catalog.llm("llama-2-7b"), early.xpu("a10g")
-        found = choices.tokens_per_dollar(
-            llm, xpu, early.efficiency, 100.0, 100.0, tpot, usd, 256.0
-        )
+        one = on_one(early.xpu("a10g"), early.efficiency)
+        found = choices.tokens_per_dollar(one, fixed_lengths(100.0, 100.0), tpot, usd, 256.0)
         return float(found)
 
     assert bought(LOOSE, 2.0) == pytest.approx(0.5 * bought(LOOSE, 1.0))
@@ -84,8 +85,8 @@ def test_tokens_per_dollar_have_gradients(early: Engine) -> None:
     def bought(tpot: Array, host: Array) -> Array:
         efficiency = older_engines.early(0.0).efficiency
         changed = eqx.tree_at(lambda of: of.host_time_per_sequence, efficiency, host)
-        llm, xpu = catalog.llm("llama-2-7b"), early.xpu("a10g")
-        return choices.tokens_per_dollar(llm, xpu, changed, 100.0, 50.0, tpot, 1.0, 256.0)
+        one = on_one(early.xpu("a10g"), changed)
+        return choices.tokens_per_dollar(one, fixed_lengths(100.0, 50.0), tpot, 1.0, 256.0)
 
     at = (jnp.asarray(0.06), jnp.asarray(1.4e-4))
     slopes = jax.grad(bought, argnums=(0, 1))(*at)

@@ -68,10 +68,8 @@ def test_the_fullest_is_what_a_service_within_its_limits_reaches(options: candid
             continue
         for bucket in range(2):
             engine, demand = record(options, at, bucket)
-            there = serving.capacity(
-                options.llm, engine.xpu, engine.deployment, demand.workload, engine.efficiency,
-                demand.target,
-            )  # fmt: skip
+            filled = engine.instance(options.llm)
+            there = serving.capacity(filled, demand.workload, demand.target)
             assert options.able[at, bucket] == bool(there.feasible > 0.0)
             if options.able[at, bucket]:
                 rate = 1.0 / options.flows.time[at, bucket, -1]
@@ -198,11 +196,8 @@ def test_changed_options_are_those_of_the_changed(options: candidates.Options):
     at = options.names.index(EngineName("h100-sxm", "fp8", 4, 1, 1))
     engine, demand = record(again, at, 0)
     there = serving.capacity(
-        options.llm,
-        engine.xpu,
-        engine.deployment,
+        engine.instance(options.llm),
         demand.workload,
-        engine.efficiency,
         demand.target,
     )
     assert 1.0 / again.flows.time[at, 0, -1] == pytest.approx(float(there.rate), rel=1e-4)

@@ -15,6 +15,7 @@ from llmecon.choice.description import problem
 from llmecon.choice.filling import EngineName
 from llmecon.choice.maps import Alone
 from llmecon.choice.objective import Case
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from tests.choice.problems import CHAT, LONG, PLAIN, RENTS
 
@@ -68,13 +69,13 @@ def places(case: Case, xpu: str, *roles: str) -> np.ndarray:
 
 def instance(name: EngineName, asked: dict[str, Any]) -> tuple[Any, ...]:
     """What the serving model wants to know of an engine and requests."""
-    return (
+    engine = Instance(
         catalog.llm("llama-3.1-70b"),
         catalog.xpu(name.xpu),
         specs.Deployment(float(name.tensor), 1.0, 1.0, specs.precision("fp8")),
-        specs.Workload(asked["prompt_tokens"], asked["output_tokens"]),
         catalog.efficiency(catalog.system("llama-3.1-70b", name.xpu, precision="fp8")),
     )
+    return engine, specs.Workload(asked["prompt_tokens"], asked["output_tokens"])
 
 
 def test_an_accelerator_alone_costs_what_choosing_from_it_alone_does(case: Case, alone: Alone):

@@ -57,7 +57,7 @@ def test_a_published_prompt_by_boundary() -> None:
 def test_parts_sum_to_the_whole() -> None:
     used = energy.energy_of(*floats(3600.0, 500.0, 200.0), SITE, *floats(0.6, 80.0))
     parts = {"making": 0.1, "building": 0.02, "network": 0.003, "reader": 0.05, "training": 0.4}
-    found = carbon.footprint(used, SITE, **parts)
+    found = carbon.footprint(used, SITE, besides=carbon.Footprint(**parts))
     assert set(vars(found)) == set(carbon.BOUNDARIES)
     assert found.electricity == pytest.approx(
         float(carbon.operational_carbon(used, SITE)), rel=1e-12
@@ -132,7 +132,7 @@ def test_footprints_of_many_sites_at_once() -> None:
 
     def grams(site: carbon.Site) -> jax.Array:
         used = energy.energy_of(*floats(10.0, 500.0, 100.0), site)
-        return carbon.footprint(used, site, making=1e-6).total
+        return carbon.footprint(used, site, besides=carbon.Footprint(making=1e-6)).total
 
     found = jax.jit(jax.vmap(grams))(sites)
     assert found.shape == (3,)

@@ -185,7 +185,7 @@ def image_tokens(of: dict[str, object], width: int, height: int) -> float:
         for column, name in columns.items()
         if not np.isnan(of[column])  # type: ignore[call-overload]
     }
-    return economics.image_tokens(str(of["rule"]), width, height, **given)
+    return economics.image_tokens(economics.ImageRule(str(of["rule"]), **given), width, height)
 
 
 IMAGE_RULES = catalog.table("image_tokens").to_dict("records")

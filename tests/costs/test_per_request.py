@@ -7,12 +7,13 @@ import pytest
 from llmecon import InputError, serving
 from llmecon.costs import carbon, per_request
 from llmecon.physics import energy
-from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR
+from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_YEAR, Instance
 from llmecon.tables import catalog
 from tests.problems import CHAT, DENSE, EFFICIENCY, SINGLE, SITE, changed, floats
 
 H100 = catalog.xpu("h100-sxm")
-SERVICE = eqx.filter_jit(serving.serve)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(2.0))
+INSTANCE = Instance(DENSE, H100, SINGLE, EFFICIENCY)
+SERVICE = eqx.filter_jit(serving.serve)(INSTANCE, CHAT, jnp.asarray(2.0))
 AROUND = per_request.Surroundings(
     reader=carbon.EndDevice(power=1.0, making=50.0, lifetime=1.6e7),
     making=900.0,
@@ -27,7 +28,7 @@ AROUND = per_request.Surroundings(
 
 
 def spent(fleet: per_request.Fleet) -> energy.Energy:
-    return per_request.request_energy(fleet, SERVICE.point, H100, SINGLE, EFFICIENCY, SITE)
+    return per_request.request_energy(fleet, SERVICE.point, INSTANCE, SITE)
 
 
 def test_requests_bear_all_that_the_meter_shows() -> None:
@@ -42,11 +43,11 @@ def test_requests_bear_all_that_the_meter_shows() -> None:
 
 def test_beyond_its_capacity_a_fleet_s_energy_is_that_of_what_it_completes() -> None:
     """Asked for three times what they complete, eight instances draw what full ones draw."""
-    full = serving.full_rate(DENSE, H100, SINGLE, CHAT, EFFICIENCY)
-    given = (H100, SINGLE, EFFICIENCY, SITE)
+    full = serving.full_rate(INSTANCE, CHAT)
+    given = (INSTANCE, SITE)
     for excess in (1.5, 3.0):
         load = excess * 8.0 * full
-        over = eqx.filter_jit(serving.serve)(DENSE, H100, SINGLE, CHAT, EFFICIENCY, load / 8.0)
+        over = eqx.filter_jit(serving.serve)(INSTANCE, CHAT, load / 8.0)
         asked = per_request.Fleet(load, 8.0)
         completed = per_request.answered(asked, over.point)
         assert completed == pytest.approx(float(8.0 * full), rel=1e-9)
@@ -72,11 +73,11 @@ def test_waiting_instances_are_idle_and_nothing_else() -> None:
 
 def test_a_packed_fleet_draws_less_than_a_spread_one() -> None:
     """The same load on the same machines: full ones beside idle ones, or all half empty."""
-    rate = float(serving.capacity(DENSE, H100, SINGLE, CHAT, EFFICIENCY, TARGET).rate)
+    rate = float(serving.capacity(INSTANCE, CHAT, TARGET).rate)
     load = 0.4 * rate * 10
-    full = serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(rate)).point
-    part = serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, jnp.asarray(0.4 * rate)).point
-    given = (H100, SINGLE, EFFICIENCY, SITE)
+    full = serving.serve(INSTANCE, CHAT, jnp.asarray(rate)).point
+    part = serving.serve(INSTANCE, CHAT, jnp.asarray(0.4 * rate)).point
+    given = (INSTANCE, SITE)
     packed = per_request.request_energy(per_request.Fleet(load, 4.0, 6.0), full, *given)
     spread = per_request.request_energy(per_request.Fleet(load, 10.0), part, *given)
     assert packed.total < spread.total
@@ -89,7 +90,7 @@ TARGET = catalog.latency_target("mlperf-llama-3.1-8b-server")
 def test_hardware_is_borne_by_calendar_time() -> None:
     """Devices of 1,000 kg that last five years: a year of them is a fifth, whoever waits."""
     used = per_request.request(
-        per_request.Fleet(6.0, 3.0, 2.0), SERVICE.point, H100, SINGLE, EFFICIENCY, SITE, AROUND,
+        per_request.Fleet(6.0, 3.0, 2.0), SERVICE.point, INSTANCE, SITE, AROUND,
         jnp.asarray(40.0),
     )  # fmt: skip
     yearly = 6 * SECONDS_PER_YEAR * (used.footprint.making + used.footprint.building)
@@ -101,7 +102,7 @@ def test_hardware_is_borne_by_calendar_time() -> None:
 
 def test_shares_lie_between_nothing_and_all() -> None:
     found = per_request.request(
-        per_request.Fleet(6.0, 3.0, 2.0), SERVICE.point, H100, SINGLE, EFFICIENCY,
+        per_request.Fleet(6.0, 3.0, 2.0), SERVICE.point, INSTANCE,
         changed(SITE, carbon_intensity=0.0), AROUND, jnp.asarray(40.0),
     ).footprint  # fmt: skip
     assert found.electricity == 0.0
@@ -110,11 +111,11 @@ def test_shares_lie_between_nothing_and_all() -> None:
     assert sum(shares) == pytest.approx(1.0)
 
 
-FULL = serving.capacity(DENSE, H100, SINGLE, CHAT, EFFICIENCY, TARGET)
+FULL = serving.capacity(INSTANCE, CHAT, TARGET)
 
 
 def at_rate(rate: jnp.ndarray) -> serving.Service:
-    return serving.serve(DENSE, H100, SINGLE, CHAT, EFFICIENCY, rate)
+    return serving.serve(INSTANCE, CHAT, rate)
 
 
 def test_spread_load_reaches_all_and_packed_load_as_few_as_it_fills() -> None:

@@ -12,7 +12,7 @@ from llmecon import serving
 from llmecon.evidence import uncertainty
 from llmecon.evidence.uncertainty import Interval, Multiple
 from llmecon.physics import roofline
-from llmecon.specs import Deployment, Efficiency, Workload, precision
+from llmecon.specs import Deployment, Efficiency, Instance, Workload, precision
 from llmecon.tables import catalog
 from llmecon.tables.efficiencies import LEVELS, MULTIPLES
 
@@ -76,7 +76,8 @@ def decode_seconds(model: str, xpu: str):
 
     def seconds(efficiency: Efficiency):
         cost = roofline.forward_pass(
-            llm, device, Deployment(tensor=8.0), efficiency, *map(jnp.asarray, (64.0, 1.0, 2000.0))
+            Instance(llm, device, Deployment(tensor=8.0), efficiency),
+            *map(jnp.asarray, (64.0, 1.0, 2000.0)),
         )
         return efficiency.decode_multiple * cost.seconds
 
@@ -119,7 +120,7 @@ def test_the_delta_method_agrees_with_draws(batch: float):
 
     def log_tpot(efficiency: Efficiency):
         point = serving.operating_point(
-            llm, xpu, layout, Workload(1000.0, 500.0), efficiency, jnp.asarray(batch)
+            Instance(llm, xpu, layout, efficiency), Workload(1000.0, 500.0), jnp.asarray(batch)
         )
         return jnp.log(point.tpot)
 

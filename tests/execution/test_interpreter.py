@@ -13,6 +13,7 @@ from jax.scipy.special import erf, erfc
 from llmecon import numerics, serving, specs
 from llmecon.execution import numpy_operations, programs
 from llmecon.execution.interpreter import interpreted
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 
 pytestmark = pytest.mark.internals
@@ -89,7 +90,7 @@ def test_a_served_model_with_all_its_slopes() -> None:
     limits = specs.LatencyTarget(3.0, 0.06)
 
     def log_rate(xpu: specs.XPU, efficiency: specs.Efficiency, requests: specs.Workload) -> Any:
-        found = serving.capacity(llm, xpu, layout, requests, efficiency, limits)
+        found = serving.capacity(Instance(llm, xpu, layout, efficiency), requests, limits)
         return jnp.log(found.rate)
 
     slopes = jax.value_and_grad(log_rate, (0, 1, 2))

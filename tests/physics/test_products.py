@@ -7,6 +7,7 @@ import pytest
 
 from llmecon import physics, specs
 from llmecon.physics import Product
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from tests.problems import DENSE, EVERYTHING, GROUPED, changed
 
@@ -102,7 +103,7 @@ def test_a_datasheet_taken_at_its_word() -> None:
     alone = specs.Deployment(precision=BF16)
     h100 = changed(catalog.xpu("h100-sxm"), matmul_share=1.0)
     step = physics.forward_pass(
-        DENSE, h100, alone, specs.DATASHEET, *(jnp.asarray(of) for of in (1.0, 1.0, 0.0))
+        Instance(DENSE, h100, alone, specs.DATASHEET), *(jnp.asarray(of) for of in (1.0, 1.0, 0.0))
     )
     assert float(step.overhead) == float(step.network) == 0.0
     assert float(step.seconds) == pytest.approx(float(step.bytes) / 3.35e12, rel=1e-6)

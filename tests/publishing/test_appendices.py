@@ -7,7 +7,8 @@ import pkgutil
 
 import pytest
 import yaml
-from docutils import core, nodes
+from docutils import frontend, nodes, utils
+from docutils.parsers import rst
 from sphinx.ext import napoleon
 
 import llmecon
@@ -173,11 +174,17 @@ def _docstrings():
                 yield f"{file.stem}.{getattr(node, 'name', '')}", text
 
 
+GOOGLE = napoleon.Config(napoleon_use_ivar=True)
+READER = rst.Parser()
+# Made once: what publishes a text makes them anew, which takes longer than to read a docstring.
+SETTINGS = frontend.get_default_settings(rst.Parser)
+SETTINGS.report_level = 5  # roles and directives of Sphinx are unknown here and don't matter
+
+
 def _run_together(docstring: str) -> list[str]:
     """Indented blocks that a page would fill like prose, their lines run together."""
-    plain = str(napoleon.GoogleDocstring(docstring, napoleon.Config(napoleon_use_ivar=True)))
-    # Roles and directives of Sphinx are unknown here and don't matter.
-    tree = core.publish_doctree(plain, settings_overrides={"report_level": 5})
+    tree = utils.new_document("docstring", SETTINGS)
+    READER.parse(str(napoleon.GoogleDocstring(docstring, GOOGLE)), tree)
     return [block.astext() for block in tree.findall(nodes.block_quote)]
 
 

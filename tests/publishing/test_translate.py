@@ -15,6 +15,7 @@ from llmecon.publishing.panel import translate
 from llmecon.publishing.panel.expressions import Graph
 from llmecon.publishing.panel.primitives import RULES, UntranslatableError
 from llmecon.publishing.panel.translate import CALLS, trace
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from llmecon.tiers import routing
 from llmecon.training import planning
@@ -98,12 +99,12 @@ def test_a_served_model_and_its_gradient():
     def rate(prompt: Any, tpot: Any) -> Any:
         workload = specs.Workload(prompt, 300.0)
         limits = specs.LatencyTarget(3.0, tpot)
-        return serving.capacity(llm, xpu, layout, workload, efficiency, limits).rate
+        return serving.capacity(Instance(llm, xpu, layout, efficiency), workload, limits).rate
 
     def results(prompt: Any, tpot: Any) -> Any:
         return jax.value_and_grad(rate, (0, 1))(prompt, tpot)
 
-    found, expected = both(results, 900.0, 0.06)
+    found, expected = both(interpreted(results), 900.0, 0.06)
     assert expected[0] > 0
     assert found == pytest.approx(expected, rel=1e-10)
 
@@ -165,7 +166,7 @@ def test_a_page_finds_the_capacity_that_the_library_does():
 
     def capacity(prompt: Any, output: Any, ttft: Any, tpot: Any) -> Any:
         requests, limits = specs.Workload(prompt, output), specs.LatencyTarget(ttft, tpot)
-        found = serving.capacity(llm, xpu, layout, requests, efficiency, limits)
+        found = serving.capacity(Instance(llm, xpu, layout, efficiency), requests, limits)
         return found.rate, found.feasible
 
     shown, possible = map(np.asarray, as_pages_do(capacity, *asked))
@@ -187,7 +188,9 @@ def test_a_page_finds_the_plan_that_the_library_does():
 
     def replicas(days: Any) -> Any:
         deadline = days * specs.SECONDS_PER_DAY
-        plan = planning.plan_with_layout(llm, xpu, run, layout, deadline, OWN, reliability)
+        plan = planning.plan_with_layout(
+            training.TrainingJob(llm, xpu, run, OWN), layout, deadline, reliability
+        )
         return plan.layout.data, plan.feasible
 
     shown, possible = as_pages_do(replicas, jnp.asarray(days))

@@ -1,6 +1,7 @@
 """The closed forms of a service against the simulation of the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from llmecon import serving
 from llmecon.errors import InputError
 from llmecon.serving import agreement, simulation
-from llmecon.specs import Workload
+from llmecon.specs import Instance, Workload
 from llmecon.tables import catalog
 from tests.problems import DENSE, EFFICIENCY, SINGLE, changed, floats
 
@@ -29,7 +30,7 @@ APART = changed(SINGLE, disaggregated=1.0)
 def system(workload: Workload = PLAIN, **parts: Any) -> tuple[Any, ...]:
     """The arguments that the simulation and the closed forms share."""
     given = {"llm": DENSE, "xpu": H100, "deployment": SINGLE} | parts
-    return given["llm"], given["xpu"], given["deployment"], workload, EFFICIENCY
+    return (Instance(given["llm"], given["xpu"], given["deployment"], EFFICIENCY), workload)
 
 
 @cache
@@ -49,7 +50,7 @@ def full_rate(of: tuple[Any, ...]) -> float:
 
 def engine_times(found: Any, of: tuple[Any, ...]) -> tuple[float, float]:
     """Closed form over simulated, less 1: mean TTFT and its 99th percentile, in the engine."""
-    outside = float(of[-1].request_time)
+    outside = float(of[0].efficiency.request_time)
     closed, simulated = found.closed_form, found.simulated
     return (
         (closed.ttft - outside) / (simulated.ttft - outside) - 1.0,
@@ -141,9 +142,11 @@ def test_loads_that_cannot_be_compared(load: float) -> None:
 def test_ttft_under_overload_is_a_growing_backlog() -> None:
     of = system(changed(PLAIN, output_tokens=1000.0))
     rate = 1.5 * full_rate(of)
-    found = simulation.open_loop(*of, rate=rate, requests=int(3600.0 * rate), warmup=0.0)
+    found = simulation.open_loop(
+        *of, rate=rate, how=simulation.Simulation(requests=int(3600.0 * rate), warmup=0.0)
+    )
     # Compiled for the comparisons above.
-    closed = agreement._served(of, *floats(1.5, 0.99))
+    closed = agreement._served(*of, *floats(1.5, 0.99))
     outside = float(EFFICIENCY.request_time)
     assert float(closed.ttft) - outside == pytest.approx(found.mean_ttft, rel=0.05)
     tail = float(closed.ttft_quantile) - outside
@@ -152,7 +155,7 @@ def test_ttft_under_overload_is_a_growing_backlog() -> None:
 
 def test_what_measurements_add_to_the_scheduler_counts_in_neither() -> None:
     of = system()
-    doubled = (*of[:-1], changed(EFFICIENCY, first_token_multiple=2.0))
+    doubled = (replace(of[0], efficiency=changed(EFFICIENCY, first_token_multiple=2.0)), of[1])
     assert agreement.compare(*doubled, [0.4], requests=200) == agreement.compare(
         *of, [0.4], requests=200
     )

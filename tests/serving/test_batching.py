@@ -9,7 +9,7 @@ import pytest
 from llmecon import serving
 from llmecon.errors import InputError
 from llmecon.physics import architecture, roofline
-from llmecon.specs import Deployment, LatencyTarget
+from llmecon.specs import Deployment, Instance, LatencyTarget
 from llmecon.tables import catalog
 from tests.problems import (
     CHAT,
@@ -26,10 +26,10 @@ from tests.problems import (
 H100 = catalog.xpu("h100-sxm")
 
 
-SYSTEM = (DENSE, H100, SINGLE, CHAT, EFFICIENCY)
+SYSTEM = (Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT)
 
 
-SPREAD_SYSTEM = (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY)
+SPREAD_SYSTEM = (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT)
 
 
 def own_prompt(point: serving.OperatingPoint, batch: float) -> float:
@@ -78,14 +78,16 @@ def test_lone_request_sees_an_empty_server() -> None:
     """TPOT at no load is one decode step of one sequence with its mean context."""
     point = evaluate(serving.operating_point, *SYSTEM, *floats(1e-6))
     alone = roofline.forward_pass(
-        DENSE, H100, SINGLE, EFFICIENCY, *floats(1.0, 1.0, CHAT.mean_context - 1.0)
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), *floats(1.0, 1.0, CHAT.mean_context - 1.0)
     )
     assert point.tpot == pytest.approx(float(alone.seconds), rel=1e-5)
 
 
 def test_prefill_leaves_cached_tokens_out() -> None:
     point = evaluate(serving.operating_point, *SYSTEM, *floats(1.0))
-    cost = roofline.forward_pass(DENSE, H100, SINGLE, EFFICIENCY, *floats(1.0, 1050.0, 450.0))
+    cost = roofline.forward_pass(
+        Instance(DENSE, H100, SINGLE, EFFICIENCY), *floats(1.0, 1050.0, 450.0)
+    )
     assert point.prefill == pytest.approx(float(cost.seconds), rel=1e-12)
 
 
@@ -95,7 +97,9 @@ def test_prompt_in_company_shares_weights_and_launches() -> None:
     tokens, cached = 1050.0, 450.0
     prompts = 1.0 + serving.CHUNK / tokens
     one, many = (
-        roofline.forward_pass(DENSE, H100, SINGLE, EFFICIENCY, *floats(count, tokens, cached))
+        roofline.forward_pass(
+            Instance(DENSE, H100, SINGLE, EFFICIENCY), *floats(count, tokens, cached)
+        )
         for count in (1.0, prompts)
     )
     added = float(many.seconds - one.seconds) / (prompts - 1.0)
@@ -105,19 +109,22 @@ def test_prompt_in_company_shares_weights_and_launches() -> None:
 
 def test_step_with_a_prompt_lasts_at_least_as_long_as_its_own_pass() -> None:
     """A mixture's prompt reads experts that the few who decode don't."""
-    mixture = catalog.llm("deepseek-v3"), catalog.xpu("b200"), Deployment(tensor=8.0)
-    few = evaluate(serving.operating_point, *mixture, CHAT, EFFICIENCY, *floats(2.0))
+    layout = Deployment(tensor=8.0)
+    mixture = Instance(catalog.llm("deepseek-v3"), catalog.xpu("b200"), layout, EFFICIENCY)
+    few = evaluate(serving.operating_point, mixture, CHAT, *floats(2.0))
     interference = float(EFFICIENCY.prefill_interference)
     assert few.chunked_prefill + few.step < few.prefill
     expected = interference * float(few.prefill - few.step)
     assert few.mixed_prefill == pytest.approx(expected, rel=1e-9)
-    many = evaluate(serving.operating_point, *mixture, CHAT, EFFICIENCY, *floats(2000.0))
+    many = evaluate(serving.operating_point, mixture, CHAT, *floats(2000.0))
     assert many.mixed_prefill == pytest.approx(interference * float(many.chunked_prefill))
 
 
 def test_disaggregated_decode_never_waits_for_prompts() -> None:
     apart = changed(SINGLE, disaggregated=1.0)
-    point = evaluate(serving.operating_point, DENSE, H100, apart, CHAT, EFFICIENCY, *floats(40.0))
+    point = evaluate(
+        serving.operating_point, Instance(DENSE, H100, apart, EFFICIENCY), CHAT, *floats(40.0)
+    )
     assert point.tpot == pytest.approx(float(point.step), rel=1e-12)
     assert point.prefill_share == 0.0
     assert point.rate == pytest.approx(40.0 / float(CHAT.output_tokens * point.step), rel=1e-12)
@@ -127,11 +134,13 @@ def test_drafting_pays_if_accepted_and_costs_if_not() -> None:
     plain, lucky, unlucky = (
         evaluate(
             serving.operating_point,
-            DENSE,
-            H100,
-            changed(SINGLE, draft_tokens=g, acceptance=a, draft_cost=0.05),
+            Instance(
+                DENSE,
+                H100,
+                changed(SINGLE, draft_tokens=g, acceptance=a, draft_cost=0.05),
+                EFFICIENCY,
+            ),
             CHAT,
-            EFFICIENCY,
             *floats(1e-6),
         ).tpot
         for g, a in [(0.0, 0.0), (4.0, 0.9), (4.0, 0.0)]
@@ -150,7 +159,7 @@ def test_room_is_memory_over_cache() -> None:
 
 def test_scheduler_caps_the_batch() -> None:
     short = changed(CHAT, prompt_tokens=8.0, output_tokens=8.0)
-    room = serving.largest_batch(DENSE, H100, SINGLE, short, EFFICIENCY)
+    room = serving.largest_batch(Instance(DENSE, H100, SINGLE, EFFICIENCY), short)
     assert room == serving.MAXIMUM_SEQUENCES
 
 
@@ -160,7 +169,7 @@ def test_requests_beyond_the_context_are_refused(excess: float) -> None:
     """One token more than fits raises where the length is known; traced, nothing is feasible."""
     prompt = DENSE.context - CHAT.output_tokens + excess
     asked = changed(CHAT, prompt_tokens=prompt)
-    given = (DENSE, H100, SINGLE, asked, EFFICIENCY)
+    given = (Instance(DENSE, H100, SINGLE, EFFICIENCY), asked)
     patient = LatencyTarget(ttft=1e6, tpot=1e6)
     traced = jax.jit(serving.capacity)(*given, patient)
     assert float(traced.feasible) == (excess == 0.0)

@@ -9,7 +9,7 @@ from scipy.stats import lognorm
 from llmecon import serving
 from llmecon.physics import roofline
 from llmecon.serving.disaggregation import decoding, mixed, prefilling
-from llmecon.specs import Deployment, Workload, precision
+from llmecon.specs import Deployment, Instance, Workload, precision
 from llmecon.tables import catalog
 
 LLM = catalog.llm("llama-3.1-70b")
@@ -17,7 +17,7 @@ XPU = catalog.xpu("h100-sxm")
 DEPLOYMENT = Deployment(4.0, 1.0, 1.0, precision("fp8"))
 WORKLOAD = Workload(2000.0, 300.0)
 EFFICIENCY = catalog.efficiency()
-HERE = (LLM, XPU, DEPLOYMENT, WORKLOAD, EFFICIENCY)
+HERE = (Instance(LLM, XPU, DEPLOYMENT, EFFICIENCY), WORKLOAD)
 
 
 def test_a_mixed_instance_is_a_service():
@@ -29,11 +29,15 @@ def test_a_mixed_instance_is_a_service():
 
 def test_outputs_apart_come_as_under_disaggregation():
     apart = Deployment(4.0, 1.0, 1.0, precision("fp8"), disaggregated=1.0)
-    there = serving.service_at(LLM, XPU, apart, WORKLOAD, EFFICIENCY, jnp.asarray(20.0), 0.99)
+    there = serving.service_at(
+        Instance(LLM, XPU, apart, EFFICIENCY), WORKLOAD, jnp.asarray(20.0), 0.99
+    )
     stage = decoding(*HERE, jnp.asarray(20.0), 0.99)
     assert float(stage.tpot) == pytest.approx(float(there.point.tpot), rel=1e-12)
     # An instance that only decodes turns out requests at its batch over their time.
-    point = serving.operating_point(LLM, XPU, apart, WORKLOAD, EFFICIENCY, jnp.asarray(20.0))
+    point = serving.operating_point(
+        Instance(LLM, XPU, apart, EFFICIENCY), WORKLOAD, jnp.asarray(20.0)
+    )
     assert float(stage.time) == pytest.approx(float(300.0 * point.tpot / 20.0), rel=1e-12)
 
 
@@ -46,7 +50,10 @@ def test_no_prompt_delays_outputs_apart():
 def test_an_unhurried_prompt_waits_for_nothing_but_itself_and_its_way():
     stage = prefilling(*HERE, jnp.asarray(1e-6), 0.99)
     cost = roofline.forward_pass(
-        LLM, XPU, DEPLOYMENT, EFFICIENCY, jnp.asarray(1.0), jnp.asarray(2000.0), jnp.asarray(0.0)
+        Instance(LLM, XPU, DEPLOYMENT, EFFICIENCY),
+        jnp.asarray(1.0),
+        jnp.asarray(2000.0),
+        jnp.asarray(0.0),
     )
     own = float(EFFICIENCY.prefill_multiple * cost.seconds)
     # 80 layers x 2 x 8 heads x 128 numbers of a byte, through four ports of 50 GB/s.

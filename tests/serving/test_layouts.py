@@ -8,7 +8,7 @@ import pytest
 
 from llmecon import serving
 from llmecon.errors import InputError
-from llmecon.specs import XPU, Deployment, precision
+from llmecon.specs import XPU, Deployment, Instance, precision
 from llmecon.tables import catalog
 from tests.problems import CHAT, EFFICIENCY, SINGLE, TARGET, changed, evaluate, named_leaves
 
@@ -36,14 +36,14 @@ def test_best_deployment_beats_the_layouts_it_considers() -> None:
     for tensor in (1.0, 2.0, 4.0, 8.0):
         for pipeline in (1.0, 2.0):
             other = changed(SINGLE, tensor=tensor, pipeline=pipeline)
-            rival = evaluate(serving.capacity, llm, H100, other, CHAT, EFFICIENCY, TARGET)
+            rival = evaluate(serving.capacity, Instance(llm, H100, other, EFFICIENCY), CHAT, TARGET)
             # A few percent are given up for a smaller instance, a little to the grid of batches.
             assert per_device >= 0.93 * float(rival.rate / other.xpus)
     # The same layout, priced alone, has the same capacity.
     chosen = Deployment(
         tensor=layout.tensor, expert=layout.expert, pipeline=layout.pipeline, precision=fp8
     )
-    alone = evaluate(serving.capacity, llm, H100, chosen, CHAT, EFFICIENCY, TARGET)
+    alone = evaluate(serving.capacity, Instance(llm, H100, chosen, EFFICIENCY), CHAT, TARGET)
     assert alone.rate == pytest.approx(float(found.rate), rel=1e-9)
 
     phone = catalog.xpu("a17-pro")

@@ -8,7 +8,7 @@ import pytest
 from llmecon import serving
 from llmecon.evidence.serving_rows import EVEN_CV, EVEN_MEAN
 from llmecon.serving import load_test, simulation
-from llmecon.specs import Deployment, Workload, precision
+from llmecon.specs import Deployment, Instance, Workload, precision
 from llmecon.tables import catalog
 from tests.problems import EFFICIENCY, changed, evaluate, floats
 
@@ -32,7 +32,7 @@ def lengths(prompt: float, output: float) -> Workload:
 
 
 def loaded(clients: float, workload: Workload, efficiency: object = BARE) -> load_test.LoadTest:
-    arguments = (LLAMA, H100, ALONE, workload, efficiency, *floats(clients))
+    arguments = (Instance(LLAMA, H100, ALONE, efficiency), workload, *floats(clients))
     found: load_test.LoadTest = evaluate(load_test.closed_loop, *arguments)
     return found
 
@@ -41,15 +41,10 @@ def loaded(clients: float, workload: Workload, efficiency: object = BARE) -> loa
 def test_first_token_agrees_with_the_simulated_scheduler(clients: int) -> None:
     nominal = Workload(1024.0, 1024.0)
     record = simulation.closed_loop(
-        LLAMA,
-        H100,
-        ALONE,
+        Instance(LLAMA, H100, ALONE, BARE),
         nominal,
-        BARE,
         clients=clients,
-        requests=10 * clients,
-        warmup=0.0,
-        shortest=0.8,
+        how=simulation.Simulation(requests=10 * clients, warmup=0.0, shortest=0.8),
     )
     found = loaded(clients, lengths(1024.0 * EVEN_MEAN, 1024.0 * EVEN_MEAN))
     assert float(found.ttft) == pytest.approx(record.mean_ttft, rel=0.12)
@@ -63,7 +58,7 @@ def test_one_client_waits_for_its_own_prompt_alone() -> None:
 
 def test_clients_beyond_memory_wait_for_a_place() -> None:
     workload = lengths(8000.0, 8000.0)
-    room = float(serving.largest_batch(LLAMA, H100, ALONE, workload, BARE))
+    room = float(serving.largest_batch(Instance(LLAMA, H100, ALONE, BARE), workload))
     below, above = loaded(room, workload), loaded(room + 10.0, workload)
     assert float(above.tpot) == pytest.approx(float(below.tpot))
     # Little's law: ten more in the queue wait ten completions longer.
@@ -85,15 +80,10 @@ def test_the_median_gap_sees_no_prompt_where_most_steps_have_none() -> None:
 
 
 def saturated(xpu: str, xpus: float, model: str = "llama-3.1-70b", name: str = "fp8") -> float:
-    arguments = (
-        catalog.llm(model),
-        catalog.xpu(xpu),
-        Deployment(precision=precision(name)),
-        lengths(294.0, 294.0),
-        EFFICIENCY,
-        *floats(xpus),
-    )
-    return float(eqx.filter_jit(load_test.saturated)(*arguments))
+    precise = Deployment(precision=precision(name))
+    instance = Instance(catalog.llm(model), catalog.xpu(xpu), precise, EFFICIENCY)
+    found = eqx.filter_jit(load_test.saturated)(instance, lengths(294.0, 294.0), *floats(xpus))
+    return float(found)
 
 
 def test_a_backlog_is_spread_in_the_best_layout() -> None:
@@ -104,7 +94,8 @@ def test_a_backlog_is_spread_in_the_best_layout() -> None:
     for tensor in (1.0, 2.0, 4.0, 8.0):
         layout = Deployment(tensor=tensor, precision=precision("fp8"))
         each = serving.full_rate(
-            catalog.llm("llama-3.1-70b"), catalog.xpu("h200-sxm"), layout, workload, silent
+            Instance(catalog.llm("llama-3.1-70b"), catalog.xpu("h200-sxm"), layout, silent),
+            workload,
         )
         assert eight >= float(8.0 / tensor * each * 294.0) * (1 - 1e-9)
 
@@ -119,7 +110,7 @@ def test_every_number_of_clients_at_once() -> None:
     workload = lengths(1000.0, 500.0)
     clients = jnp.geomspace(1.0, 4096.0, 25)
     found = eqx.filter_vmap(
-        lambda c: load_test.closed_loop(LLAMA, H100, ALONE, workload, EFFICIENCY, c)
+        lambda c: load_test.closed_loop(Instance(LLAMA, H100, ALONE, EFFICIENCY), workload, c)
     )(clients)
     for values in (found.ttft, found.tpot, found.output_rate):
         assert np.all(np.isfinite(values))
@@ -150,7 +141,10 @@ def test_a_static_batch_computes_its_prompts_first() -> None:
 
 
 def test_a_layout_that_is_asked_for_is_no_better_than_the_best() -> None:
-    arguments = (catalog.llm("llama-3.1-70b"), H100, ALONE, Workload(1000.0, 500.0), EFFICIENCY)
+    arguments = (
+        Instance(catalog.llm("llama-3.1-70b"), H100, ALONE, EFFICIENCY),
+        Workload(1000.0, 500.0),
+    )
     best = float(evaluate(load_test.saturated, *arguments, *floats(8.0)))
     tried = [
         float(evaluate(load_test.saturated, *arguments, *floats(8.0, width, depth)))

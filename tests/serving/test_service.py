@@ -8,6 +8,7 @@ import pytest
 
 from llmecon import serving
 from llmecon.physics import queueing
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from tests.problems import (
     CHAT,
@@ -20,7 +21,7 @@ from tests.problems import (
 )
 
 H100 = catalog.xpu("h100-sxm")
-SYSTEM = (DENSE, H100, SINGLE, CHAT, EFFICIENCY)
+SYSTEM = (Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT)
 
 
 def own_prompt(point: serving.OperatingPoint, batch: float) -> float:
@@ -122,7 +123,9 @@ def test_varying_batch_is_a_negative_binomial() -> None:
 
 def test_disaggregated_first_token_waits_for_prompts_alone() -> None:
     apart = changed(SINGLE, disaggregated=1.0)
-    service = evaluate(serving.serve, DENSE, H100, apart, CHAT, EFFICIENCY, *floats(4.0, 0.95))
+    service = evaluate(
+        serving.serve, Instance(DENSE, H100, apart, EFFICIENCY), CHAT, *floats(4.0, 0.95)
+    )
     prefill = float(service.point.prefill)
     queue = queueing.wait(*floats(4.0 * prefill, 1.0 / prefill, 1.0, 1.5, 1.2, 3600.0))
     expected = EFFICIENCY.request_time + prefill + queue.mean

@@ -3,6 +3,7 @@
 import pytest
 
 from llmecon import serving
+from llmecon.specs import Instance
 from llmecon.tables import catalog
 from tests.problems import (
     CHAT,
@@ -19,7 +20,7 @@ from tests.problems import (
 H100 = catalog.xpu("h100-sxm")
 
 
-SPREAD_SYSTEM = (EVERYTHING, H100, SPREAD, CHAT, EFFICIENCY)
+SPREAD_SYSTEM = (Instance(EVERYTHING, H100, SPREAD, EFFICIENCY), CHAT)
 
 
 @pytest.mark.parametrize(("ttft", "tpot", "binding"), [(100.0, 0.05, "tpot"), (1.5, 9.0, "ttft")])
@@ -40,6 +41,6 @@ def test_capacity_is_where_a_limit_binds(ttft: float, tpot: float, binding: str)
 def test_impossible_targets_and_models_have_no_capacity() -> None:
     impossible = changed(TARGET, ttft=1e-9)
     assert evaluate(serving.capacity, *SPREAD_SYSTEM, impossible).rate == 0.0
-    too_large = (EVERYTHING, H100, SINGLE, CHAT, EFFICIENCY)
+    too_large = (Instance(EVERYTHING, H100, SINGLE, EFFICIENCY), CHAT)
     refused = evaluate(serving.capacity, *too_large, TARGET)
     assert (refused.rate, refused.feasible) == (0.0, 0.0)

@@ -22,7 +22,7 @@ from llmecon.studies.scaling_laws.study import Study, resolve
 from llmecon.studies.xpu_needs import study as needs_study
 from llmecon.studies.xpu_needs.scenario import Scenario as Needs
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -61,7 +61,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.reference)))
@@ -283,7 +283,7 @@ def test_answer_has_no_gaps_at_the_ends_of_what_is_asked() -> None:
         {"served": 1e18, "carbon_price": 100.0},
     ):
         at = replace(case, **{key: jnp.asarray(value) for key, value in change.items()})
-        assert all(np.isfinite(float(value)) for value in interpreted(numbers)(at).values())
+        assert all(np.isfinite(float(value)) for value in evaluated(numbers)(at).values())
     assert float(interpreted(answer)(replace(case, served=jnp.zeros(()))).served.cost) > 0.0
 
 

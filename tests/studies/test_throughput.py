@@ -9,7 +9,6 @@ import pytest
 
 from llmecon.errors import InputError
 from llmecon.evidence import uncertainty
-from llmecon.execution.interpreter import interpreted
 from llmecon.laboratory.rates import Rates
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.throughput import guesses, panel, tables
@@ -20,7 +19,7 @@ from llmecon.studies.throughput.scenario import Scenario
 from llmecon.studies.throughput.study import Study, resolve
 from llmecon.tables import catalog
 from tests.laboratory.test_rates import FOUND
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -56,7 +55,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))

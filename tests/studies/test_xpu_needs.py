@@ -24,7 +24,7 @@ from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
 from llmecon.studies.xpu_needs.study import Study, requests, resolve, target, training_layouts
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -62,14 +62,11 @@ def studied(name: str) -> Study:
     return resolve(Scenario(**SCENARIOS[name]))
 
 
-_numbers = interpreted(numbers)
-
-
 @pytest.mark.slow
 @every_scenario
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in _numbers(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     assert set(study.quantities) == set(answered)
     for key, of in study.quantities.items():
         if of.value is None:
@@ -149,7 +146,7 @@ def test_slower_runs_need_more_devices() -> None:
         (layout,) = training_layouts(study.scenario, [study.scenario.xpu], [times])
         spread = replace(layout, data=devices / (layout.tensor * layout.pipeline))
         cluster = whole_runs.with_overhead(of.cluster, times)
-        taken = _clock(of.llm, of.xpu, of.run, spread, of.likely, cluster)
+        taken = _clock(of.job, spread, cluster)
         assert float(taken) == pytest.approx(study.deadline, rel=0.01)
     assert not study.memory_decides
     assert studied("in memory").memory_decides
@@ -249,14 +246,40 @@ def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count:
         },
         index=ids,
     )
-    drawn = charts.costs(studied("defaults"), every, job, provenance.of())
+    study = studied("defaults")
+    drawn = charts.costs(study, every, job, provenance.of())
     assert drawn is not None
     page = " ".join(BeautifulSoup(drawn.markup, "html.parser").get_text(" ").split())
     assert "MI355X (unread, untested)" in page
-    partial = f"the {len(frames.shown(every, job))} cheapest of {count} are drawn" in page
-    assert partial == (count > len(frames.shown(every, job)))
+    shown = frames.shown(every, job, study.scenario.xpu)
+    partial = f"the {len(shown)} cheapest of {count} are drawn" in page
+    assert partial == (count > len(shown))
     if job == "training":
         assert ("of those drawn" in page) == partial
+
+
+@pytest.mark.parametrize("job", frames.COSTS)
+def test_the_readers_own_is_drawn_however_dear(job: Use) -> None:
+    study = studied("defaults")
+    own = study.scenario.xpu
+    ids = [*[xpu for xpu in catalog.ids("xpus") if xpu != own], own]
+    every = pd.DataFrame(
+        {
+            "name": [catalog.name("xpus", xpu) for xpu in ids],
+            "vendor": "a maker",
+            "serving_xpus": 6.0,
+            frames.COSTS[job]: 1e6 * np.arange(1, len(ids) + 1),
+        },
+        index=ids,
+    )
+    shown = frames.shown(every, job, own)
+    assert shown.index[-1] == own
+    assert list(shown.index[:-1]) == ids[: len(shown) - 1]
+    drawn = charts.costs(study, every, job, provenance.of())
+    assert drawn is not None
+    page = " ".join(BeautifulSoup(drawn.markup, "html.parser").get_text(" ").split())
+    own_drawn = f"the {len(shown) - 1} cheapest of {len(ids)} and {study.xpu_name} are drawn"
+    assert own_drawn in page
 
 
 @pytest.mark.parametrize(

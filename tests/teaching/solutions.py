@@ -1,13 +1,11 @@
-"""What the tests of exercises share: exercises, variants, and solutions executed.
+"""What the tests of exercises share: exercises, variants, and solutions executed."""
 
-As a program it executes solutions as a reader does, in a process where shapes aren't checked and a
-plain number passes for an array: `python -m tests.teaching.solutions VARIANT` prints, as JSON, what
-is wrong with each.
-"""
-
-import json
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
+
+import jaxtyping
 
 from llmecon import paths, studies, teaching
 from llmecon.publishing import exercises, scenario
@@ -33,6 +31,7 @@ def parameters(chapter: str, variant: str) -> dict[str, Any]:
     return {}
 
 
+@cache
 def solution(of: Exercise, variant: str) -> str:
     """The code of an exercise's solution."""
     study = teaching.resolved(of.chapter, **parameters(of.chapter, variant))
@@ -40,17 +39,20 @@ def solution(of: Exercise, variant: str) -> str:
     return code
 
 
-def judged(of: Exercise, variant: str) -> str:
-    """What is wrong with the `answer` that a solution finds; empty if nothing is."""
+def verdict(of: Exercise, variant: str) -> teaching.Verdict:
+    """What the check says of the `answer` that a solution finds, executed as a reader does."""
     given = parameters(of.chapter, variant)
     names = studies.scenario_of(of.chapter)(**given).model_dump()
-    try:
+    with shapes_unchecked():
         exec(compile(solution(of, variant), of.id, "exec"), names)
-        verdict = teaching.check(of.id, names["answer"], **given)
-    except Exception as error:  # of whatever kind: it is told, and the next one is tried
-        return f"{type(error).__name__}: {error}"
-    return "" if verdict.right else f"{names['answer']}: {verdict}"
+    return teaching.check(of.id, names["answer"], **given)
 
 
-if __name__ == "__main__":
-    json.dump({of.id: judged(of, sys.argv[1]) for of in NUMBERED}, sys.stdout)
+@contextmanager
+def shapes_unchecked() -> Iterator[None]:
+    """As outside of tests, where a plain number passes for an array."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

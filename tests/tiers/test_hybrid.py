@@ -16,12 +16,14 @@ from llmecon.specs import (
     SECONDS_PER_HOUR,
     SECONDS_PER_YEAR,
     Deployment,
+    Instance,
     Site,
     Workload,
     precision,
 )
 from llmecon.tables import catalog
 from llmecon.tiers import hybrid, own_machine, routing
+from llmecon.tiers.hybrid import OwnModel, SharedMachine
 from tests.problems import changed, floats
 
 pytestmark = pytest.mark.slow
@@ -77,21 +79,21 @@ many = jax.jit(jax.vmap(routing.cascade, (0, 0, None, None)))
 
 
 def on_phone(in_a_row: float = 5.0) -> hybrid.Taken:
-    return on_device(NEAR, PHONE, INT4, ASKED, HANDSET, HOME, *floats(PACE, in_a_row))
+    return on_device(OwnModel(NEAR, PHONE, INT4), ASKED, HANDSET, HOME, *floats(PACE, in_a_row))
 
 
 def drafting(draft_tokens: jax.Array, machine: own_machine.Machine = PHONE) -> hybrid.Taken:
-    return hybrid.drafted(
-        NEAR, machine, INT4, HOME, FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE,
-        0.7, draft_tokens,
-    )  # fmt: skip
+    far = SharedMachine(Instance(FAR, H100, CLOUD, EFFICIENCY), GAS, AWAY, AT_ONCE)
+    return hybrid.drafted(OwnModel(NEAR, machine, INT4), HOME, far, ASKED, 0.7, draft_tokens)
 
 
 @cache
 def tiers() -> tuple[hybrid.Taken, hybrid.Taken, hybrid.Taken]:
     """A request on a phone, on a small box that eight share, and in a data centre."""
-    edge = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
-    cloud = shared(FAR, H100, CLOUD, ASKED, EFFICIENCY, GAS, AWAY, AT_ONCE)
+    edge = shared(
+        SharedMachine(Instance(MIDDLE, L4, EDGE, EFFICIENCY), GAS, NEARBY, AT_ONCE), ASKED
+    )
+    cloud = shared(SharedMachine(Instance(FAR, H100, CLOUD, EFFICIENCY), GAS, AWAY, AT_ONCE), ASKED)
     return on_phone(), edge, cloud
 
 
@@ -152,7 +154,7 @@ def test_a_device_by_hand() -> None:
 )
 def test_a_request_is_answered_on(device: str) -> None:
     machine = own_machine.machine(device)
-    found = on_device(NEAR, machine, INT4, ASKED, HANDSET, HOME, *floats(PACE, 1.0))
+    found = on_device(OwnModel(NEAR, machine, INT4), ASKED, HANDSET, HOME, *floats(PACE, 1.0))
     assert found.possible == 1.0
     assert found.seconds == pytest.approx(float(found.ttft + 210.0 * found.tpot))
     assert 1.0 < found.seconds < 40.0
@@ -162,11 +164,13 @@ def test_a_request_is_answered_on(device: str) -> None:
 
 
 def test_a_model_too_large_is_impossible() -> None:
-    too_large = on_device(FAR, PHONE, INT4, ASKED, HANDSET, HOME, *floats(PACE, 1.0))
+    too_large = on_device(OwnModel(FAR, PHONE, INT4), ASKED, HANDSET, HOME, *floats(PACE, 1.0))
     assert too_large.possible == 0.0
-    found = shared(FAR, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, AT_ONCE)
+    found = shared(SharedMachine(Instance(FAR, L4, EDGE, EFFICIENCY), GAS, NEARBY, AT_ONCE), ASKED)
     assert found.possible == 0.0
-    crowded = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, jnp.asarray(1e6))
+    crowded = shared(
+        SharedMachine(Instance(MIDDLE, L4, EDGE, EFFICIENCY), GAS, NEARBY, jnp.asarray(1e6)), ASKED
+    )
     assert crowded.possible == 0.0
     assert all(way.possible == 1.0 for way in tiers())
     assert jnp.all(by_length().possible == 1.0)
@@ -182,7 +186,9 @@ def test_parts_of_a_footprint_sum() -> None:
 def test_a_shared_machine_is_paid_by_those_who_use_it() -> None:
     """Money and electricity of all requests of an hour are those of the hour."""
     _, edge, _ = tiers()
-    busier = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, NEARBY, 2.0 * AT_ONCE)
+    busier = shared(
+        SharedMachine(Instance(MIDDLE, L4, EDGE, EFFICIENCY), GAS, NEARBY, 2.0 * AT_ONCE), ASKED
+    )
     per_hour = 0.75 / edge.usd
     assert 0.0 < per_hour / 3600.0 < 10.0
     assert busier.usd < edge.usd
@@ -195,7 +201,9 @@ def test_a_shared_machine_is_paid_by_those_who_use_it() -> None:
 
 def test_the_way_costs_its_round_trip() -> None:
     longer = changed(NEARBY, round_trip=0.51)
-    found = shared(MIDDLE, L4, EDGE, ASKED, EFFICIENCY, GAS, longer, AT_ONCE)
+    found = shared(
+        SharedMachine(Instance(MIDDLE, L4, EDGE, EFFICIENCY), GAS, longer, AT_ONCE), ASKED
+    )
     _, edge, _ = tiers()
     assert found.ttft - edge.ttft == pytest.approx(0.5)
     assert found.seconds - edge.seconds == pytest.approx(0.5)
@@ -304,6 +312,8 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
                 if value[i] < best:
                     best, at = value[i], np.array([first[i], second[i], share, length])
                     shares = np.array([device[i], edge[i], (1 - share) * far[i], share * far[i]])
+        if np.isinf(best):
+            break  # nothing to look around
         center, width = at, width / np.array([8.0, 8.0, 2.0, 3.0])
     return Found(best, shares)
 

@@ -208,6 +208,8 @@ def _role(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any,
     if name.startswith("cite"):
         named = [_cited(key.strip()) for key in content.split(",")]
         return f"<cite>({html.escape('; '.join(named))})</cite>"
+    if name == "reading":
+        return html.escape(content)
     return f"<code>{html.escape(content)}</code>"
 
 

@@ -23,6 +23,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Number,
     Site,
@@ -91,6 +92,11 @@ class Case(eqx.Module):
     routing: str = eqx.field(static=True, default="spread")
     accounting: str = eqx.field(static=True, default="location")
 
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
+
 
 class Answer(eqx.Module):
     """What one answer takes and emits.
@@ -132,9 +138,7 @@ def answer(case: Case) -> Answer:
     asked = per_request.request(
         shared,
         service.point,
-        case.xpu,
-        case.layout,
-        case.efficiency,
+        case.instance,
         case.site,
         surroundings(case),
         reading,
@@ -229,16 +233,14 @@ def inputs_moved(effects: Case) -> dict[str, Scalar]:
 
 
 def _capacity(case: Case) -> Capacity:
-    return serving.capacity(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
-    )
+    return serving.capacity(case.instance, case.requests, case.target)
 
 
 def _dispatched(case: Case, instances: Scalar) -> tuple[per_request.Fleet, Service]:
     """How instances share the mean load, and what an active one does."""
 
     def serve(rate: Scalar) -> Service:
-        return serving.serve(case.llm, case.xpu, case.layout, case.requests, case.efficiency, rate)
+        return serving.serve(case.instance, case.requests, rate)
 
     # Only a fleet that is packed asks how much an instance holds.
     full = _capacity(case) if case.routing == "packed" else None

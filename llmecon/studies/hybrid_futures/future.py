@@ -136,8 +136,9 @@ class Futures:
             largest first.
         """
         years = jnp.asarray(float(self.elapsed[-1]))
+        start = self.start  # kept, so it must not be computed while the function below is traced
         of_all = self._attributed(
-            lambda factors: outlook.demand(self.start, factors, years).emissions,
+            lambda factors: outlook.demand(start, factors, years).emissions,
             ("demand-energy", "grid-intensity"),
         )
         of_one = self._attributed(
@@ -174,7 +175,7 @@ def futures(study: Study) -> Futures:
     yearly = dict(sampling.ranges())
     case, way = study.case, study.taken["cloud"]
     of = case.cloud
-    point = _service(of.llm, of.xpu, of.layout, case.requests, of.efficiency, of.at_once).point
+    point = _service(of.instance, case.requests, of.at_once).point
     intensity = float(case.there.carbon_intensity)
     return Futures(
         yearly,

@@ -70,9 +70,7 @@ def cleanest(study: Study) -> Cleanest:
     """Which way emits least, by the data centre's load and the carbon of its electricity."""
     case = study.case
     cloud = case.cloud
-    room = float(
-        _largest_batch(cloud.llm, cloud.xpu, cloud.layout, case.requests, cloud.efficiency)
-    )
+    room = float(_largest_batch(cloud.instance, case.requests))
     loads = np.geomspace(min(0.25, 0.01 * room), 0.9 * room, _STEPS)
     dirt = np.geomspace(_CLEANEST, _DIRTIEST, _STEPS)
     kg = np.asarray(

@@ -19,6 +19,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     Number,
     Precision,
     Site,
@@ -62,6 +63,11 @@ class Shared(eqx.Module):
     usd_per_second: Number = number()
     round_trip: Number = number()
     network_energy: Number = number()
+
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
 
 
 class Case(eqx.Module):
@@ -160,9 +166,7 @@ def ways(case: Case) -> Ways:
 def on_device(case: Case) -> Taken:
     """What one request takes on the reader's device."""
     return hybrid.on_device(
-        case.near,
-        case.machine,
-        case.precision,
+        _own(case),
         case.requests,
         case.reader,
         case.home,
@@ -188,23 +192,8 @@ def drafted(case: Case, draft_tokens: Scalar) -> Taken:
         case: requests and places.
         draft_tokens: drafted a round.
     """
-    far = case.cloud
-    return hybrid.drafted(
-        case.near,
-        case.machine,
-        case.precision,
-        case.home,
-        far.llm,
-        far.xpu,
-        far.layout,
-        case.requests,
-        far.efficiency,
-        case.there,
-        reach(case, far),
-        far.at_once,
-        case.acceptance,
-        draft_tokens,
-    )
+    far = _shared(case, case.cloud, case.there)
+    return hybrid.drafted(_own(case), case.home, far, case.requests, case.acceptance, draft_tokens)
 
 
 def under(case: Case, policy: Policy, plain: Ways) -> Outcome:
@@ -350,13 +339,12 @@ def inputs_moved(effects: Case) -> dict[str, Scalar]:
 
 
 def _on(case: Case, machine: Shared, site: Site) -> Taken:
-    return hybrid.shared(
-        machine.llm,
-        machine.xpu,
-        machine.layout,
-        case.requests,
-        machine.efficiency,
-        site,
-        reach(case, machine),
-        machine.at_once,
-    )
+    return hybrid.shared(_shared(case, machine, site), case.requests)
+
+
+def _shared(case: Case, machine: Shared, site: Site) -> hybrid.SharedMachine:
+    return hybrid.SharedMachine(machine.instance, site, reach(case, machine), machine.at_once)
+
+
+def _own(case: Case) -> hybrid.OwnModel:
+    return hybrid.OwnModel(case.near, case.machine, case.precision)

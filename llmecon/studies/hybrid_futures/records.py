@@ -16,6 +16,7 @@ from llmecon.specs import (
     SECONDS_PER_HOUR,
     SECONDS_PER_YEAR,
     Deployment,
+    Instance,
     Precision,
     Site,
     Workload,
@@ -169,7 +170,6 @@ def _edge(scenario: Scenario, scores: catalog.Scores) -> Shared:
         edge_system(scenario),
         scenario,
         scores,
-        scenario.edge_at_once,
         "edge_at_once",
         box(),
         0.0,
@@ -183,7 +183,6 @@ def _cloud(scenario: Scenario, scores: catalog.Scores) -> Shared:
         cloud_system(scenario),
         scenario,
         scores,
-        scenario.cloud_at_once,
         "cloud_at_once",
         server,
         building(),
@@ -195,12 +194,12 @@ def _shared(
     system: System,
     scenario: Scenario,
     scores: catalog.Scores,
-    at_once: float,
     parameter: str,
     around: float,
     built: float,
     paths: tuple[str, ...],
 ) -> Shared:
+    at_once: float = getattr(scenario, parameter)
     layout = _layout(system, scenario, at_once, parameter)
     rows = [catalog.row("network_paths", path) for path in paths]
     price = catalog.rental_price(system.xpu)
@@ -228,7 +227,7 @@ def _layout(system: System, scenario: Scenario, at_once: float, parameter: str) 
     weights: Precision = precision(scenario.precision)
     for devices in _SIZES:
         layout = serving.deployment_of(devices, sheet, weights)
-        room = _largest_batch(llm, sheet, layout, requests, catalog.efficiency())
+        room = _largest_batch(Instance(llm, sheet, layout, catalog.efficiency()), requests)
         if room >= max(SPARE_ROOM * at_once, 1.0):
             return layout
     raise InputError(

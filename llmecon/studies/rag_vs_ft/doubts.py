@@ -13,7 +13,7 @@ from llmecon import serving
 from llmecon.adaptation import Knowledge, Offers, constants
 from llmecon.adaptation.constants import Constants
 from llmecon.evidence import uncertainty
-from llmecon.specs import Efficiency
+from llmecon.specs import Efficiency, Instance
 from llmecon.studies.rag_vs_ft import assumptions
 from llmecon.studies.rag_vs_ft.model import Case
 from llmecon.studies.rag_vs_ft.offers import Hardware
@@ -129,7 +129,7 @@ def _paces(scenario: Scenario, hardware: Hardware, efficiencies: Efficiency) -> 
 
     def pace(efficiency: Efficiency) -> dict[str, Array]:
         found = serving.capacity(
-            llm, xpu, hardware.layout, hardware.typical, efficiency, assumptions.TARGET
+            Instance(llm, xpu, hardware.layout, efficiency), hardware.typical, assumptions.TARGET
         )
         fine = found.feasible > 0
         return {"pace": jnp.where(fine, likely / jnp.where(fine, found.rate, 1.0), jnp.nan)}
@@ -173,7 +173,9 @@ def paced(offers: Offers, pace: Draws, hosting: str) -> Offers:
 def attaining(offers: Offers, efficiency: Efficiency) -> Offers:
     """The same offers on machines that attain other shares of what they could."""
     made: Offers = eqx.tree_at(
-        lambda of: [s.machines.efficiency for s in (of.base, of.adapted, of.tuned, of.long)],
+        lambda of: [
+            s.machines.instance.efficiency for s in (of.base, of.adapted, of.tuned, of.long)
+        ],
         offers,
         [efficiency] * 4,
     )

@@ -9,7 +9,16 @@ import jax.numpy as jnp
 import pandas as pd
 
 from llmecon import adaptation, serving, specs, training
-from llmecon.adaptation import Index, Offers, Service, Tariff, Trainer, knowledge, published_studies
+from llmecon.adaptation import (
+    Index,
+    Offers,
+    OwnDevices,
+    Service,
+    Tariff,
+    Trainer,
+    knowledge,
+    published_studies,
+)
 from llmecon.costs import embodied
 from llmecon.errors import InputError
 from llmecon.evidence import whole_runs
@@ -22,6 +31,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Site,
     Workload,
@@ -98,19 +108,18 @@ def hardware(scenario: Scenario) -> Hardware:
     llm = catalog.llm(scenario.model)
     system = system_of(scenario)
     site = catalog.site(scenario.grid, facility=scenario.facility)
-    usd = rent.usd / SECONDS_PER_HOUR
-    made = _making(scenario.xpu)
+    devices = OwnDevices(site, rent.usd / SECONDS_PER_HOUR, _making(scenario.xpu))
     typical = _request(scenario, usual, opening(scenario))
     read = held(scenario, llm)
     longest = _request(scenario, prompt + read, opening(scenario) + read)
 
     def serve(asked: Workload, target: LatencyTarget) -> tuple[Deployment, Capacity, Service]:
         on = (llm, catalog.xpu(scenario.xpu), specs.precision(scenario.precision))
-        return _served(*on, asked, catalog.efficiency(system), target, site, usd, made)
+        return _served(*on, asked, catalog.efficiency(system), target, devices)
 
     def train(share: float) -> tuple[Trainer, TrainingPlan]:
-        on = (llm, catalog.xpu(scenario.xpu), _run(scenario, share), _reliability(scenario))
-        return _trained(*on, catalog.efficiency(), site, usd, made)
+        on = (llm, catalog.xpu(scenario.xpu), _run(scenario, share), catalog.efficiency())
+        return _trained(training.TrainingJob(*on), _reliability(scenario), devices)
 
     layout, capacity, base = serve(typical, assumptions.TARGET)
     if not capacity.feasible > 0:
@@ -163,48 +172,26 @@ def _served(
     asked: Workload,
     efficiency: Efficiency,
     target: LatencyTarget,
-    site: Site,
-    usd_per_second: float,
-    making: float,
+    devices: OwnDevices,
 ) -> tuple[Deployment, Capacity, Service]:
     """The best instance for such requests, what it completes, and what its tokens cost."""
     layout, capacity = serving.best_deployment(llm, xpu, number_format, asked, efficiency, target)
+    instance = Instance(llm, xpu, layout, efficiency)
     service = adaptation.own_service(
-        llm,
-        xpu,
-        layout,
-        asked,
-        efficiency,
-        target,
-        site,
-        usd_per_second,
-        making,
-        assumptions.PEAK_TO_MEAN,
+        instance, asked, target, devices, peak_to_mean=assumptions.PEAK_TO_MEAN
     )
     return layout, capacity, service
 
 
 @interpreted
 def _trained(
-    llm: LLM,
-    xpu: XPU,
-    run: training.TrainingRun,
-    reliability: training.Reliability,
-    efficiency: Efficiency,
-    site: Site,
-    usd_per_second: float,
-    making: float,
+    job: training.TrainingJob, reliability: training.Reliability, devices: OwnDevices
 ) -> tuple[Trainer, TrainingPlan]:
     return adaptation.own_trainer(
-        llm,
-        xpu,
-        run,
+        job,
         assumptions.TRAINING_DEADLINE,
-        efficiency,
         reliability,
-        site,
-        usd_per_second,
-        making,
+        devices,
         assumptions.RELEASE_USD,
     )
 

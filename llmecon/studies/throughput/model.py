@@ -21,6 +21,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Number,
     Precision,
@@ -61,6 +62,11 @@ class Case(eqx.Module):
     draft_tokens: Number = number()
     acceptance: Number = number()
     draft_cost: Number = number()
+
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
 
 
 class Pace(eqx.Module):
@@ -131,9 +137,7 @@ def answer(case: Case) -> Answer:
     alone = step(replace(case, layout=one_device(case.layout)))
     narrow, wide = (point_of(with_precision(case, of)) for of in (case.narrow, case.wide))
     plain, drafting = point_of(case), point_of(with_drafts(case))
-    rounds = serving.static_batch(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.batch
-    )
+    rounds = serving.static_batch(case.instance, case.requests, case.batch)
     prompt = case.requests.computed_prompt_tokens / plain.prefill
     return Answer(
         pace=here,
@@ -154,25 +158,18 @@ def answer(case: Case) -> Answer:
 
 def served(case: Case) -> Scalar:
     """Requests per second that may be sent to the instance within the limits; 0 if none may."""
-    return serving.capacity(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
-    ).rate
+    return serving.capacity(case.instance, case.requests, case.target).rate
 
 
 def point_of(case: Case) -> OperatingPoint:
     """What an instance does with the case's requests in flight."""
-    return serving.operating_point(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.batch
-    )
+    return serving.operating_point(case.instance, case.requests, case.batch)
 
 
 def step(case: Case) -> PassCost:
     """One decode step of the case's requests at their mean context, nothing else in its way."""
     return physics.forward_pass(
-        case.llm,
-        case.xpu,
-        case.layout,
-        case.efficiency,
+        case.instance,
         case.batch,
         jnp.ones_like(case.batch),
         jnp.maximum(case.requests.mean_context - 1.0, 0.0),
@@ -182,10 +179,7 @@ def step(case: Case) -> PassCost:
 def prompt_pass(case: Case) -> PassCost:
     """One pass over one prompt."""
     return physics.forward_pass(
-        case.llm,
-        case.xpu,
-        case.layout,
-        case.efficiency,
+        case.instance,
         jnp.ones_like(case.batch),
         case.requests.computed_prompt_tokens,
         jnp.zeros_like(case.batch),
@@ -303,7 +297,7 @@ def ladder(case: Case) -> Array:
     def seconds(xpu: XPU, efficiency: Efficiency, past: Scalar) -> Scalar:
         one = jnp.ones_like(case.batch)
         return physics.forward_pass(
-            case.llm, xpu, case.layout, efficiency, case.batch, one, past
+            Instance(case.llm, xpu, case.layout, efficiency), case.batch, one, past
         ).seconds
 
     # What the forward pass leaves unexplained of a step comes with the rest of it.

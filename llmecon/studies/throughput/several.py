@@ -27,9 +27,7 @@ def _points(cases: Case) -> OperatingPoint:
 @interpreted
 def _passes(cases: Case, new: Any, past: Any) -> PassCost:
     def one(case: Case, new: Array, past: Array) -> PassCost:
-        found: PassCost = physics.forward_pass(
-            case.llm, case.xpu, case.layout, case.efficiency, case.batch, new, past
-        )
+        found: PassCost = physics.forward_pass(case.instance, case.batch, new, past)
         return found
 
     found: PassCost = jax.vmap(one)(cases, new, past)
@@ -39,9 +37,7 @@ def _passes(cases: Case, new: Any, past: Any) -> PassCost:
 @interpreted
 def _rounds(cases: Case) -> StaticBatch:
     def one(case: Case) -> StaticBatch:
-        return serving.static_batch(
-            case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.batch
-        )
+        return serving.static_batch(case.instance, case.requests, case.batch)
 
     found: StaticBatch = jax.vmap(one)(cases)
     return found
@@ -87,4 +83,4 @@ def room_of(case: Case) -> float:
 
 @interpreted
 def _room(case: Case) -> Array:
-    return serving.largest_batch(case.llm, case.xpu, case.layout, case.requests, case.efficiency)
+    return serving.largest_batch(case.instance, case.requests)

@@ -168,9 +168,7 @@ def resolve(scenario: Scenario) -> Study:
     feasibility.require_memory(scenario.model, scenario.xpu, scenario.precision, scenario.xpus)
     system = system_of(scenario)
     made = case(scenario, system)
-    room = float(
-        serving.largest_batch(made.llm, made.xpu, made.layout, made.requests, made.efficiency)
-    )
+    room = float(serving.largest_batch(made.instance, made.requests))
     if room < 1.0:
         raise InputError(
             f"{scenario.model} in {scenario.precision} leaves no room for a request on "

@@ -26,6 +26,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Number,
     Site,
@@ -81,6 +82,11 @@ class Case(eqx.Module):
     rated_power: Number = number(default=0.0)
     way: str = eqx.field(static=True, default=RENTING)
 
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
+
 
 class Answer(eqx.Module):
     """What the service takes and costs.
@@ -126,17 +132,13 @@ def answer(case: Case) -> Answer:
     Returns:
         The fleet, its service at the mean load, and what a request costs each way.
     """
-    full = serving.capacity(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, case.target
-    )
+    full = serving.capacity(case.instance, case.requests, case.target)
     needed = per_request.needed(full, case.load, case.peak_to_mean, case.spares)
     instances = jax.lax.stop_gradient(whole(needed))
     shared, service = per_request.dispatch(
         "spread", case.load, instances, None, lambda rate: _served(case, rate)
     )
-    energy = per_request.request_energy(
-        shared, service.point, case.xpu, case.layout, case.efficiency, case.site
-    )
+    energy = per_request.request_energy(shared, service.point, case.instance, case.site)
     ownership = _ownership(case, service)
     devices = instances * case.layout.xpus
     hourly = {RENTING: case.rent} | ({} if ownership is None else {OWNING: ownership.total})
@@ -177,16 +179,14 @@ def at_batch(case: Case, batch: Scalar) -> tuple[Scalar, Scalar]:
     Returns:
         Tokens per second that a user sees, and what a million tokens cost on average, USD.
     """
-    point = serving.operating_point(
-        case.llm, case.xpu, case.layout, case.requests, case.efficiency, batch
-    )
+    point = serving.operating_point(case.instance, case.requests, batch)
     cost = economics.token_cost(point, case.layout, case.requests, case.rent)
     return 1.0 / point.tpot, cost.blended * case.peak_to_mean * MILLION
 
 
 def largest_batch(case: Case) -> Scalar:
     """Requests that an instance of the case can hold in flight; 0 where the model doesn't fit."""
-    return serving.largest_batch(case.llm, case.xpu, case.layout, case.requests, case.efficiency)
+    return serving.largest_batch(case.instance, case.requests)
 
 
 def per_million(case: Case) -> Scalar:
@@ -264,7 +264,7 @@ def inputs_moved(effects: Case) -> dict[str, Scalar]:
 
 
 def _served(case: Case, rate: Scalar) -> Service:
-    return serving.serve(case.llm, case.xpu, case.layout, case.requests, case.efficiency, rate)
+    return serving.serve(case.instance, case.requests, rate)
 
 
 def _ownership(case: Case, service: Service) -> OwnershipCost | None:

@@ -196,10 +196,9 @@ def needs(study: Study) -> Needs:
     computed = float(case.requests.computed_prompt_tokens)
     new, held = max(computed, 1.0), max(prompt - computed, 0.0)
     flight, context = max(batch, 1.0), float(case.requests.mean_context)
-    system = (case.llm, case.xpu, case.layout, case.efficiency)
     passes = {
-        "prompt": (_pass(*system, 1.0, new, held), new),
-        "output": (_pass(*system, flight, 1.0, context), flight),
+        "prompt": (_pass(case.instance, 1.0, new, held), new),
+        "output": (_pass(case.instance, flight, 1.0, context), flight),
     }
     rows = [
         (f"{kind} token: {name}", f"{kind} token", 1e6 * float(getattr(cost, part)) / tokens)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from llmecon import serving
 from llmecon.evidence.error_measures import Deviations, Pairs, deviations
 from llmecon.serving import OperatingPoint
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Number, Workload, number
+from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Number, Workload, number
 
 Scalar = Float[Array, ""]
 
@@ -59,8 +59,13 @@ class Case(eqx.Module):
     clients: Number = number()
     compared: Compared | None = None
 
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.layout, self.efficiency)
 
-class Instance(eqx.Module):
+
+class Performance(eqx.Module):
     """What an instance does with some requests in flight.
 
     Attributes:
@@ -85,7 +90,7 @@ class Answer(eqx.Module):
     """
 
     errors: Deviations | None
-    instance: Instance
+    instance: Performance
 
 
 def answer(case: Case) -> Answer:
@@ -104,14 +109,14 @@ def answer(case: Case) -> Answer:
     return Answer(errors=errors, instance=_instance(case))
 
 
-def _instance(case: Case) -> Instance:
-    system = (case.llm, case.xpu, case.layout, case.requests, case.efficiency)
+def _instance(case: Case) -> Performance:
     devices = case.layout.xpus
-    room = serving.largest_batch(*system)
+    room = serving.largest_batch(case.instance, case.requests)
     joined = (devices <= case.xpu.link_domain) | (devices <= 1.0)
-    point = serving.operating_point(*system, jnp.minimum(case.clients, jnp.maximum(room, 1.0)))
+    batch = jnp.minimum(case.clients, jnp.maximum(room, 1.0))
+    point = serving.operating_point(case.instance, case.requests, batch)
     tokens = point.rate * case.requests.output_tokens
-    return Instance(
+    return Performance(
         possible=jnp.where((room >= 1.0) & joined, 1.0, 0.0),
         point=point,
         speed=tokens / devices,

@@ -8,7 +8,6 @@ from llmecon.checks import scheduler
 from llmecon.checks.scheduler import Overload
 from llmecon.execution import disk_cache
 from llmecon.serving import agreement
-from llmecon.specs import LLM, XPU, Deployment, Efficiency, Workload
 from llmecon.studies.validation.study import Study
 
 # Close to saturation the batch varies slowly, so more requests have to be followed there.
@@ -79,23 +78,20 @@ def simulate(study: Study) -> Simulated:
     Returns:
         The simulations, from disk where they were made before.
     """
-    key = disk_cache.digest(disk_cache.rests_on(__name__), disk_cache.record(_system(study)))
+    key = disk_cache.digest(
+        disk_cache.rests_on(__name__), disk_cache.record((study.case.instance, study.case.requests))
+    )
     found: Simulated = disk_cache.kept("simulated", key, lambda: _simulated(study))
     return found
 
 
-def _system(study: Study) -> tuple[LLM, XPU, Deployment, Workload, Efficiency]:
-    case = study.case
-    return case.llm, case.xpu, case.layout, case.requests, case.efficiency
-
-
 def _simulated(study: Study) -> Simulated:
-    system = _system(study)
+    instance, asked = study.case.instance, study.case.requests
     # Long outputs take more steps to simulate, so fewer requests are followed.
     requests = int(min(2000, max(400, 2e6 / study.scenario.output_tokens)))
     compared = (
-        *agreement.compare(*system, LIGHT, requests=requests),
-        *agreement.compare(*system, HEAVY, requests=MORE * requests),
+        *agreement.compare(instance, asked, LIGHT, requests=requests),
+        *agreement.compare(instance, asked, HEAVY, requests=MORE * requests),
     )
     rows = [
         {
@@ -108,7 +104,7 @@ def _simulated(study: Study) -> Simulated:
         for figure, what in _FIGURES.items()
     ]
     loads = pd.DataFrame(rows).dropna()
-    fixed = scheduler.under_clients(*system)
+    fixed = scheduler.under_clients(instance, asked)
     clients = [
         pd.DataFrame(
             {
@@ -123,7 +119,7 @@ def _simulated(study: Study) -> Simulated:
         requests=requests,
         loads=loads.assign(off=_off(loads["closed"], loads["simulated"])),
         clients=pd.concat(clients, ignore_index=True).dropna(),
-        overload=scheduler.overloaded(*system, requests=requests),
+        overload=scheduler.overloaded(instance, asked, requests=requests),
     )
 
 

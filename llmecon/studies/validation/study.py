@@ -179,7 +179,7 @@ def resolve(scenario: Scenario) -> Study:
         given.left_out,
     )
     found = case(given, compared(chosen))
-    if _room(found.llm, found.xpu, found.layout, found.requests, found.efficiency) < 1.0:
+    if _room(found.instance, found.requests) < 1.0:
         raise InputError(
             f"{given.model} in {given.precision} leaves no room for a request of "
             f"{given.prompt_tokens + given.output_tokens:,.0f} tokens on {given.xpus} x "

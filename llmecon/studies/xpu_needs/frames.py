@@ -65,7 +65,7 @@ PARTS = {
 TOLERATED_LOSS = serving.TOLERATED_LOSS
 """How much less per device than the best a layout may carry that is chosen for its size."""
 
-_SHOWN = 24  # accelerators in a chart
+_SHOWN = 10  # accelerators in a chart
 
 
 def facts(study: Study) -> dict[str, object]:
@@ -135,9 +135,18 @@ def ranked(every: pd.DataFrame, job: Use) -> pd.DataFrame:
     return costs.sort_values("usd")
 
 
-def shown(every: pd.DataFrame, job: Use) -> pd.DataFrame:
-    """As many of `ranked` as a chart has room for; arguments as there."""
-    return ranked(every, job).head(_SHOWN)
+def shown(every: pd.DataFrame, job: Use, own: str) -> pd.DataFrame:
+    """As many of `ranked` as a chart has room for, the reader's own among them if it is ranked.
+
+    Args:
+        every: as in `ranked`.
+        job: as in `ranked`.
+        own: id of the reader's accelerator.
+    """
+    costs = ranked(every, job)
+    if own in costs.index[_SHOWN:]:
+        return pd.concat([costs.head(_SHOWN - 1), costs.loc[[own]]])
+    return costs.head(_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -489,9 +498,7 @@ def _counted(case: Case) -> tuple[Array, Array, Array]:
 @interpreted
 def _fastest(case: Case, counts: Array) -> TrainingPlan:
     def plan(devices: Array) -> TrainingPlan:
-        return planning.plan_for_devices(
-            case.llm, case.xpu, case.run, devices, case.likely, case.cluster
-        )
+        return planning.plan_for_devices(case.job, devices, case.cluster)
 
     found: TrainingPlan = jax.vmap(plan)(counts)
     return found
@@ -499,24 +506,22 @@ def _fastest(case: Case, counts: Array) -> TrainingPlan:
 
 @interpreted
 def _passes(case: Case, batch: Array) -> tuple[PassCost, PassCost]:
-    on = (case.llm, case.xpu, case.deployment, case.efficiency)
     one, none = jnp.ones(()), jnp.zeros(())
     return (
-        roofline.forward_pass(*on, one, case.requests.prompt_tokens, none),
-        roofline.forward_pass(*on, batch, one, case.requests.mean_context),
+        roofline.forward_pass(case.instance, one, case.requests.prompt_tokens, none),
+        roofline.forward_pass(case.instance, batch, one, case.requests.mean_context),
     )
 
 
 @interpreted
 def _full_rate(case: Case) -> Array:
-    return serving.full_rate(case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
+    return serving.full_rate(case.instance, case.requests)
 
 
 @interpreted
 def _offered(case: Case, rates: Array) -> Service:
     def serve(rate: Array) -> Service:
-        on = (case.llm, case.xpu, case.deployment, case.requests, case.efficiency)
-        return serving.serve(*on, rate, case.target.quantile)
+        return serving.serve(case.instance, case.requests, rate, case.target.quantile)
 
     found: Service = jax.vmap(serve)(rates)
     return found

@@ -29,13 +29,21 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     LatencyTarget,
     Number,
     Site,
     Workload,
     number,
 )
-from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning, training_step
+from llmecon.training import (
+    Reliability,
+    TrainingJob,
+    TrainingLayout,
+    TrainingRun,
+    planning,
+    training_step,
+)
 from llmecon.training.planning import TrainingPlan
 
 Scalar = Float[Array, ""]
@@ -88,6 +96,16 @@ class Case(eqx.Module):
     spares: Number = number()
     rent: Number = number()
     slower: Number = number(default=1.0)
+
+    @property
+    def job(self) -> TrainingJob:
+        """What is trained, as it is planned."""
+        return TrainingJob(self.llm, self.xpu, self.run, self.likely)
+
+    @property
+    def instance(self) -> Instance:
+        """What serves the requests."""
+        return Instance(self.llm, self.xpu, self.deployment, self.efficiency)
 
 
 class Training(eqx.Module):
@@ -164,14 +182,17 @@ def answer(case: Case) -> Answer:
 
 def _trained(case: Case) -> Training:
     planned = planning.plan_with_layout(
-        case.llm, case.xpu, case.run, case.layout, case.deadline, case.likely, case.cluster
+        case.job,
+        case.layout,
+        case.deadline,
+        case.cluster,
     )
     attained = case.training_efficiency
     plan = replace(
         planned,
         seconds=case.slower * planned.seconds,
         device_seconds=case.slower * planned.device_seconds,
-        step=training_step(case.llm, case.xpu, case.run, planned.layout, attained),
+        step=training_step(TrainingJob(case.llm, case.xpu, case.run, attained), planned.layout),
     )
     used = whole_runs.energy(plan, case.xpu, attained, case.site)
     return Training(
@@ -184,9 +205,7 @@ def _trained(case: Case) -> Training:
 
 
 def _served(case: Case) -> Service:
-    found = serving.capacity(
-        case.llm, case.xpu, case.deployment, case.requests, case.efficiency, case.target
-    )
+    found = serving.capacity(case.instance, case.requests, case.target)
     rate = jnp.where(found.feasible > 0, found.rate, 1.0)
     instances = whole(per_request.needed(found, case.load, case.peak_to_mean, case.spares))
     devices = case.deployment.xpus

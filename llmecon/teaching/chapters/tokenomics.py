@@ -251,9 +251,7 @@ def _fleets(case: Case, limits: Scalar) -> tuple[Scalar, Scalar]:
 
     def fleet(limit: Scalar) -> tuple[Scalar, Scalar]:
         target = replace(case.target, tpot=limit)
-        full = serving.capacity(
-            case.llm, case.xpu, case.layout, case.requests, case.efficiency, target
-        )
+        full = serving.capacity(case.instance, case.requests, target)
         needed = per_request.needed(full, case.load, case.peak_to_mean, case.spares)
         return full.feasible, whole(needed)
 
@@ -264,7 +262,7 @@ def _fleets(case: Case, limits: Scalar) -> tuple[Scalar, Scalar]:
 @interpreted
 def _pace(case: Case, rate: Scalar) -> Scalar:
     """Time per token of an instance that receives so many requests per second."""
-    found = serving.serve(case.llm, case.xpu, case.layout, case.requests, case.efficiency, rate)
+    found = serving.serve(case.instance, case.requests, rate)
     return found.point.tpot
 
 

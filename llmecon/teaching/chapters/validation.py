@@ -15,7 +15,7 @@ from llmecon.evidence import predictions
 from llmecon.evidence.bayesian_fit import NINETY
 from llmecon.execution.interpreter import interpreted
 from llmecon.studies.parameters import Value
-from llmecon.studies.validation.model import Case, Instance, answer
+from llmecon.studies.validation.model import Case, Performance, answer
 from llmecon.studies.validation.study import CLIENTS, Study
 from llmecon.teaching.records import Exercise, Key, Mistake
 from llmecon.teaching.turning import turning_point
@@ -190,7 +190,7 @@ def _half(study: Study) -> Key:
     )
 
 
-def _instance(case: Case) -> Instance:
+def _instance(case: Case) -> Performance:
     return answer(case).instance
 
 
@@ -212,7 +212,7 @@ def tpot(study: Study, clients: float) -> float:
 def _doubled(study: Study) -> Key:
     alone, second, at_first = (tpot(study, clients) for clients in (1.0, 2.0, CLIENTS))
     case = study.case
-    room = float(_room(case.llm, case.xpu, case.layout, case.requests, case.efficiency))
+    room = float(_room(case.instance, case.requests))
 
     def times(least: float) -> float:
         return turning_point(lambda clients: tpot(study, clients) >= least, 1.0, MOST_CLIENTS)

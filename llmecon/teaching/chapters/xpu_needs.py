@@ -183,7 +183,7 @@ _capacity = interpreted(serving.capacity)
 def carried(study: Study, requests: Workload, target: LatencyTarget) -> float:
     """Requests per second that an instance of the chapter's layout carries within limits."""
     of = study.case
-    found = _capacity(of.llm, of.xpu, of.deployment, requests, of.efficiency, target)
+    found = _capacity(of.instance, requests, target)
     return float(found.rate) if float(found.feasible) > 0 else math.nan
 
 

@@ -141,7 +141,7 @@ def _log_sd(spread: Spread, effects: Settings, s: Settings) -> Scalar:
 
 
 def _room(case: Case) -> Scalar:
-    return serving.largest_batch(case.llm, case.xpu, case.layout, case.requests, case.efficiency)
+    return serving.largest_batch(case.instance, case.requests)
 
 
 def _answered(case: Case, s: Settings) -> dict[str, Scalar]:

@@ -16,7 +16,7 @@ from llmecon.publishing.prose import provenance
 from llmecon.specs import Deployment, Efficiency
 from llmecon.studies.systems import best_tuned
 from llmecon.studies.validation import model
-from llmecon.studies.validation.model import Case, Instance
+from llmecon.studies.validation.model import Case, Performance
 from llmecon.studies.validation.study import CLIENTS, Study
 from llmecon.tables import catalog
 
@@ -173,7 +173,7 @@ def _by_clients(case: Case, s: Settings, along: Scalar) -> tuple[Scalar, Scalar]
     return clients, jnp.where(found.possible > 0, 1000.0 * found.point.tpot, jnp.nan)
 
 
-def _instance(case: Case, s: Settings, clients: Scalar) -> Instance:
+def _instance(case: Case, s: Settings, clients: Scalar) -> Performance:
     """The study's instance, as the controls are set."""
     case = replace(
         case,

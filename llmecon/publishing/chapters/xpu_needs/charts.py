@@ -28,7 +28,7 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
         job: training or serving.
         data: what the numbers rest on.
     """
-    found = frames.shown(every, job)
+    found = frames.shown(every, job, study.scenario.xpu)
     if found.empty:
         prose.say("xpu-needs", f"unpriced_{job}")
         return None
@@ -39,7 +39,7 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
     # A table beside the chart holds those that the chart has no room for.
     partial = len(found) < able
     finding = _on_training(found, winner, partial) if trains else _on_serving(found, winner)
-    drawn = f"; the {len(found)} cheapest of {able} are drawn" if partial else ""
+    drawn = f"; {_drawn(found, frames.ranked(every, job))} are drawn" if partial else ""
     what = "rental cost of the training run" if trains else "monthly rent of the serving fleet"
     unit, scale = ("million USD", 1e6) if trains else ("thousand USD", 1e3)
     tokens, days = words.number(given.training_tokens), words.duration(study.deadline)
@@ -48,17 +48,20 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
         charts.bars(
             found.assign(**{"xPU": found["name"], unit: found["usd"] / scale}),
             "xPU",
-            unit,
-            title=finding,
-            subtitle=(
-                f"{study.model_name}, {tokens} tokens in {days}, rented"
-                if trains
-                else f"rent of the fleet for {requests}, peaks and spares included"
-            )
-            + drawn,
-            unit=unit.capitalize().replace("usd", "USD") + ("" if trains else " per month"),
+            charts.Axis(
+                unit, unit.capitalize().replace("usd", "USD") + ("" if trains else " per month")
+            ),
+            charts.Labels(
+                finding,
+                (
+                    f"{study.model_name}, {tokens} tokens in {days}, rented"
+                    if trains
+                    else f"rent of the fleet for {requests}, peaks and spares included"
+                )
+                + drawn,
+                highlight=study.xpu_name if given.xpu in found.index else None,
+            ),
             group="vendor",
-            highlight=study.xpu_name if given.xpu in found.index else None,
             ranked=False,
         ),
         data=data,
@@ -66,8 +69,27 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
     )
 
 
+def _drawn(found: pd.DataFrame, of: pd.DataFrame) -> str:
+    """Which of the ranked accelerators a chart shows, in words."""
+    cheapest = int((found.index == of.index[: len(found)]).sum())
+    beyond = f" and {found['name'].iloc[-1]}" if cheapest < len(found) else ""
+    return f"the {cheapest} cheapest of {len(of)}{beyond}"
+
+
+def said_to_move(study: Study, job: Use) -> str:
+    """Which property of the hardware a fleet depends on most, in a sentence.
+
+    Args:
+        study: whose fleet.
+        job: training or serving.
+    """
+    if not (study.can_train if job == "training" else study.can_serve):
+        return prose.render("xpu-needs", f"still_{job}")
+    return _on_hardware(study.elasticities(f"{job}_xpus"), f"{job} fleet") + "."
+
+
 def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
-    """How the devices of a job answer to the inputs; a sentence instead where it can't be done.
+    """How the devices of a job answer to the inputs; nothing where it can't be done.
 
     Args:
         study: whose job.
@@ -75,16 +97,17 @@ def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
         data: what the numbers rest on.
     """
     if not (study.can_train if job == "training" else study.can_serve):
-        prose.say("xpu-needs", f"still_{job}")
         return None
     effects = study.elasticities(f"{job}_xpus")
     listed = "; ".join(f"{name} {value:+.2f}" for name, value in effects.items())
     return charts.show(
         charts.elasticities(
             effects,
-            title=_on_hardware(effects, f"{job} fleet"),
-            subtitle=f"{study.model_name} on {study.xpu_name}, layout held.",
-            outcome=_OUTCOMES[job],
+            _OUTCOMES[job],
+            charts.Labels(
+                _on_hardware(effects, f"{job} fleet"),
+                f"{study.model_name} on {study.xpu_name}, layout held.",
+            ),
         ),
         data=data,
         description=f"Elasticities of the number of {job} devices. {listed}",

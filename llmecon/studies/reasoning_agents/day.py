@@ -23,6 +23,7 @@ from llmecon.specs import (
     XPU,
     Deployment,
     Efficiency,
+    Instance,
     Number,
     Workload,
     number,
@@ -86,10 +87,10 @@ def answer(case: Case) -> dict[str, Scalar]:
         flight on a unit that decodes).
     """
     point = serving.operating_point_at(
-        case.llm, case.xpu, case.decoding, case.traffic, case.efficiency, case.tpot
+        Instance(case.llm, case.xpu, case.decoding, case.efficiency), case.traffic, case.tpot
     )
     prompts = serving.prefill_rate(
-        case.llm, case.xpu, case.prefilling, case.traffic, case.efficiency
+        Instance(case.llm, case.xpu, case.prefilling, case.efficiency), case.traffic
     )
     decode = point.rate * case.traffic.output_tokens / case.decode_nodes
     prefill = prompts * case.traffic.prompt_tokens / case.prefill_nodes
@@ -104,10 +105,13 @@ class Day:
     Attributes:
         published: by quantity, as the table serving_days has them.
         predicted: `answer` with the most probable efficiencies, then with draws.
+        exposed: `answer` with the most probable efficiencies, had the engine one batch that
+            computes and exchanges in turn.
     """
 
     published: Mapping[str, float]
     predicted: Mapping[str, np.ndarray]
+    exposed: Mapping[str, float]
 
     @property
     def node_seconds(self) -> float:
@@ -164,8 +168,15 @@ class Day:
     @property
     def errors(self) -> dict[str, float]:
         """Predicted over published, less one: of prefill, decode and nodes."""
-        likely = self.likely
-        return {name: likely[name] / self.published[of] - 1 for name, of in _PUBLISHED.items()}
+        return self._errors(self.likely)
+
+    @property
+    def errors_exposed(self) -> dict[str, float]:
+        """The same, had no exchange been hidden behind computation."""
+        return self._errors(self.exposed)
+
+    def _errors(self, found: Mapping[str, float]) -> dict[str, float]:
+        return {name: found[name] / self.published[of] - 1 for name, of in _PUBLISHED.items()}
 
     @cached_property
     def sure(self) -> dict[str, Interval]:
@@ -228,8 +239,16 @@ def day() -> Day:
         likely,
         catalog.efficiency_draws(system),
     )
-    found = _answers(_case(published, likely), both)
-    return Day(published, {name: np.asarray(values) for name, values in found.items()})
+    case = _case(published, likely)
+    exposed = eqx.tree_at(
+        lambda of: (of.prefilling.overlap, of.decoding.overlap), case, (jnp.zeros(()),) * 2
+    )
+    alone = jax.tree.map(lambda leaf: leaf[:1], both)
+    return Day(
+        published,
+        {name: np.asarray(values) for name, values in _answers(case, both).items()},
+        {name: float(values[0]) for name, values in _answers(exposed, alone).items()},
+    )
 
 
 @interpreted
@@ -241,7 +260,7 @@ def _answers(case: Case, efficiencies: Efficiency) -> dict[str, Array]:
 
 
 def _case(published: Mapping[str, float], efficiency: Efficiency) -> Case:
-    """The published layout and traffic: 8-bit weights, prompts apart from outputs."""
+    """The published layout and traffic: 8-bit weights, phases apart, two half-batches in turn."""
     eight_bits = specs.precision("fp8")
     speed = 0.5 * (published["output_speed_low"] + published["output_speed_high"])
     return Case(
@@ -254,12 +273,14 @@ def _case(published: Mapping[str, float], efficiency: Efficiency) -> Case:
             expert=published["prefill_expert_parallel"],
             precision=eight_bits,
             disaggregated=1.0,
+            overlap=published["overlap"],
         ),
         decoding=Deployment(
             tensor=1.0,
             expert=published["decode_expert_parallel"],
             precision=eight_bits,
             disaggregated=1.0,
+            overlap=published["overlap"],
         ),
         prefill_nodes=published["prefill_unit_nodes"],
         decode_nodes=published["decode_unit_nodes"],
