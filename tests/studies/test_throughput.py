@@ -13,7 +13,7 @@ from llmecon.laboratory.rates import Rates
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.throughput import guesses, panel, tables
 from llmecon.publishing.prose import provenance
-from llmecon.studies.throughput import frames, machine
+from llmecon.studies.throughput import findings, frames, machine
 from llmecon.studies.throughput.model import LADDER, numbers
 from llmecon.studies.throughput.scenario import Scenario
 from llmecon.studies.throughput.study import Study, resolve
@@ -123,7 +123,7 @@ def test_frames_agree_with_the_headlines(name: str) -> None:
     caches = frames.caches(study).groupby("series")["gigabytes"].apply(np.asarray)
     assert (np.diff(caches["KV cache"]) >= -1e-9).all()
     batched = frames.batching(study)
-    ends = frames.batching_ends(batched)
+    ends = findings.batching_ends(batched)
     assert ends["full"] >= ends["one"] > 0.0
     parts = frames.devices(study)
     whole = parts.groupby("devices")["ms"].sum()
@@ -174,7 +174,7 @@ def test_prose_and_tables_follow(name: str) -> None:
     assert ("never outgrow" in caches) == (name == "windows")
     ways = prose.render("throughput", "ways", study=study, ways=frames.ways(study))
     assert ("nothing to share" in ways) == (study.scenario.xpus == 1)
-    experts = prose.render("throughput", "experts", study=study, **frames.weights_shares(study))
+    experts = prose.render("throughput", "experts", study=study, **findings.weights_shares(study))
     dense = float(study.case.llm.experts) == 0.0
     assert ("has none" in experts) == dense
     phases = prose.render("throughput", "phases", study=study, decode=1.0, prompt=9.0, corner=5.0)
