@@ -458,6 +458,10 @@ CASES: dict[str, Case] = {
         ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
         ((DENSE, LONELY, SAME, *floats(1e-9)),),
     ),
+    "filling.beyond": Case(
+        in_role(filling.beyond, "whole"),
+        ((filling.Flow(*floats(0.1, 200.0, 5.0, 1.4, 0.03)), BUCKET),),
+    ),
     "filling.room": Case(
         in_role(filling.room, "whole"), ((EVERYTHING, ENGINE, BUCKET),), ((DENSE, LONELY, SAME),)
     ),

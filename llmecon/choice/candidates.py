@@ -56,9 +56,9 @@ NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so one compilation. A few engines, as
-# searches look at, are not to wait for many.
-TOGETHER = 64
+# Engines and buckets that are computed together: one shape, so one compilation. A chunk by itself
+# takes as long as fifty of these.
+TOGETHER = 256
 # Buckets whose flows are kept, as many problems that are solved in turn differ in prices and limits
 # on the fleet only, or in one bucket.
 REMEMBERED = 8
@@ -233,8 +233,8 @@ def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[S
         allowed = able & jnp.append((place < log_fullest) & (over <= 0.0), True)
         fillings = jnp.exp(jnp.append(place, log_fullest))
         every = jax.tree.map(jnp.append, flows, last)
-        return jax.tree.map(
-            partial(jnp.where, allowed), (fillings, every), (jnp.nan, Flow(*[jnp.inf] * 5))
+        return jnp.where(allowed, fillings, jnp.nan), jax.tree.map(
+            lambda leaf: jnp.where(allowed, leaf, jnp.inf), every
         )
 
     most, place, flows, over = coarse(engines, demand)

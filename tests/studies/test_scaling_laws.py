@@ -295,6 +295,27 @@ def test_what_is_served_agrees_with_its_number(served: int, said: str) -> None:
     assert f"{said} to be served" in label.replace("\N{NO-BREAK SPACE}", " ")
 
 
+@pytest.mark.slow
+def test_where_nothing_is_served_nothing_is_saved() -> None:
+    """Not even what rounding leaves; and the panel starts where next to nothing is."""
+    study = resolve(Scenario(budget=1e15, served_tokens=0.0, law="hoffmann-2022"))
+    assert study.numbers["served_saving"] == study.numbers["greenest_saving"] == 0.0
+    shown = at_first(panel.panel(study, provenance.of(models=study.reference)))
+    assert 0.0 <= shown["saving"] < 1e-3
+
+
+@pytest.mark.slow
+def test_a_run_too_short_to_be_handed_on_is_not_called_the_budget_s() -> None:
+    """The other chapter takes a million tokens at least."""
+    study, usual = resolve(Scenario(budget=1e15)), studied("defaults")
+    assert study.handed_over > 2.0
+    assert usual.handed_over == pytest.approx(1.0, abs=1e-3)
+    said, as_usual = (prose.render("scaling-laws", "handover", study=of) for of in (study, usual))
+    assert "takes no fewer than" in said
+    assert "takes no" not in as_usual
+    assert study.command in said
+
+
 LARGEST, SMALLEST, BELOW = "largest run of the", "smallest run of the", "nothing to build on"
 
 

@@ -13,7 +13,7 @@ from llmecon.laboratory.rates import Rates
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.throughput import guesses, panel, tables
 from llmecon.publishing.prose import provenance
-from llmecon.studies.throughput import frames, machine
+from llmecon.studies.throughput import findings, frames, machine
 from llmecon.studies.throughput.model import LADDER, numbers
 from llmecon.studies.throughput.scenario import Scenario
 from llmecon.studies.throughput.study import Study, resolve
@@ -123,7 +123,7 @@ def test_frames_agree_with_the_headlines(name: str) -> None:
     caches = frames.caches(study).groupby("series")["gigabytes"].apply(np.asarray)
     assert (np.diff(caches["KV cache"]) >= -1e-9).all()
     batched = frames.batching(study)
-    ends = frames.batching_ends(batched)
+    ends = findings.batching_ends(batched)
     assert ends["full"] >= ends["one"] > 0.0
     parts = frames.devices(study)
     whole = parts.groupby("devices")["ms"].sum()
@@ -174,7 +174,7 @@ def test_prose_and_tables_follow(name: str) -> None:
     assert ("never outgrow" in caches) == (name == "windows")
     ways = prose.render("throughput", "ways", study=study, ways=frames.ways(study))
     assert ("nothing to share" in ways) == (study.scenario.xpus == 1)
-    experts = prose.render("throughput", "experts", study=study, **frames.weights_shares(study))
+    experts = prose.render("throughput", "experts", study=study, **findings.weights_shares(study))
     dense = float(study.case.llm.experts) == 0.0
     assert ("has none" in experts) == dense
     phases = prose.render("throughput", "phases", study=study, decode=1.0, prompt=9.0, corner=5.0)
@@ -203,6 +203,7 @@ MACHINES = {
     "exact": {},
     "slow": {"decode": {1: 1.0, 3: 2.0}, "prefill": 3.0},
     "cached": {"decode": {1: 1e-9, 3: 1e-9}, "prefill": 1e-9, "products": {1: 1e-12, 8: 4e-6}},
+    "cached product": {"products": {1: 1e-12, 8: 4e-6}},
     "mixed": {"decode": {1: 1e-9, 3: 2.0}, "prefill": 1e-9},
 }
 
@@ -210,7 +211,13 @@ MACHINES = {
 def found(**values: Any) -> Rates:
     """A measurement in which what isn't given is as the roof says."""
     steps = machine.steps(FOUND)["predicted"].to_list()
-    exact = replace(FOUND, decode=dict(zip((1, 3), steps[:2], strict=True)), prefill=steps[2])
+    over = machine.over_roof(FOUND)
+    exact = replace(
+        FOUND,
+        products={rows: took / over[rows] for rows, took in FOUND.products.items()},
+        decode=dict(zip((1, 3), steps[:2], strict=True)),
+        prefill=steps[2],
+    )
     return replace(exact, **values)
 
 
@@ -218,9 +225,9 @@ def found(**values: Any) -> Rates:
 def test_what_is_said_of_a_machine_is_true_of_any(name: str) -> None:
     measured = found(**MACHINES[name])
     said = prose.render("throughput", "machine", **machine.facts(measured))
-    assert ("Two rates were enough" in said) == (name == "exact")
+    assert ("Two rates were enough" in said) == (name in ("exact", "cached product"))
     assert ("Two rates are not all" in said) == (name in ("slow", "mixed"))
-    assert ("found weights in a cache" in said) == (name in ("cached", "mixed"))
+    assert ("found weights in a cache" in said) == (name in ("cached", "cached product", "mixed"))
     ratio = machine.over_roof(measured)
     assert prose.render("throughput", "finding_machine", ratio=ratio)
     assert ratio.iloc[-1] >= 1.0 - 1e-9  # no product does more arithmetic than the best of them

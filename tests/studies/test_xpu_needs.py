@@ -19,10 +19,11 @@ from llmecon.publishing import prose
 from llmecon.publishing.chapters.xpu_needs import charts, panel, tables
 from llmecon.publishing.prose import provenance
 from llmecon.studies.systems import drawn_layouts
-from llmecon.studies.xpu_needs import frames
+from llmecon.studies.xpu_needs import comparison, frames
+from llmecon.studies.xpu_needs.inputs import requests, target
 from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
-from llmecon.studies.xpu_needs.study import Study, requests, resolve, target, training_layouts
+from llmecon.studies.xpu_needs.study import Study, resolve, training_layouts
 from llmecon.tables import catalog
 from tests.studies.agreement import assert_finite_differences, at_first, evaluated
 
@@ -199,7 +200,7 @@ def test_intervals_are_those_of_draws() -> None:
 @pytest.mark.parametrize("name", ["defaults", "mixture"])
 def test_the_table_of_all_holds_the_headline(name: str) -> None:
     study = studied(name)
-    every = frames.side_by_side(study)
+    every = comparison.side_by_side(study)
     own = every.loc[study.scenario.xpu]
     for column, headline in (
         ("training_xpus", "training_xpus"),
@@ -212,9 +213,9 @@ def test_the_table_of_all_holds_the_headline(name: str) -> None:
         assert own[column] == pytest.approx(study.quantities[headline].value, rel=1e-9)
     assert every[~every["can_train"]]["training_usd"].isna().all()
     assert len(tables.every_xpu(every)) == len(catalog.ids("xpus"))
-    for job in frames.COSTS:
-        least = frames.cheapest(study, every, job)
-        assert least.usd == every[frames.COSTS[job]].min()
+    for job in comparison.COSTS:
+        least = comparison.cheapest(study, every, job)
+        assert least.usd == every[comparison.COSTS[job]].min()
         assert least.own == (least.name == study.xpu_name)
 
 
@@ -233,7 +234,7 @@ def test_charts_follow() -> None:
     assert frames.passes(study).prefill == "arithmetic"
 
 
-@pytest.mark.parametrize("job", frames.COSTS)
+@pytest.mark.parametrize("job", comparison.COSTS)
 @pytest.mark.parametrize("count", [2, 30])
 def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count: int) -> None:
     ids = ["mi355x", *[xpu for xpu in catalog.ids("xpus") if xpu != "mi355x"]][:count]
@@ -242,7 +243,7 @@ def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count:
             "name": [catalog.name("xpus", xpu) for xpu in ids],
             "vendor": "a maker",
             "serving_xpus": 6.0,
-            frames.COSTS[job]: 1e6 * np.arange(1, count + 1),
+            comparison.COSTS[job]: 1e6 * np.arange(1, count + 1),
         },
         index=ids,
     )
@@ -251,14 +252,14 @@ def test_titles_mark_the_winner_and_claim_no_more_than_is_drawn(job: Use, count:
     assert drawn is not None
     page = " ".join(BeautifulSoup(drawn.markup, "html.parser").get_text(" ").split())
     assert "MI355X (unread, untested)" in page
-    shown = frames.shown(every, job, study.scenario.xpu)
+    shown = comparison.shown(every, job, study.scenario.xpu)
     partial = f"the {len(shown)} cheapest of {count} are drawn" in page
     assert partial == (count > len(shown))
     if job == "training":
         assert ("of those drawn" in page) == partial
 
 
-@pytest.mark.parametrize("job", frames.COSTS)
+@pytest.mark.parametrize("job", comparison.COSTS)
 def test_the_readers_own_is_drawn_however_dear(job: Use) -> None:
     study = studied("defaults")
     own = study.scenario.xpu
@@ -268,11 +269,11 @@ def test_the_readers_own_is_drawn_however_dear(job: Use) -> None:
             "name": [catalog.name("xpus", xpu) for xpu in ids],
             "vendor": "a maker",
             "serving_xpus": 6.0,
-            frames.COSTS[job]: 1e6 * np.arange(1, len(ids) + 1),
+            comparison.COSTS[job]: 1e6 * np.arange(1, len(ids) + 1),
         },
         index=ids,
     )
-    shown = frames.shown(every, job, own)
+    shown = comparison.shown(every, job, own)
     assert shown.index[-1] == own
     assert list(shown.index[:-1]) == ids[: len(shown) - 1]
     drawn = charts.costs(study, every, job, provenance.of())

@@ -17,6 +17,7 @@ from llmecon.evidence import uncertainty
 from llmecon.evidence.uncertainty import Interval
 from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import LawFit, LossLaw
+from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.scaling_laws import prices
@@ -200,6 +201,16 @@ class Study(Names):
         """The runs of the figure that laws are fitted to: parameters, tokens, training_flop."""
         table = catalog.table("loss_measurements")
         return table[table["data"] == scaling.fit.FIGURE]
+
+    @property
+    def handed_over(self) -> float:
+        """FLOPs of the run that is handed over, over those that the budget buys.
+
+        1, but where the other chapter takes neither so few nor so many tokens.
+        """
+        size = prices.size_of(self.reference)
+        flops = TRAINING_FLOPS * size * float(self.needs.scenario.training_tokens)
+        return flops / float(self.answer.compute)
 
     @property
     def serving(self) -> System:

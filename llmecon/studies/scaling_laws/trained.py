@@ -130,7 +130,7 @@ def reached(rule: str) -> pd.DataFrame:
     rows = held_out(rule).rows
     sizes = [f"{size / 1e6:,.0f} M" for size in rows["parameters"]]
     names = [
-        f"{TRAINED_ON[data]}, {size} on {tokens / 1e9:,.0f} G"
+        f"{TRAINED_ON[data]}, {size} on {tokens / 1e9:,.0f} bn"
         for data, size, tokens in zip(rows["data"], sizes, rows["tokens"], strict=True)
     ]
     over = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from llmecon import physics, specs, words
+from llmecon import physics, specs
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics import Product
 from llmecon.specs import LLM, Precision
@@ -253,7 +253,8 @@ def mixtures(study: Study) -> list[str]:
 
 
 @interpreted
-def _touched(llm: LLM, tokens: Any, popularity_cv: Scalar) -> Scalar:
+def touched(llm: LLM, tokens: Any, popularity_cv: Scalar) -> Scalar:
+    """Share of a mixture's experts that the tokens of a step visit."""
     return physics.experts_touched(llm, tokens, popularity_cv) / llm.experts
 
 
@@ -275,7 +276,7 @@ def experts(study: Study) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "tokens": tokens,
-                    "percent": 100.0 * np.asarray(_touched(catalog.llm(ids[0]), tokens, uneven)),
+                    "percent": 100.0 * np.asarray(touched(catalog.llm(ids[0]), tokens, uneven)),
                     "series": ", ".join(catalog.name("models", of) for of in ids),
                 }
             )
@@ -426,82 +427,3 @@ def rungs(study: Study) -> pd.DataFrame:
 def elasticities(study: Study) -> dict[str, float]:
     """By how many percent tokens per second and device change with each input."""
     return dict(study.quantities["tokens_per_s_per_xpu"].elasticities)
-
-
-def intensities(study: Study) -> tuple[float, float]:
-    """FLOP per byte of the scenario's decode step and of a pass over one of its prompts."""
-    case = study.case
-    one, prompt = np.ones(1), np.asarray([float(case.requests.computed_prompt_tokens)])
-    past = np.asarray([float(case.requests.mean_context) - 1.0])
-    alone = replace(case, batch=jnp.ones(()))
-    found = passes(
-        [case, alone], np.concatenate([one, prompt]), np.concatenate([past, np.zeros(1)])
-    )
-    step, reading = found["flops"] / found["bytes"]
-    return float(step), float(reading)
-
-
-def visited(study: Study) -> tuple[str, float]:
-    """A mixture's name, the scenario's model if it is one, and the share of its experts read."""
-    model = mixtures(study)[0]
-    share = _touched(catalog.llm(model), study.case.batch, study.case.efficiency.routing_cv)
-    return catalog.name("models", model), float(share)
-
-
-def best_drafts(drafted: pd.DataFrame) -> pd.DataFrame:
-    """The best of the lengths tried, by requests in flight.
-
-    Args:
-        drafted: as `drafts` returns it.
-    """
-    best = drafted.reset_index(drop=True).groupby("flight")["gain"].idxmax()
-    return drafted.reset_index(drop=True).loc[best.to_numpy()]
-
-
-def balances(study: Study) -> dict[str, float]:
-    """FLOP in the time of a byte by the datasheet and as attained, and bytes of a weight."""
-    case = study.case
-    flops, bandwidth = (float(of) for of in attained(case))
-    peak = float(physics.peak_flops(case.xpu, case.layout.precision))
-    return {
-        "sheet": peak / float(case.xpu.memory_bandwidth),
-        "real": flops / bandwidth,
-        "each": float(case.layout.precision.attention),
-    }
-
-
-def batching_ends(batched: pd.DataFrame) -> dict[str, float]:
-    """Tokens per second of a device with prompts in between, for one request and for most.
-
-    Args:
-        batched: as `batching` returns it.
-    """
-    mixed = batched.query("series == 'with prompts in between'")["tokens"]
-    return {"one": float(mixed.iloc[0]), "full": float(mixed.iloc[-1])}
-
-
-def scaled(parts: pd.DataFrame) -> dict[str, float]:
-    """Most devices considered, and how much faster a step is on them than on one.
-
-    Args:
-        parts: as `devices` returns it.
-    """
-    whole = parts.groupby("devices")["ms"].sum()
-    return {"most": float(whole.index[-1]), "gain": float(whole.iloc[0] / whole.iloc[-1])}
-
-
-def own_rates(study: Study, rates: pd.DataFrame) -> list[str]:
-    """What was measured of the scenario's accelerator, in words.
-
-    Args:
-        study: whose accelerator.
-        rates: as `attained_by_chip` returns it.
-    """
-    own = rates[rates["xpu"] == study.scenario.xpu]
-    return [f"{words.percent(of['share'])} in {of['precision']}" for of in own.to_dict("records")]
-
-
-def weights_shares(study: Study) -> dict[str, float]:
-    """Weights that a token is multiplied with, and all of them."""
-    count = physics.parameters(study.case.llm)
-    return {"active": float(count.active), "total": float(count.total)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +82,44 @@ class Services:
         return one
 
 
+@dataclass(frozen=True)
+class Sought:
+    """A service to search for: the scenario's own, but for what is said otherwise.
+
+    Attributes:
+        use: for what.
+        label: what its chart calls it.
+        model: id.
+        xpu: id.
+        precision: of the weights.
+        requests: what is asked of it.
+        target: limits on time.
+        x: by which its chart sorts it.
+        y: the same.
+    """
+
+    use: str
+    label: str = ""
+    model: str = ""
+    xpu: str = ""
+    precision: str = ""
+    requests: Workload | None = None
+    target: LatencyTarget | None = None
+    x: float = 0.0
+    y: float = 0.0
+
+    def row(self, study: Study) -> dict[str, object]:
+        """All that is sought, given the study whose scenario says the rest."""
+        given = study.scenario
+        return vars(self) | {
+            "model": self.model or given.model,
+            "xpu": self.xpu or given.xpu,
+            "precision": self.precision or given.precision,
+            "requests": self.requests or study.case.requests,
+            "target": self.target or study.case.target,
+        }
+
+
 def services(study: Study) -> Services:
     """Everything that the chapter asks of the serving model besides its own service.
 
@@ -92,14 +129,14 @@ def services(study: Study) -> Services:
     return search(study, _asked(study))
 
 
-def search(study: Study, asked: Iterable[dict[str, object]]) -> Services:
+def search(study: Study, asked: Iterable[Sought]) -> Services:
     """The best layout of each service, as far as contexts hold its requests.
 
     Args:
         study: with which each is compared.
-        asked: the services, as `asked_for` makes them.
+        asked: the services.
     """
-    frame = pd.DataFrame(asked)
+    frame = pd.DataFrame([one.row(study) for one in asked])
     held = catalog.table("models").set_index("id")["context_tokens"].to_dict()
     longest = [_tokens(asked) for asked in frame["requests"]]
     # A model's context holds the requests, and the accelerator has a price.
@@ -160,67 +197,26 @@ def rival_xpus(study: Study) -> list[str]:
     return others[:RIVALS]
 
 
-def asked_for(
-    study: Study,
-    use: str,
-    label: str = "",
-    model: str = "",
-    xpu: str = "",
-    precision: str = "",
-    requests: Workload | None = None,
-    target: LatencyTarget | None = None,
-    x: float = 0.0,
-    y: float = 0.0,
-) -> dict[str, object]:
-    """A service to search for: the scenario's own, but for what is said otherwise.
-
-    Args:
-        study: of the scenario.
-        use: for what.
-        label: what its chart calls it.
-        model: id.
-        xpu: id.
-        precision: of the weights.
-        requests: what is asked of it.
-        target: limits on time.
-        x: by which its chart sorts it.
-        y: the same.
-    """
-    given = study.scenario
-    return {
-        "use": use,
-        "label": label,
-        "model": model or given.model,
-        "xpu": xpu or given.xpu,
-        "precision": precision or given.precision,
-        "requests": requests or study.case.requests,
-        "target": target or study.case.target,
-        "x": x,
-        "y": y,
-    }
-
-
-def _asked(study: Study) -> Iterator[dict[str, object]]:
+def _asked(study: Study) -> Iterator[Sought]:
     given, own, limits = study.scenario, study.case.requests, study.case.target
     models, xpus = (
         catalog.table(name).set_index("id")["name"].to_dict() for name in ("models", "xpus")
     )
-    row = partial(asked_for, study)
-    yield row("patient", target=UNHURRIED)
+    yield Sought("patient", target=UNHURRIED)
     for xpu in study.hours.usd:
-        yield row("xpu", xpus[xpu], xpu=xpu)
+        yield Sought("xpu", xpus[xpu], xpu=xpu)
     for speed in SPEEDS:
         paced = replace(limits, tpot=1.0 / speed)
         for model in (given.model, *rival_models(study)):
-            yield row("model frontier", models[model], model=model, target=paced)
+            yield Sought("model frontier", models[model], model=model, target=paced)
         for xpu in rival_xpus(study):
-            yield row("xpu frontier", xpus[xpu], xpu=xpu, target=paced)
+            yield Sought("xpu frontier", xpus[xpu], xpu=xpu, target=paced)
     for cv in BURSTS:
-        yield row("bursts", requests=replace(own, interarrival_cv=cv), x=cv)
+        yield Sought("bursts", requests=replace(own, interarrival_cv=cv), x=cv)
     for model in offered_models(study):
         for xpu in offered_xpus(study):
             for precision in specs.PRECISIONS:
-                yield row("panel", model=model, xpu=xpu, precision=precision)
+                yield Sought("panel", model=model, xpu=xpu, precision=precision)
 
 
 def _tokens(asked: Workload) -> float:

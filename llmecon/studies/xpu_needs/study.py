@@ -15,19 +15,17 @@ from llmecon.evidence import uncertainty, whole_runs
 from llmecon.evidence.uncertainty import Interval, Multiple
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
-    LLM,
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
     XPU,
     Deployment,
     Efficiency,
-    LatencyTarget,
-    Workload,
     precision,
 )
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.systems import best_layouts, drawn_layouts, system_of
+from llmecon.studies.xpu_needs.inputs import cluster, rent, requests, run_of, target
 from llmecon.studies.xpu_needs.model import (
     UNITS,
     Answer,
@@ -41,7 +39,7 @@ from llmecon.studies.xpu_needs.model import (
 )
 from llmecon.studies.xpu_needs.scenario import Scenario
 from llmecon.tables import catalog, feasibility
-from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning
+from llmecon.training import Reliability, TrainingLayout, planning
 
 # Where a run that takes longer would take hardly any more devices, memory decides their number.
 LEAST_EFFECT = 0.01
@@ -412,61 +410,6 @@ def case(
     )
 
 
-def rent(scenario: Scenario, xpu: str) -> float | None:
-    """What renting an accelerator costs: what the scenario gives, or the catalogue's price.
-
-    Args:
-        scenario: which may give the rent of its own accelerator.
-        xpu: id of the accelerator.
-
-    Returns:
-        USD per device-hour; None where nobody publishes one.
-    """
-    if xpu == scenario.xpu and scenario.usd_per_xpu_hour:
-        return scenario.usd_per_xpu_hour
-    price = catalog.rental_price(xpu)
-    return price.usd if price else None
-
-
-def run_of(scenario: Scenario, model: str = "") -> TrainingRun:
-    """The training run of a model, whose context may be shorter than the sequences asked for.
-
-    Args:
-        scenario: what is asked.
-        model: id; the scenario's by default.
-    """
-    return whole_runs.run_of(
-        model or scenario.model,
-        scenario.training_tokens,
-        scenario.sequence_tokens,
-        scenario.global_batch_tokens,
-        scenario.trainable_share,
-    )
-
-
-def cluster(scenario: Scenario) -> Reliability:
-    """Failures alone; what whole runs take besides depends on the model and the accelerator."""
-    return Reliability(
-        scenario.device_mtbf_hours * SECONDS_PER_HOUR, scenario.checkpoint_s, scenario.restart_s
-    )
-
-
-def requests(scenario: Scenario) -> Workload:
-    """Lengths of a scenario's requests, and how irregularly they arrive."""
-    return Workload(
-        scenario.prompt_tokens,
-        scenario.output_tokens,
-        prompt_cv=scenario.prompt_cv,
-        output_cv=scenario.output_cv,
-        interarrival_cv=scenario.interarrival_cv,
-    )
-
-
-def target(scenario: Scenario) -> LatencyTarget:
-    """A scenario's limits on time, of which 99 requests in 100 must meet that on TTFT."""
-    return LatencyTarget(scenario.ttft_limit_s, scenario.tpot_limit_s)
-
-
 def training_layouts(
     scenario: Scenario, xpus: Sequence[str], overheads: Sequence[float]
 ) -> list[TrainingLayout]:
@@ -482,31 +425,27 @@ def training_layouts(
         the one nearest to fitting.
     """
     failures = cluster(scenario)
-    found = _layouts(
+    jobs = training.TrainingJob(
         catalog.llm(scenario.model),
         catalog.xpus(xpus),
         run_of(scenario),
-        jnp.asarray(scenario.deadline_days * SECONDS_PER_DAY),
         catalog.stack(catalog.efficiency(catalog.system(xpu=xpu)) for xpu in xpus),
+    )
+    found = _layouts(
+        jobs,
+        jnp.asarray(scenario.deadline_days * SECONDS_PER_DAY),
         catalog.stack(whole_runs.with_overhead(failures, times) for times in overheads),
     )
     return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(xpus))]
 
 
 @interpreted
-def _layouts(
-    llm: LLM,
-    xpus: XPU,
-    run: TrainingRun,
-    deadline: Array,
-    efficiencies: Efficiency,
-    clusters: Reliability,
-) -> TrainingLayout:
-    def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
-        plan = planning.plan_for_deadline(
-            training.TrainingJob(llm, xpu, run, efficiency), deadline, cluster
-        )
-        return plan.layout
+def _layouts(jobs: training.TrainingJob, deadline: Array, clusters: Reliability) -> TrainingLayout:
+    """The layout by a deadline of one run on several accelerators."""
 
-    found: TrainingLayout = jax.vmap(layout)(xpus, efficiencies, clusters)
+    def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
+        job = replace(jobs, xpu=xpu, efficiency=efficiency)
+        return planning.plan_for_deadline(job, deadline, cluster).layout
+
+    found: TrainingLayout = jax.vmap(layout)(jobs.xpu, jobs.efficiency, clusters)
     return found

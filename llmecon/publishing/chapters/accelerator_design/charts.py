@@ -37,6 +37,7 @@ def sweep(
     x_title: str,
     rules: Mapping[str, float] | None = None,
     model: str | None = None,
+    log_y: bool = False,
 ) -> Any:
     """Bytes per FLOP of the best chip for decode along some axis.
 
@@ -47,12 +48,17 @@ def sweep(
         x_title: of the axis.
         rules: places to mark along it, by what is written there.
         model: named instead of the study's.
+        log_y: whether the ordinate is logarithmic too.
     """
     return charts.lines(
         of.frame.assign(series="best chip"),
         charts.Axis("along", x_title, log=True, rules=rules),
         charts.Axis(
-            "bytes", "Memory traffic [bytes per 1,000 FLOP]", band=("low", "high"), pixels=300
+            "bytes",
+            "Memory traffic [bytes per 1,000 FLOP]",
+            log=log_y,
+            band=("low", "high"),
+            pixels=300,
         ),
         "series",
         charts.Labels(

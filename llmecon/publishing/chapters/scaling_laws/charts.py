@@ -95,7 +95,8 @@ def life(study: Study, finding: str) -> Chart:
         "part",
         charts.Labels(
             finding,
-            f"all reach the same loss; {words.number(study.scenario.served_tokens)} tokens served",
+            "all reach the same loss; "
+            f"{words.quantity(study.scenario.served_tokens, 'tokens')} served",
         ),
     )
 
@@ -152,6 +153,7 @@ def reached(runs: pd.DataFrame, finding: str) -> Chart:
         charts.Labels(
             finding,
             "loss on C4, predicted over measured, by laws of the runs below "
-            + words.quantity(MOST_COMPUTE, "FLOP"),
+            + words.quantity(MOST_COMPUTE, "FLOP")
+            + "; data, parameters and tokens",
         ),
     )

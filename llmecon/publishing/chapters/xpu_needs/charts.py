@@ -11,7 +11,7 @@ from llmecon.evidence.sourcing import Use
 from llmecon.publishing import charts, prose
 from llmecon.publishing.charts.figure import Figure
 from llmecon.publishing.prose.provenance import Provenance
-from llmecon.studies.xpu_needs import frames
+from llmecon.studies.xpu_needs import comparison, frames
 from llmecon.studies.xpu_needs.study import Study
 
 _OUTCOMES: Mapping[Use, str] = MappingProxyType(
@@ -24,22 +24,22 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
 
     Args:
         study: whose job.
-        every: as `frames.side_by_side` returns it.
+        every: as `comparison.side_by_side` returns it.
         job: training or serving.
         data: what the numbers rest on.
     """
-    found = frames.shown(every, job, study.scenario.xpu)
+    found = comparison.shown(every, job, study.scenario.xpu)
     if found.empty:
         prose.say("xpu-needs", f"unpriced_{job}")
         return None
     given, trains = study.scenario, job == "training"
-    best, able = str(found.index[0]), len(frames.ranked(every, job))
+    best, able = str(found.index[0]), len(comparison.ranked(every, job))
     own_rent = best == given.xpu and given.usd_per_xpu_hour > 0
     winner = sourcing.behind(best, job, own_rent).marked
     # A table beside the chart holds those that the chart has no room for.
     partial = len(found) < able
     finding = _on_training(found, winner, partial) if trains else _on_serving(found, winner)
-    drawn = f"; {_drawn(found, frames.ranked(every, job))} are drawn" if partial else ""
+    drawn = f"; {_drawn(found, comparison.ranked(every, job))} are drawn" if partial else ""
     what = "rental cost of the training run" if trains else "monthly rent of the serving fleet"
     unit, scale = ("million USD", 1e6) if trains else ("thousand USD", 1e3)
     tokens, days = words.number(given.training_tokens), words.duration(study.deadline)

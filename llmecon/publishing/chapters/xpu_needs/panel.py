@@ -22,15 +22,9 @@ from llmecon.specs import (
 )
 from llmecon.studies.systems import best_layouts, system_of
 from llmecon.studies.xpu_needs import model
+from llmecon.studies.xpu_needs.inputs import cluster, rent, requests, run_of, target
 from llmecon.studies.xpu_needs.model import Case
-from llmecon.studies.xpu_needs.study import (
-    Study,
-    cluster,
-    rent,
-    requests,
-    run_of,
-    target,
-)
+from llmecon.studies.xpu_needs.study import Study
 from llmecon.tables import catalog
 from llmecon.training import planning
 from llmecon.training.planning import LayoutsByPace

@@ -11,7 +11,7 @@ def every_xpu(every: pd.DataFrame) -> pd.DataFrame:
     """The same run and the same service on every accelerator.
 
     Args:
-        every: as `frames.side_by_side` returns it.
+        every: as `comparison.side_by_side` returns it.
     """
     columns = {
         "training xPUs": every["training_xpus"],
