@@ -41,6 +41,7 @@ from .specs import (
 from .tables import catalog
 from .training import (
     Reliability,
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     plan_for_deadline,
@@ -61,6 +62,7 @@ __all__ = [
     "Precision",
     "Reliability",
     "Site",
+    "TrainingJob",
     "TrainingLayout",
     "TrainingRun",
     "Workload",

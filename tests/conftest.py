@@ -1,6 +1,7 @@
-"""A book of two small chapters, for tests of what makes a book; and what every module leaves."""
+"""A book of two small chapters, for tests of what makes a book; and what tests cost and leave."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,6 +17,62 @@ from llmecon.studies.parameters import Scenario, choice, identifier, number
 compiling.apply()  # before anything imports JAX
 
 import jax  # noqa: E402
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+compiled: list[float] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compiled",
+        action="store_true",
+        help="list the dearest tests by CPU seconds, with how many programs each has compiled",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("compiled"):
+        jax.monitoring.register_event_duration_secs_listener(
+            lambda event, seconds, **_: compiled.append(seconds) if event == COMPILED else None
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    item.stash[START] = cpu_seconds(), len(compiled)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.when == "teardown" and item.config.getoption("compiled"):
+        seconds, programs = item.stash[START]
+        cost = cpu_seconds() - seconds, len(compiled) - programs
+        item.user_properties.append(("cost", cost))  # which a worker's report takes along
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not terminalreporter.config.getoption("compiled"):
+        return
+    costs = [
+        (*dict(report.user_properties)["cost"], report.nodeid)
+        for report in terminalreporter.getreports("")
+        if report.when == "teardown"
+    ]
+    terminalreporter.section("CPU s, programs compiled")
+    for seconds, programs, name in sorted(costs, reverse=True)[:50]:
+        terminalreporter.write_line(f"{seconds:7.1f} {programs:5d}  {name}")
+
+
+START = pytest.StashKey[tuple[float, int]]()
+
+
+def cpu_seconds() -> float:
+    """What this process has used, and those that it has started and seen end."""
+    return sum(os.times()[:4])
 
 
 class Toy(Scenario):

@@ -4,6 +4,7 @@ import importlib.metadata
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,18 +47,24 @@ def core() -> set[str]:
     return found
 
 
-def bare(*lines: str) -> subprocess.CompletedProcess[str]:
-    """Runs some lines of Python where only the core is installed."""
+@cache
+def refused() -> frozenset[str]:
+    """The modules that come with no package of the core."""
     needed = core()
-    refused = {
+    found = frozenset(
         module
         for module, packages in importlib.metadata.packages_distributions().items()
         if module != "llmecon"
         and not needed & {package.lower().replace("_", "-") for package in packages}
-    }
-    assert {"altair", "papermill", "simpy", "sklearn", "flatbuffers"} <= refused
-    assert not {"jax", "pandas", "jinja2", "jaxlib"} & refused
-    text = f"REFUSED = {refused!r}\n{BARE}\n" + "\n".join(lines)
+    )
+    assert {"altair", "papermill", "simpy", "sklearn", "flatbuffers"} <= found
+    assert not {"jax", "pandas", "jinja2", "jaxlib"} & found
+    return found
+
+
+def bare(*lines: str) -> subprocess.CompletedProcess[str]:
+    """Runs some lines of Python where only the core is installed."""
+    text = f"REFUSED = {refused()!r}\n{BARE}\n" + "\n".join(lines)
     return subprocess.run(
         [sys.executable, "-c", text], cwd=REPOSITORY, capture_output=True, text=True
     )

@@ -458,6 +458,10 @@ CASES: dict[str, Case] = {
         ((EVERYTHING, ENGINE, BUCKET, *floats(40.0)),),
         ((DENSE, LONELY, SAME, *floats(1e-9)),),
     ),
+    "filling.beyond": Case(
+        in_role(filling.beyond, "whole"),
+        ((filling.Flow(*floats(0.1, 200.0, 5.0, 1.4, 0.03)), BUCKET),),
+    ),
     "filling.room": Case(
         in_role(filling.room, "whole"), ((EVERYTHING, ENGINE, BUCKET),), ((DENSE, LONELY, SAME),)
     ),
@@ -878,14 +882,20 @@ CASES: dict[str, Case] = {
     "training.training_step": Case(
         training.training_step,
         (
-            (EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY),
-            (GROUPED, H100, RUN, changed(LAYOUT, shard_weights=1.0), EFFICIENCY),
+            (training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), LAYOUT),
+            (
+                training.TrainingJob(GROUPED, H100, RUN, EFFICIENCY),
+                changed(LAYOUT, shard_weights=1.0),
+            ),
         ),
         (
-            (DENSE, H100, RUN, ALONE, EFFICIENCY),
-            (DENSE, PHONE, changed(RUN, trainable=0.0), ALONE, EFFICIENCY),
-            (EVERYTHING, H100, RUN, changed(LAYOUT, data=256.0, tensor=8.0), EFFICIENCY),
-            (DENSE, H100, RUN, changed(ALONE, data=1024.0), EFFICIENCY),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), ALONE),
+            (training.TrainingJob(DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY), ALONE),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                changed(LAYOUT, data=256.0, tensor=8.0),
+            ),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), changed(ALONE, data=1024.0)),
         ),
     ),
     "training.checkpoint_interval": Case(
@@ -902,32 +912,47 @@ CASES: dict[str, Case] = {
     ),
     "training.wall_clock": Case(
         training.wall_clock,
-        ((EVERYTHING, H100, RUN, LAYOUT, EFFICIENCY, RELIABILITY),),
-        ((DENSE, H100, RUN, ALONE, EFFICIENCY, RELIABILITY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), LAYOUT, RELIABILITY),),
+        ((training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), ALONE, RELIABILITY),),
     ),
     "planning.plan_with_layout": Case(
         planning.plan_with_layout,
         (
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(30 * DAY), EFFICIENCY, RELIABILITY),
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(900 * DAY), EFFICIENCY, RELIABILITY),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(30 * DAY),
+                RELIABILITY,
+            ),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(900 * DAY),
+                RELIABILITY,
+            ),
         ),
         (
-            (EVERYTHING, H100, RUN, LAYOUT, *floats(1.0), EFFICIENCY, RELIABILITY),
-            (DENSE, PHONE, RUN, ALONE, *floats(DAY), EFFICIENCY, RELIABILITY),
+            (
+                training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),
+                LAYOUT,
+                *floats(1.0),
+                RELIABILITY,
+            ),
+            (training.TrainingJob(DENSE, PHONE, RUN, EFFICIENCY), ALONE, *floats(DAY), RELIABILITY),
         ),
     ),
     "planning.plan_for_devices": Case(
         planning.plan_for_devices,
-        ((EVERYTHING, H100, RUN, *floats(2560.0), EFFICIENCY, RELIABILITY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY), *floats(2560.0), RELIABILITY),),
         (
-            (DENSE, H100, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
-            (EVERYTHING, PHONE, RUN, *floats(1.0), EFFICIENCY, RELIABILITY),
+            (training.TrainingJob(DENSE, H100, RUN, EFFICIENCY), *floats(1.0), RELIABILITY),
+            (training.TrainingJob(EVERYTHING, PHONE, RUN, EFFICIENCY), *floats(1.0), RELIABILITY),
         ),
     ),
     "training.fewest_devices_in_memory": Case(
         training.fewest_devices_in_memory,
-        ((EVERYTHING, H100, RUN, EFFICIENCY),),
-        ((DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY),),
+        ((training.TrainingJob(EVERYTHING, H100, RUN, EFFICIENCY),),),
+        ((training.TrainingJob(DENSE, PHONE, changed(RUN, trainable=0.0), EFFICIENCY),),),
     ),
     "economics.capital_recovery_factor": Case(
         economics.capital_recovery_factor,

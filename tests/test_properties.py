@@ -240,7 +240,12 @@ def test_more_replicas_train_faster_and_need_no_more_memory(
     """As long as every replica has a sequence of its own and failures are rare."""
     one, more = (changed(LAYOUT, tensor=tensor, data=n) for n in (data, data * factor))
     clocks = [
-        evaluate(training.wall_clock, llm, H100, RUN, layout, EFFICIENCY, RELIABILITY)
+        evaluate(
+            training.wall_clock,
+            training.TrainingJob(llm, H100, RUN, EFFICIENCY),
+            layout,
+            RELIABILITY,
+        )
         for layout in (one, more)
     ]
     assert clocks[1] < clocks[0]
@@ -384,7 +389,9 @@ def test_every_service_is_finite_idle_and_overloaded() -> None:
 
 
 def trained(llm: Any, xpu: Any, layouts: Any) -> training.TrainingStep:
-    return jax.vmap(lambda of: training.training_step(llm, xpu, RUN, of, EFFICIENCY))(layouts)
+    return jax.vmap(
+        lambda of: training.training_step(training.TrainingJob(llm, xpu, RUN, EFFICIENCY), of)
+    )(layouts)
 
 
 def test_every_training_step_is_finite() -> None:

@@ -145,6 +145,54 @@ def test_everything_has_a_floor() -> None:
     assert found | {"__main__"} == set(FLOORS)
 
 
+MOST_ARGUMENTS = 7
+# Records that stand for what would else be handed over one by one.
+CLUMPS = {
+    "Instance": {"LLM", "XPU", "Deployment"},
+    "TrainingJob": {"LLM", "XPU", "TrainingRun"},
+}
+
+
+def functions() -> list[tuple[str, ast.FunctionDef]]:
+    """The library's functions and methods by where they stand; none that others hold inside."""
+    found = []
+    for file in sorted((REPOSITORY / "llmecon").rglob("*.py")):
+        module = ast.parse(file.read_text(encoding="utf-8"))
+        classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
+        for node in [*module.body, *(part for of in classes for part in of.body)]:
+            if isinstance(node, ast.FunctionDef):
+                found.append((f"{file.relative_to(REPOSITORY)}: {node.name}", node))
+    return found
+
+
+def parameters(function: ast.FunctionDef) -> list[ast.arg]:
+    given = function.args
+    found = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return [one for one in found if one.arg not in ("self", "cls")]
+
+
+def test_no_public_function_takes_more_arguments_than_can_be_told_apart() -> None:
+    """A command's arguments are its options, which its user names."""
+    found = [
+        place
+        for place, of in functions()
+        if not of.name.startswith("_")
+        and not any(".command(" in ast.unparse(by) for by in of.decorator_list)
+        and len(parameters(of)) > MOST_ARGUMENTS
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("record", CLUMPS)
+def test_what_belongs_together_is_handed_over_together(record: str) -> None:
+    found = []
+    for place, of in functions():
+        types = {ast.unparse(one.annotation) for one in parameters(of) if one.annotation}
+        if CLUMPS[record] <= {name.split(".")[-1] for name in types}:
+            found.append(f"{place} takes what {record} holds")
+    assert not found
+
+
 PACKAGES = sorted(
     f"llmecon.{stub.parent.name}" for stub in (REPOSITORY / "llmecon").glob("*/__init__.pyi")
 )

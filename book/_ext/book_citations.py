@@ -57,9 +57,9 @@ def _used(app: Sphinx) -> dict[str, list[str]]:
     for cited in app.env.get_domain("cite").citation_refs:  # type: ignore[attr-defined]
         for target in cited.targets:
             used.setdefault(target.key, set()).add(cited.docname)
-    for table in appendices.tables():
-        page = f"data/{table.name}"
-        if page in app.env.found_docs and "source" in table.columns:
+    for page in (of for of in app.env.found_docs if of.startswith("data/")):
+        table = appendices.table(page.removeprefix("data/"))
+        if "source" in table.columns:
             source = table.columns.index("source")
             for key in {key for row in table.rows for key in keys(row[source])}:
                 used.setdefault(key, set()).add(page)

@@ -1,8 +1,9 @@
 """What a chapter can be read without folds under a line that says how much is there.
 
 A notebook marks it by the tag `in-depth`. On the cell of a heading it is about the section: heading
-and first paragraph show, the rest folds. On a cell of code it is about what the cell shows, and
-neighbours that bear it share a fold.
+and first paragraph show, the rest folds; where the cell holds only the heading, the text that the
+next cell computes shows. On a cell of code it is about what the cell shows, and neighbours that
+bear it share a fold.
 """
 
 import json
@@ -94,7 +95,7 @@ def fold(app: Sphinx, doctree: nodes.document) -> None:
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
     for section, of in zip(list(doctree.findall(nodes.section)), sections(cells), strict=True):
         if of.folds:
-            shown = 2 if isinstance(section[1], nodes.paragraph) else 1
+            shown = 2 if isinstance(section[1], nodes.paragraph) or _only_says(section[1]) else 1
             _enclose(section, shown, len(section), label(of.holds))
     for parent, start, end, holds in _neighbours(doctree, cells):
         _enclose(parent, start, end, label(holds))
@@ -112,6 +113,8 @@ def _neighbours(
     shown = [of for of in doctree.findall(nodes.container) if f"tag_{IN_DEPTH}" in of["classes"]]
     found: list[tuple[nodes.Element, int, int, dict[str, int]]] = []
     for node, cell in zip(shown, tagged, strict=True):
+        if not cell.get("outputs"):
+            continue  # under these parameters it has nothing to show
         place, holds = node.parent.index(node), _worth(cell)
         if found and found[-1][0] is node.parent and found[-1][2] == place:
             parent, start, _, before = found.pop()
@@ -129,6 +132,14 @@ def _enclose(parent: nodes.Element, start: int, end: int, summary: str) -> None:
     )
     parent.insert(end, nodes.raw("", "</div></details>", format="html"))
     parent.insert(start, nodes.raw("", opening, format="html"))
+
+
+def _only_says(node: nodes.Node) -> bool:
+    """Whether this is a cell that shows text, and neither a figure nor a table."""
+    if not isinstance(node, nodes.container) or node.get("nb_element") != "cell_code":
+        return False
+    shown = [of["mime_type"] for of in node.findall(nodes.container) if "mime_type" in of]
+    return "text/markdown" in shown and "text/html" not in shown
 
 
 def setup(app: Sphinx) -> None:

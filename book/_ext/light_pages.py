@@ -52,9 +52,11 @@ _END_OF_WORDS = re.compile(r"(</(?:td|th|text|option|p|li|div|label|h\d|summary|
 
 
 def provide(app: Sphinx) -> None:
-    """Put the text font and the maths into the site."""
+    """Put the text font and the maths into the site; a chapter's report needs no search."""
     if app.builder.format != "html":
         return
+    if str(app.config.root_doc).startswith("chapters/"):
+        app.builder.search = False  # type: ignore[attr-defined]  # a report has one page
     static = Path(app.doctreedir) / "light"
     vendor = static / "vendor"
     site_assets.write_fonts(vendor)
@@ -176,7 +178,8 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
             used.update(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8")))
     _keep_icons(site / "_static", used)
 
-    _lighten_search(site / "searchindex.js")
+    if (site / "searchindex.js").is_file():
+        _lighten_search(site / "searchindex.js")
     shutil.rmtree(site / "_static" / "locales", ignore_errors=True)
     for needless in {*site.rglob("*.map"), *site.rglob("fontawesome.js")}:
         needless.unlink()

@@ -11,8 +11,6 @@ from llmecon.physics.architecture import parameters, weight_bytes
 from llmecon.physics.energy import energy_of
 from llmecon.specs import (
     LLM,
-    XPU,
-    Efficiency,
     Instance,
     LatencyTarget,
     Number,
@@ -21,7 +19,7 @@ from llmecon.specs import (
     Workload,
     number,
 )
-from llmecon.training import Reliability, TrainingRun
+from llmecon.training import Reliability, TrainingJob
 from llmecon.training.planning import TrainingPlan, plan_for_deadline
 
 Scalar = Float[Array, "..."]
@@ -112,11 +110,8 @@ def adapter_slowdown(
 
 
 def own_trainer(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     deadline: Scalar | float,
-    efficiency: Efficiency,
     reliability: Reliability,
     devices: OwnDevices,
     release: Scalar | float = 0.0,
@@ -124,11 +119,8 @@ def own_trainer(
     """Training on hardware of one's own, by the token.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: a typical run: its tokens, and the share of weights trained.
+        job: a typical run: its tokens, the share of weights trained, and on what.
         deadline: for that run, s.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
         devices: that train.
         release: of evaluating and releasing a model, USD.
@@ -136,14 +128,14 @@ def own_trainer(
     Returns:
         What a token takes, and the plan behind it, which says whether the run fits.
     """
-    plan = plan_for_deadline(llm, xpu, run, jnp.asarray(deadline), efficiency, reliability)
-    each = plan.device_seconds / run.tokens
-    host = efficiency.host_power * xpu.tdp
+    plan = plan_for_deadline(job, jnp.asarray(deadline), reliability)
+    each = plan.device_seconds / job.run.tokens
+    host = job.efficiency.host_power * job.xpu.tdp
     drawn = energy_of(each, plan.step.power, host, devices.site).total
     trainer = Trainer(
         price=each * devices.cost,
         carbon=drawn * devices.site.carbon_intensity + each * devices.making,
-        weights=parameters(llm).total * run.trainable,
+        weights=parameters(job.llm).total * job.run.trainable,
         round=release,
     )
     return trainer, plan

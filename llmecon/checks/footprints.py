@@ -7,7 +7,6 @@ arithmetic and not the model, and is named so.
 from dataclasses import asdict, dataclass
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ from llmecon.physics.energy import Energy, device_power, energy_of
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_HOUR, SECONDS_PER_YEAR, Site
 from llmecon.tables import catalog
 from llmecon.tables.hardware_parts import RECIPE_PRODUCT, materials, recipe
-from llmecon.training import training_step
 
 # Share of six years that BLOOM's authors count on their servers to work [Luccioni2023].
 BLOOM_USED = 0.85
@@ -265,9 +263,7 @@ def training_energy(model: str, xpu: str, tokens: float, site: Site) -> Energy:
 def _trained(rows: pd.DataFrame) -> pd.DataFrame:
     """Predicted device-hours of runs, and average and rated power of one device [W]."""
     of = training_rows.setups(rows)
-    step = jax.vmap(training_step, (0, 0, 0, 0, None))(
-        of.llm, of.xpu, of.run, of.layout, catalog.efficiency()
-    )
+    step = training_rows.steps(of.jobs(catalog.efficiency()), of.layout)
     hours = predict_runs(rows)["device_hours"]
     columns = {"power": np.asarray(step.power), "rated": np.asarray(of.xpu.tdp)}
     return pd.DataFrame(columns, index=rows.index).assign(hours=hours)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ from llmecon.choice.filling import (
     EngineName,
     Flow,
     Role,
-    excess,
+    beyond,
     flow,
     resting_power,
     room,
@@ -32,7 +32,7 @@ from llmecon.choice.resources import capital, offered, per_joule
 from llmecon.errors import InputError
 from llmecon.evidence.server_levels import Servers, at_level
 from llmecon.execution.interpreter import compiled, interpreted
-from llmecon.numerics import Bracket, narrower
+from llmecon.numerics import NARROW, Bracket, narrower
 from llmecon.serving import MINIMUM_BATCH
 from llmecon.specs import (
     LLM,
@@ -51,12 +51,13 @@ Record = TypeVar("Record")
 # an instance that mostly waits, and many of one that works.
 WAITING, WORKING = 5, 20
 SELDOM = 0.3
-# Steps of the search for that fullest one within its cell.
+# Most steps of the search for that fullest one within its cell.
 NARROWED = 24
 # Steps of the golden section to the bottom of a dip.
 BOTTOMED = 6
 GOLDEN = 0.618
-# Engines and buckets that are computed together: one shape, so one compilation.
+# Engines and buckets that are computed together: one shape, so one compilation. A chunk by itself
+# takes as long as fifty of these.
 TOGETHER = 256
 # Buckets whose flows are kept, as many problems that are solved in turn differ in prices and limits
 # on the fleet only, or in one bucket.
@@ -121,29 +122,57 @@ def _fillings(most: Scalar, role: Role) -> Scalar:
     return jnp.concatenate([few, many])
 
 
-def _narrowed(function: Callable[[Scalar], Scalar], bracket: Bracket) -> Scalar:
+class _Cell(NamedTuple):
+    """Where on the log scale a limit starts to bind: a place that keeps it and one that doesn't."""
+
+    kept: Scalar
+    at_kept: Scalar
+    broken: Scalar
+    at_broken: Scalar
+
+
+def _narrowed(function: Callable[[Scalar], Scalar], cell: _Cell) -> Scalar:
     """The nearest place not above zero to where a function crosses it."""
 
-    def step(_: int, found: Bracket) -> Bracket:
-        return narrower(function, found)
+    def unfinished(state: tuple[Scalar, Bracket]) -> Scalar:
+        steps, found = state
+        return (steps < NARROWED) & (jnp.abs(found.newest - found.across) > NARROW)
 
-    found = jax.lax.fori_loop(0, NARROWED, step, bracket)
+    def step(state: tuple[Scalar, Bracket]) -> tuple[Scalar, Bracket]:
+        return state[0] + 1, narrower(function, state[1])
+
+    first = Bracket(*cell, jnp.full_like(cell.kept, 0.5))
+    _, found = jax.lax.while_loop(unfinished, step, (jnp.zeros((), int), first))
     place: Scalar = jnp.where(found.at_newest > 0.0, found.across, found.newest)
     return place
 
 
-def _lowest_beyond(
-    function: Callable[[Scalar], Scalar], place: Scalar, value: Scalar, last: Scalar
-) -> tuple[Scalar, Scalar, Scalar]:
-    """The bottom of the deepest dip of a function behind the last place where it is not above 0.
+def _dips(over: Scalar) -> Bool[Array, " levels"]:
+    """Where latency falls and rises again behind the last place that keeps the limits.
 
-    Latency mostly rises with filling, but where answers are few and short it may dip.
+    It mostly rises with filling, but where answers are few and short it may dip.
     """
-    at = jnp.arange(len(place))
-    before, behind = jnp.roll(value, 1), jnp.roll(value, -1)
-    inside = (at > jnp.maximum(last, 0)) & (at < len(place) - 1)
-    dips = inside & (value < before) & (value <= behind)
-    deepest = jnp.clip(jnp.argmin(jnp.where(dips, value, jnp.inf)), 1, len(place) - 2)
+    at = jnp.arange(len(over))
+    inside = (at > jnp.maximum(_last_kept(over), 0)) & (at < len(over) - 1)
+    return inside & (over < jnp.roll(over, 1)) & (over <= jnp.roll(over, -1))
+
+
+def _last_kept(over: Scalar) -> Scalar:
+    """The last place that keeps the limits; -1 where none does."""
+    return jnp.max(jnp.where(over <= 0.0, jnp.arange(len(over)), -1))
+
+
+def _cell(place: Scalar, over: Scalar) -> _Cell:
+    """Between the last place that keeps the limits and the next."""
+    last = _last_kept(over)
+    at, after = jnp.maximum(last, 0), jnp.minimum(last + 1, len(place) - 1)
+    return _Cell(place[at], over[at], place[after], over[after])
+
+
+def _behind_dip(function: Callable[[Scalar], Scalar], place: Scalar, over: Scalar) -> _Cell:
+    """As `_cell`, but from the bottom of the deepest dip, where that keeps the limits."""
+    dips = _dips(over)
+    deepest = jnp.clip(jnp.argmin(jnp.where(dips, over, jnp.inf)), 1, len(place) - 2)
 
     def step(_: int, ends: tuple[Scalar, Scalar]) -> tuple[Scalar, Scalar]:
         low, high = ends
@@ -153,49 +182,65 @@ def _lowest_beyond(
 
     low, high = jax.lax.fori_loop(0, BOTTOMED, step, (place[deepest - 1], place[deepest + 1]))
     bottom = 0.5 * (low + high)
-    return bottom, jnp.where(dips.any(), function(bottom), jnp.inf), deepest + 1
+    depth = jnp.where(dips.any(), function(bottom), jnp.inf)
+    behind = _Cell(bottom, depth, place[deepest + 1], over[deepest + 1])
+    found: _Cell = jax.tree.map(partial(jnp.where, depth <= 0.0), behind, _cell(place, over))
+    return found
 
 
 @compiled
 def _looked_at(llm: LLM, role: Role, engines: Engine, demand: Demand) -> tuple[Scalar, Flow]:
     """Fillings of several engines, each for one bucket, and flows at these."""
 
-    def one(engine: Engine, demand: Demand) -> tuple[Scalar, Flow]:
+    def taken(engine: Engine, demand: Demand, log_filling: Scalar) -> Flow:
+        found: Flow = flow(llm, engine, demand, jnp.exp(log_filling), role)
+        return found
+
+    def over_at(engine: Engine, demand: Demand) -> Callable[[Scalar], Scalar]:
+        return lambda log_filling: beyond(taken(engine, demand, log_filling), demand, role)
+
+    @jax.vmap
+    def coarse(engine: Engine, demand: Demand) -> tuple[Scalar, Scalar, Flow, Scalar]:
         most = room(llm, engine, demand, role)
-        fillings = _fillings(most, role)
-        beyond = partial(excess, llm, engine, demand, role=role)
-        over = jax.vmap(beyond)(fillings)
-        place = jnp.log(fillings)
+        place = jnp.log(_fillings(most, role))
+        flows = jax.vmap(partial(taken, engine, demand))(place)
+        return most, place, flows, beyond(flows, demand, role)
 
-        def beyond_at(log_filling: Scalar) -> Scalar:
-            return beyond(jnp.exp(log_filling))
+    def simple(of: tuple[Engine, Demand, Scalar, Scalar]) -> _Cell:
+        found: _Cell = jax.vmap(_cell)(*of[2:])
+        return found
 
-        # The last one that keeps the limits, and the next, between which a limit binds.
-        last = jnp.max(jnp.where(over <= 0.0, jnp.arange(len(fillings)), -1))
-        at, next_one = jnp.maximum(last, 0), jnp.minimum(last + 1, len(fillings) - 1)
-        dip, depth, after = _lowest_beyond(beyond_at, place, over, last)
-        dips = depth <= 0.0
-        fullest = jnp.exp(
-            _narrowed(
-                beyond_at,
-                Bracket(
-                    jnp.where(dips, dip, place[at]),
-                    jnp.where(dips, depth, over[at]),
-                    jnp.where(dips, place[after], place[next_one]),
-                    jnp.where(dips, over[after], over[next_one]),
-                ),
-            )
+    def behind(of: tuple[Engine, Demand, Scalar, Scalar]) -> _Cell:
+        def one(engine: Engine, demand: Demand, place: Scalar, over: Scalar) -> _Cell:
+            return _behind_dip(over_at(engine, demand), place, over)
+
+        found: _Cell = jax.vmap(one)(*of)
+        return found
+
+    @jax.vmap
+    def finished(
+        engine: Engine,
+        demand: Demand,
+        cell: _Cell,
+        most: Scalar,
+        place: Scalar,
+        flows: Flow,
+        over: Scalar,
+    ) -> tuple[Scalar, Flow]:
+        log_fullest = _narrowed(over_at(engine, demand), cell)
+        last = taken(engine, demand, log_fullest)
+        able = (cell.at_kept <= 0.0) & (most >= (0.5 if role == "prefill" else 1.0))
+        allowed = able & jnp.append((place < log_fullest) & (over <= 0.0), True)
+        fillings = jnp.exp(jnp.append(place, log_fullest))
+        every = jax.tree.map(jnp.append, flows, last)
+        return jnp.where(allowed, fillings, jnp.nan), jax.tree.map(
+            lambda leaf: jnp.where(allowed, leaf, jnp.inf), every
         )
-        able = ((last >= 0) | dips) & (most >= (0.5 if role == "prefill" else 1.0))
-        allowed = (fillings < fullest) & (over <= 0.0)
-        kept = jnp.append(jnp.where(allowed, fillings, jnp.nan), fullest)
-        kept = jnp.where(able, kept, jnp.nan)
-        flows = jax.vmap(lambda filling: flow(llm, engine, demand, filling, role))(
-            jnp.where(jnp.isnan(kept), MINIMUM_BATCH, kept)
-        )
-        return kept, jax.tree.map(lambda leaf: jnp.where(jnp.isnan(kept), jnp.inf, leaf), flows)
 
-    found: tuple[Scalar, Flow] = jax.vmap(one)(engines, demand)
+    most, place, flows, over = coarse(engines, demand)
+    dips = jax.vmap(_dips)(over)
+    cell = jax.lax.cond(dips.any(), behind, simple, (engines, demand, place, over))
+    found: tuple[Scalar, Flow] = finished(engines, demand, cell, most, place, flows, over)
     return found
 
 
@@ -335,18 +380,36 @@ def _everywhere(
     flows: Flow = Flow(*(np.full_like(fillings, np.inf) for _ in range(5)))  # type: ignore[arg-type]
     roles = np.array([of.role for of in names])
     for role in ROLES:
-        engine, bucket = np.nonzero((held >= 1.0) & (roles == role)[:, None])
+        first, same = _told_apart(demand, role)
+        engine, bucket = np.nonzero((held[:, first] >= 1.0) & (roles == role)[:, None])
         if not len(engine):
             continue
-        fillings[engine, bucket], taken = in_chunks(
+        found = in_chunks(
             partial(_looked_at, llm, role),
             TOGETHER,
             rows_of(engines, engine),
-            rows_of(demand, bucket),
+            rows_of(demand, first[bucket]),
         )
-        for whole, part in zip(jax.tree.leaves(flows), jax.tree.leaves(taken), strict=True):
-            whole[engine, bucket] = part
+        here = roles == role
+        for whole, part in zip(
+            jax.tree.leaves((fillings, flows)), jax.tree.leaves(found), strict=True
+        ):
+            of_first = whole[:, first]
+            of_first[engine, bucket] = part
+            whole[here] = of_first[:, same][here]
     return fillings, flows
+
+
+def _told_apart(
+    demand: Demand, role: Role
+) -> tuple[Int[np.ndarray, " kinds"], Int[np.ndarray, " buckets"]]:
+    """Buckets that differ in what a role minds, and by which of them each bucket is told."""
+    count = len(np.asarray(demand.target.tpot))
+    if role == "prefill":  # which has no answers to hurry
+        demand = replace(demand, target=replace(demand.target, tpot=np.ones(count)))
+    rows = np.stack([np.asarray(leaf, float) for leaf in jax.tree.leaves(demand)], axis=1)
+    _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, same.ravel()
 
 
 def _names(problem: Problem, has_experts: bool) -> tuple[EngineName, ...]:

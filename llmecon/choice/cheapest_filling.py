@@ -43,7 +43,8 @@ def cheapest(case: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, "
     Returns:
         Fillings of some pools for each bucket and role, and the least cost of a request.
     """
-    kinds = np.unique(case.options.partners)
+    useful = case.useful_regions
+    kinds = np.unique(case.options.partners[:, useful])
     roles = np.array([name.role for name in case.options.names])
     picked: dict[Role, list[np.ndarray]] = {"whole": [], "prefill": [], "decode": []}
     for bucket in range(len(case.options.rates)):
@@ -51,7 +52,7 @@ def cheapest(case: Case, charged: Charges) -> tuple[Columns, Float[np.ndarray, "
         lowest = np.where(np.isnan(cost), np.inf, cost).min(axis=2)
         for kind in kinds:
             for role, found in picked.items():
-                here = (case.options.partners == kind) & (roles == role)[:, None]
+                here = (case.options.partners == kind) & (roles == role)[:, None] & useful
                 if not here.any():
                     continue
                 chosen = _nearest(np.where(here, lowest, np.inf))

@@ -196,14 +196,15 @@ def drawn(
     Returns:
         Each engine is as full as is best in that draw, within the limits on latency.
     """
-    sets = [
-        catalog.efficiency_draws(
-            at_level(
-                catalog.system(problem.model, name.xpu, precision=name.precision), problem.servers
-            )
+    kinds = [(name.xpu, name.precision) for name in (of.options.names[at] for at in engines)]
+    # Layouts of one accelerator share its efficiencies, and finding these takes long.
+    known = {
+        (xpu, numbers): catalog.efficiency_draws(
+            at_level(catalog.system(problem.model, xpu, precision=numbers), problem.servers)
         )
-        for name in (of.options.names[at] for at in engines)
-    ]
+        for xpu, numbers in dict.fromkeys(kinds)
+    }
+    sets = [known[kind] for kind in kinds]
     count = len(jax.tree.leaves(sets[0])[0])
     repeated = kept(of, np.repeat(engines, count))
     attained = jax.tree.map(

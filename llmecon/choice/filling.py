@@ -150,7 +150,20 @@ def excess(llm: LLM, engine: Engine, demand: Demand, filling: Scalar, role: Role
         Positive where a limit is broken. Prompts and outputs on instances of their own share the
         limit on TTFT, so that each can be chosen by itself.
     """
-    taken = flow(llm, engine, demand, filling, role)
+    return beyond(flow(llm, engine, demand, filling, role), demand, role)
+
+
+def beyond(taken: Flow, demand: Demand, role: Role) -> Scalar:
+    """As `excess`, of what is known to be taken.
+
+    Args:
+        taken: of an instance by a request.
+        demand: the request's limits.
+        role: what the instance does of the request.
+
+    Returns:
+        Positive where a limit is broken.
+    """
     share = {"whole": 1.0, "prefill": 1.0 - SLOT_SHARE, "decode": SLOT_SHARE}[role]
     target = demand.target
     late = jnp.maximum(taken.ttft, 1e-12) / (share * target.ttft)
@@ -188,8 +201,8 @@ def fullest(llm: LLM, engine: Engine, demand: Demand, role: Role) -> Scalar:
         As `flow` takes it, with the gradient of the implicit function.
     """
     most = room(llm, engine, demand, role)
-    beyond = partial(excess, llm, engine, demand, role=role)
-    return solve_increasing(beyond, MINIMUM_BATCH, most)
+    late = partial(excess, llm, engine, demand, role=role)
+    return solve_increasing(late, MINIMUM_BATCH, most)
 
 
 def idle_power(engine: Engine) -> Scalar:

@@ -75,6 +75,8 @@ class Plan:
         requests: what one more request of each bucket adds to the cost.
         columns: the fillings in use.
         served: requests per second that each gets.
+        left: share of the cost by which other whole instances may be cheaper, at the fillings
+            looked at, where the search was stopped; 0 where it ended.
     """
 
     pools: tuple[Pool, ...]
@@ -85,6 +87,7 @@ class Plan:
     requests: tuple[float, ...]
     columns: Columns = field(repr=False)
     served: Float[np.ndarray, " columns"] = field(repr=False)
+    left: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,10 @@ KEPT = 1e-6
 # Whoever serves all of a bucket keeps an instance at work for at least such a share of its time:
 # below, branch and bound would take it for nothing.
 LEAST_WORK = 1e-4
-# How many times as long branch and bound goes on where it has found no fleet at all.
+# Branch and bound stops after so many nodes times variables, a few seconds' work: a count, which
+# ends it at the same fleet however busy a machine is. What may be left, the solution says.
+WORK = 1e6
+# How many times as long it goes on where it has found no fleet at all.
 LAST_RESORT = 10
 # SciPy's word for a programme without solution.
 INFEASIBLE = 2
@@ -178,7 +181,7 @@ def least_excess(case: Case, columns: Columns) -> tuple[np.ndarray, Solution]:
 
 
 def in_wholes(
-    case: Case, columns: Columns, gap: float, seconds: float
+    case: Case, columns: Columns, gap: float
 ) -> tuple[Int[np.ndarray, "pools 2"], Solution] | None:
     """The cheapest whole instances, by branch and bound [HiGHS].
 
@@ -186,13 +189,12 @@ def in_wholes(
         case: the problem.
         columns: those that may be used.
         gap: share by which the cost may exceed the bound.
-        seconds: after which the best found so far is taken, if there is any.
 
     Returns:
         Pools and solution; None where limits can't be kept.
 
     Raises:
-        ArithmeticError: time is up and no fleet was found.
+        ArithmeticError: no fleet was found for all the work allowed.
     """
     pools, constraints, integral = _of_wholes(case, columns, 0)
     rows, free = programme(case, columns), case.free
@@ -200,20 +202,21 @@ def in_wholes(
     cost = np.concatenate([free.standing[pools[:, 0], pools[:, 1]], each])
     in_parts_costs = _scale(cost_of(case, columns, free) * rows.asked, columns.bucket)
     scale = max(in_parts_costs, float(cost[: len(pools)].min()))
-    for patience in (seconds, LAST_RESORT * seconds):
+    for work in (WORK, LAST_RESORT * WORK):
         found = _milp(
             cost / scale,
             constraints=constraints,
             bounds=Bounds(0.0, np.inf),
             integrality=integral,
-            options={"mip_rel_gap": gap, "time_limit": patience},
+            options={"mip_rel_gap": gap, "node_limit": _nodes(work, cost)},
         )
         if found.x is not None:
             break
         if found.status == INFEASIBLE:
             return None
     else:
-        raise ArithmeticError(f"no fleet of whole instances was found in {patience:.3g} s")
+        nodes = _nodes(work, cost)
+        raise ArithmeticError(f"no fleet of whole instances was found at {nodes} nodes")
     nothing = np.zeros((len(case.options.rates), case.options.kinds))
     return pools, Solution(
         found.x[len(pools) :] * rows.asked,
@@ -227,13 +230,17 @@ def in_wholes(
     )
 
 
-def least_excess_in_wholes(case: Case, columns: Columns, seconds: float) -> np.ndarray:
+def _nodes(work: float, variables: np.ndarray) -> int:
+    """How many nodes a search over so many variables may visit."""
+    return 1 + int(work / len(variables))
+
+
+def least_excess_in_wholes(case: Case, columns: Columns) -> np.ndarray:
     """As `least_excess`, for whole instances.
 
     Args:
         case: the problem, with limits.
         columns: those that may be used.
-        seconds: after which the best found so far is taken.
 
     Returns:
         Excess of each limit in its own unit.
@@ -245,10 +252,10 @@ def least_excess_in_wholes(case: Case, columns: Columns, seconds: float) -> np.n
         constraints=constraints,
         bounds=Bounds(0.0, np.inf),
         integrality=integral,
-        options={"time_limit": seconds},
+        options={"node_limit": _nodes(WORK, integral)},
     )
     if found.x is None:
-        raise ArithmeticError(f"no fleet of whole instances was found in {seconds:.3g} s")
+        raise ArithmeticError(f"no fleet was found at {_nodes(WORK, integral)} nodes")
     excess: np.ndarray = found.x[len(integral) - limits :]
     return excess
 

@@ -8,7 +8,7 @@ standing, a joule, a second of waiting and a spoilt answer.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from llmecon.choice.candidates import Options, options
 from llmecon.choice.description import RESOURCES, Problem
@@ -52,6 +52,28 @@ class Case:
     def free(self) -> "Charges":
         """What things cost where limits cost nothing."""
         return charges(self, self.weights, np.zeros(len(self.limits.most)))
+
+    @property
+    def useful_regions(self) -> Bool[np.ndarray, " regions"]:
+        """Regions that no other one beats: there, instances and joules take no more of anything.
+
+        All that stands in a region could stand in one that beats it, and would do the same work.
+        """
+        limits, regions = self.limits, len(self.options.per_joule)
+        of_engines = (self.options.capital @ self.weights)[:, :, None]
+        takes = np.concatenate(
+            [
+                (self.options.per_joule @ self.weights)[:, None],
+                limits.per_joule,
+                *np.concatenate([of_engines, limits.capital], axis=2),
+            ],
+            axis=1,
+        )
+        no_more = np.all(takes[:, None] <= takes[None], axis=2)
+        # Of regions that are alike the first one stays.
+        beats = no_more & (~no_more.T | (np.arange(regions)[:, None] < np.arange(regions)))
+        useful: np.ndarray = ~beats.any(axis=0)
+        return useful
 
 
 @dataclass(frozen=True)

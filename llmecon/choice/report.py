@@ -44,6 +44,7 @@ def as_json(problem: Problem, found: Plan | Clash) -> dict[str, Any]:
         "feasible": True,
         "cost": found.cost,
         "bound": found.bound,
+        "left": found.left,
         "pools": [
             {
                 **asdict(pool.engine),
@@ -100,6 +101,10 @@ def _plan_lines(problem: Problem, plan: Plan, sizes: Sequence[str]) -> list[str]
         f"cost {plan.cost * hourly:.6g} an hour; in parts no fleet costs less than "
         f"{plan.bound * hourly:.6g}"
     ]
+    if plan.left:
+        told.append(
+            f"  the search was stopped: other whole instances may cost {plan.left:.2%} less"
+        )
     for pool in plan.pools:
         told.append(f"  {_count(pool)} of {engine_line(pool.engine)}, in {_region(problem, pool)}")
         for of in pool.serves:

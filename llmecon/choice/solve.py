@@ -92,17 +92,21 @@ def relaxed(case: Case) -> Relaxed | Clash:
     slower = _too_slow(case)
     if slower:
         return Clash(slower=slower)
-    further, _ = cheapest(case, case.free)
+    prices, charged = np.zeros(len(case.limits.most)), case.free
+    more, least = cheapest(case, charged)
+    further = more
     if len(case.limits.most):
         further, excess = _within(case, further)
         if excess.sum() > KEPT:
             return Clash(raised=raised(case, excess))
-    solution, charged, bound, columns = None, case.free, -np.inf, further
+    solution, bound, columns = None, -np.inf, further
     for _ in range(ROUNDS):
         columns = further
         solution = in_parts(case, columns)
-        charged = charges(case, case.weights, solution.prices)
-        more, least = cheapest(case, charged)
+        if np.any(solution.prices != prices):
+            prices = solution.prices
+            charged = charges(case, case.weights, prices)
+            more, least = cheapest(case, charged)
         bound = max(bound, float(case.options.rates @ least - case.limits.most @ solution.prices))
         hopeful = worth_adding(case, more, charged, solution)
         if solution.cost - bound <= GAP * abs(solution.cost) or not hopeful.any():

@@ -45,8 +45,6 @@ WHOLE_GAP = 1e-5
 COARSE_GAP = 1e-3
 # The same for a first fleet, which only shows which pools can't be part of a better one.
 FIRST_GAP = 1e-2
-# Branch and bound stops after so long, s; the bound then says how good its fleet is.
-PATIENCE = 10.0
 # Where waiting costs anything, pools that are looked at closely, and steps in a cell of theirs.
 IN_QUESTION = 16
 # Where limits clash, pools looked at for each bucket, role and limit.
@@ -77,7 +75,7 @@ def _rounded(case: Case, start: Relaxed) -> Plan | Clash:
     found, columns, hasty = None, start.columns, _minds_latency(case)
     for count in _more_and_more(len(pools)):
         columns = _spread(case, pools[:count], start.columns)
-        found = in_wholes(case, columns, FIRST_GAP, PATIENCE)
+        found = in_wholes(case, columns, FIRST_GAP)
         if found is not None:
             break
     if found is not None:
@@ -86,17 +84,17 @@ def _rounded(case: Case, start: Relaxed) -> Plan | Clash:
         chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
         columns = _spread(case, chosen, start.columns)
         gap = COARSE_GAP if hasty else WHOLE_GAP
-        found = in_wholes(case, columns, gap, PATIENCE) or found
+        found = in_wholes(case, columns, gap) or found
     if found is None and hasty:
         # What coarse fillings can't keep, those between them may.
         columns = _spread(case, pools[: 2 * IN_QUESTION], start.columns, finer=True)
-        found = in_wholes(case, columns, WHOLE_GAP, PATIENCE)
+        found = in_wholes(case, columns, WHOLE_GAP)
     elif found is not None and hasty:
         # Between two coarse fillings waiting costs less than its chord says.
         in_question = pools[least < found[1].cost][:IN_QUESTION]
         chosen = np.unique(np.concatenate([in_question, _standing(*found)]), axis=0)
         columns = _spread(case, chosen, start.columns, finer=True)
-        found = in_wholes(case, columns, WHOLE_GAP, PATIENCE) or found
+        found = in_wholes(case, columns, WHOLE_GAP) or found
     if found is None:
         return least_raised(case, start.columns)
     inside, solution = found
@@ -111,8 +109,9 @@ def _rounded(case: Case, start: Relaxed) -> Plan | Clash:
         settled.served, settled.instances, settled.cost, settled.bound,
         start.solution.worth, start.solution.passed, start.solution.prices, settled.hours,
     )  # fmt: skip
-    bound = start.plan.bound
-    return plan_of(case, *merged(columns, settled.served), instances, prices, bound)
+    plan = plan_of(case, *merged(columns, settled.served), instances, prices, start.plan.bound)
+    left = 1.0 - solution.bound / solution.cost
+    return replace(plan, left=left) if left > WHOLE_GAP else plan
 
 
 def least_raised(case: Case, known: Columns) -> Clash:
@@ -127,7 +126,7 @@ def least_raised(case: Case, known: Columns) -> Clash:
     """
     pools = np.unique(np.concatenate([pools_of(known)[0], _frugal(case)]), axis=0)
     columns = _spread(case, pools, known, finer=_minds_latency(case))
-    return Clash(raised=raised(case, least_excess_in_wholes(case, columns, PATIENCE)))
+    return Clash(raised=raised(case, least_excess_in_wholes(case, columns)))
 
 
 def _frugal(case: Case) -> Int[np.ndarray, "pools 2"]:
@@ -203,8 +202,7 @@ def _promising(
         gained += asked * np.max(gain, axis=2)
         rate = np.maximum(rate, np.max(gain / time[:, None, :], axis=2))
     least = start.plan.bound + charged.standing - np.minimum(rate, gained)
-    usable: np.ndarray = np.any(case.options.able, axis=1)
-    engine, region = np.nonzero(np.broadcast_to(usable[:, None], least.shape))
+    engine, region = np.nonzero(np.any(case.options.able, axis=1)[:, None] & case.useful_regions)
     value = np.maximum(least[engine, region], start.plan.bound)
     inside = {
         (int(e), int(r))

@@ -175,6 +175,11 @@ def _losses_refused(frame: pd.DataFrame) -> pd.Series:
         wrong = ~numbers.between(LEAST_TRAINED, MOST_TRAINED) & (reasons == "")
         shown = frame[column].map(lambda cell: "nothing" if pd.isna(cell) else f"{cell}")
         reasons[wrong] = f"{column}: " + shown + f", expected {LEAST_TRAINED:g} to {MOST_TRAINED:g}"
+    if "recorded" in frame:
+        given = frame["recorded"]
+        months = given.astype(str).str.fullmatch(r"\d{4}-(0[1-9]|1[0-2])")
+        wrong = given.notna() & ~months & (reasons == "")
+        reasons[wrong] = "recorded: " + given.astype(str) + ", expected a month such as 2023-12"
     if "validation" in frame:
         expected = data.map(VALIDATION)
         given = frame["validation"]

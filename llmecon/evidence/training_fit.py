@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from llmecon.evidence import training_rows
 from llmecon.evidence.bayesian_fit import (
     NINETY,
     Parameter,
@@ -31,7 +32,6 @@ from llmecon.evidence.training_rows import ARITHMETIC, Setups, in_our_names, ref
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import Efficiency
 from llmecon.tables import catalog
-from llmecon.training import training_step
 
 # Fitted efficiencies with what physics and micro-benchmarks say of them beforehand.
 PARAMETERS = (
@@ -106,9 +106,7 @@ def device_seconds_per_token(values: Values, setups: Setups) -> Array:
         catalog.efficiency(),
         [values[name] for name in names],
     )
-    step = jax.vmap(training_step, (0, 0, 0, 0, None))(
-        setups.llm, setups.xpu, setups.run, setups.layout, efficiency
-    )
+    step = training_rows.steps(setups.jobs(efficiency), setups.layout)
     return step.seconds * setups.layout.devices / setups.run.global_batch
 
 

@@ -19,12 +19,14 @@ from jaxtyping import Array, Float
 
 from llmecon.execution.interpreter import interpreted
 from llmecon.physics.architecture import parameters
-from llmecon.specs import LLM, XPU
+from llmecon.specs import LLM, XPU, Efficiency
 from llmecon.tables import catalog
 from llmecon.training import (
     USUAL_INTERLEAVING,
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
+    TrainingStep,
     flops_per_token,
     training_memory,
     training_step,
@@ -97,6 +99,10 @@ class Setups(eqx.Module):
     layout: TrainingLayout
     counted_flops: Rows
     counted_peak: Rows
+
+    def jobs(self, efficiency: Efficiency) -> TrainingJob:
+        """What is trained on what, a row each, if all attain the same."""
+        return TrainingJob(self.llm, self.xpu, self.run, efficiency)
 
 
 def in_our_names(frame: pd.DataFrame) -> pd.DataFrame:
@@ -221,7 +227,7 @@ def setups(rows: pd.DataFrame) -> Setups:
         llm=llm,
         xpu=xpu,
         run=run,
-        layout=_layouts(rows, llm, xpu, run, devices),
+        layout=_layouts(rows, TrainingJob(llm, xpu, run, catalog.efficiency()), devices),
         counted_flops=2.0 * causal - flops(llm, nothing),
         counted_peak=peak,
     )
@@ -323,9 +329,26 @@ def _mixture(total: float, active: float) -> dict[str, float]:
     return shape
 
 
-def _layouts(
-    rows: pd.DataFrame, llm: LLM, xpu: XPU, run: TrainingRun, devices: np.ndarray
-) -> TrainingLayout:
+def steps(jobs: TrainingJob, layouts: TrainingLayout) -> TrainingStep:
+    """A step of each of several runs.
+
+    Args:
+        jobs: a row each, all of one efficiency.
+        layouts: how each is spread.
+    """
+
+    def one(llm: LLM, xpu: XPU, run: TrainingRun, layout: TrainingLayout) -> TrainingStep:
+        found: TrainingStep = training_step(TrainingJob(llm, xpu, run, jobs.efficiency), layout)
+        return found
+
+    found: TrainingStep = jax.vmap(one)(jobs.llm, jobs.xpu, jobs.run, layouts)
+    return found
+
+
+_price = interpreted(steps)
+
+
+def _layouts(rows: pd.DataFrame, job: TrainingJob, devices: np.ndarray) -> TrainingLayout:
     """Layouts as recorded; where nothing is, the fastest of the usual ones that fits."""
     text = rows["parallelism"].str.upper()
     ranks = {kind: _ways(text, rf"\b{kind}(\d+)") for kind in ("TP", "PP", "CP", "EP")}
@@ -338,7 +361,7 @@ def _layouts(
     sharded = (whole | ~ranked) & ~partly
 
     def layout(tensor: np.ndarray, pipeline: np.ndarray, sharded: np.ndarray) -> TrainingLayout:
-        return _completed(rows, llm, xpu, run, devices, tensor, pipeline, sharded)
+        return _completed(rows, job, devices, tensor, pipeline, sharded)
 
     recorded = layout(tensor, pipeline, sharded)
     known = ranked | whole | partly
@@ -348,7 +371,7 @@ def _layouts(
     candidates = [
         layout(t * ones, p * ones, np.full(len(rows), shard)) for t, p, shard in USUAL_LAYOUTS
     ]
-    seconds = np.stack([_usual_seconds(llm, xpu, run, of) for of in candidates])
+    seconds = np.stack([_usual_seconds(job, of) for of in candidates])
     fastest = seconds.argmin(axis=0)
     chosen = jax.tree.map(
         lambda *leaves: jnp.stack(leaves)[fastest, jnp.arange(len(rows))], *candidates
@@ -359,16 +382,13 @@ def _layouts(
     return picked
 
 
-def _usual_seconds(llm: LLM, xpu: XPU, run: TrainingRun, layout: TrainingLayout) -> np.ndarray:
+def _usual_seconds(job: TrainingJob, layout: TrainingLayout) -> np.ndarray:
     """Seconds of a step, a penalty added where memory does not suffice."""
-    step = _price(llm, xpu, run, layout, catalog.efficiency())
-    lacking = jnp.maximum(jnp.log(step.memory / xpu.memory), 0.0)
+    step, run = _price(job, layout), job.run
+    lacking = jnp.maximum(jnp.log(step.memory / job.xpu.memory), 0.0)
     # A replica works on at least one sequence, and links or a network join its devices.
     idle = jnp.maximum(layout.data * run.sequence / run.global_batch, 1.0)
     return np.asarray(step.seconds * idle * jnp.exp(2.0 * lacking))
-
-
-_price = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
 
 
 def _ways(text: pd.Series, pattern: str) -> np.ndarray:
@@ -378,9 +398,7 @@ def _ways(text: pd.Series, pattern: str) -> np.ndarray:
 
 def _completed(
     rows: pd.DataFrame,
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     devices: np.ndarray,
     tensor: np.ndarray,
     pipeline: np.ndarray,
@@ -389,15 +407,15 @@ def _completed(
     """A layout with what rows say, or else is usual, of micro-batches and recomputation."""
     text, note = rows["parallelism"].str.upper(), rows["note"].str.lower()
     tensor = np.clip(tensor, 1.0, devices)
-    pipeline = np.clip(pipeline, 1.0, np.minimum(devices / tensor, np.asarray(llm.layers)))
+    pipeline = np.clip(pipeline, 1.0, np.minimum(devices / tensor, np.asarray(job.llm.layers)))
     data = devices / (tensor * pipeline)
-    sequence = np.asarray(run.sequence)
-    share = np.maximum(np.asarray(run.global_batch) / sequence / data, 1.0)
+    sequence = np.asarray(job.run.sequence)
+    share = np.maximum(np.asarray(job.run.global_batch) / sequence / data, 1.0)
     told = rows["micro_batch_sequences"].to_numpy(float)
     told = np.where(np.isnan(told), _ways(note, r"micro batch (\d+)"), told)
     usual = np.minimum(np.maximum(USUAL_MICRO_BATCH_TOKENS / sequence, 1.0), share)
     # Experts that no more is known of stay within reach of the fast links.
-    near = np.maximum(np.asarray(xpu.link_domain) / tensor, 1.0)
+    near = np.maximum(np.asarray(job.xpu.link_domain) / tensor, 1.0)
     expert = _ways(text, r"\bEP(\d+)")
     layout = TrainingLayout(
         tensor=tensor,
@@ -410,8 +428,8 @@ def _completed(
         unfused_attention=rows["source"].str.contains(UNFUSED).to_numpy(float),
         expert=np.where(np.isnan(expert), near, expert),
     )
-    memory = np.asarray(jax.vmap(training_memory)(llm, run, layout))
-    crowded = memory > USUAL_MEMORY * np.asarray(xpu.memory)
+    memory = np.asarray(jax.vmap(training_memory)(job.llm, job.run, layout))
+    crowded = memory > USUAL_MEMORY * np.asarray(job.xpu.memory)
     recompute = _recomputation(rows, text, note)
     recompute = np.where(np.isnan(recompute), USUAL_RECOMPUTATION * crowded, recompute)
     return eqx.tree_at(lambda of: of.recompute, layout, jnp.asarray(recompute))

@@ -12,12 +12,12 @@ from functools import cache, partial
 from itertools import product
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
+from llmecon.evidence import training_rows
 from llmecon.evidence.run_fit import RunCalibration, calibrated_runs, measured_runs
 from llmecon.evidence.training_fit import TABLES
 from llmecon.evidence.training_rows import in_our_names, refusals, setups
@@ -27,7 +27,6 @@ from llmecon.execution.interpreter import interpreted
 from llmecon.numerics import whole
 from llmecon.physics.energy import Energy, energy_of
 from llmecon.specs import (
-    LLM,
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
     XPU,
@@ -37,10 +36,10 @@ from llmecon.specs import (
 from llmecon.tables import catalog
 from llmecon.training import (
     Reliability,
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     training_goodput,
-    training_step,
 )
 from llmecon.training.planning import TrainingPlan, plan_for_deadline, plan_with_layout
 
@@ -116,14 +115,14 @@ def overheads(
     assert (refusals(rows, ("tokens_b",)) == "").all()
     usual = setups(rows)
     logs, sds = calibration.predict(rows, usual)
-    steps = _steps(usual.llm, usual.xpu, usual.run, usual.layout, catalog.efficiency())
+    steps = _steps(usual.jobs(catalog.efficiency()), usual.layout)
     tokens = np.asarray(usual.run.tokens)
     bare = np.asarray(steps.seconds * usual.layout.devices / usual.run.global_batch) * tokens
     means = logs - np.log(bare / SECONDS_PER_HOUR) + math.log(_published_goodput())
     return [Multiple(float(mean), float(sd)) for mean, sd in zip(means, sds, strict=True)]
 
 
-_steps = interpreted(jax.vmap(training_step, (0, 0, 0, 0, None)))
+_steps = interpreted(training_rows.steps)
 _plan = interpreted(plan_for_deadline)
 
 
@@ -200,10 +199,10 @@ def planned(model: str, xpu: str, tokens: float, deadline: float = DEADLINE) -> 
 def _planned(model: str, xpu: str, tokens: float, deadline: float) -> TrainingPlan:
     reliability = with_overhead(CLUSTER, overhead(model, xpu).median)
     efficiency = catalog.efficiency(catalog.system(xpu=xpu))
-    of = (catalog.llm(model), catalog.xpu(xpu), run_of(model, tokens))
-    plan: TrainingPlan = _plan(*of, jnp.asarray(deadline), efficiency, reliability)
+    job = TrainingJob(catalog.llm(model), catalog.xpu(xpu), run_of(model, tokens), efficiency)
+    plan: TrainingPlan = _plan(job, jnp.asarray(deadline), reliability)
     if plan.fits > 0 and plan.feasible == 0:
-        plan = _plan(*of, 2.0 * plan.seconds, efficiency, reliability)
+        plan = _plan(job, 2.0 * plan.seconds, reliability)
     return plan
 
 
@@ -223,24 +222,18 @@ def energy(plan: TrainingPlan, xpu: XPU, efficiency: Efficiency, site: Site) -> 
 
 
 def devices_in_time(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     layout: TrainingLayout,
     deadline: Scalar,
-    efficiency: Efficiency,
     reliability: Reliability,
     slower: Scalar,
 ) -> Scalar:
     """Devices of whole replicas that a deadline takes if a run goes slower than is expected.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         layout: that of the plan.
         deadline: wall-clock time allowed, s.
-        efficiency: attained shares of peak and link rates.
         reliability: failures, and the overhead of whole runs.
         slower: time that the run takes over what is expected of it.
 
@@ -248,7 +241,7 @@ def devices_in_time(
         How many; infinite where no number of devices is in time. A run that takes x percent longer
         needs as many as a deadline that is x percent shorter.
     """
-    plan = plan_with_layout(llm, xpu, run, layout, deadline / slower, efficiency, reliability)
+    plan = plan_with_layout(job, layout, deadline / slower, reliability)
     devices = whole(plan.layout.data) * layout.tensor * layout.pipeline
     found: Scalar = jnp.where(plan.feasible > 0, devices, jnp.inf)
     return found

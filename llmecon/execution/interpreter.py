@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
@@ -217,10 +218,18 @@ def _kind(leaf: Any) -> Any:
 
 
 def _place_in_module(caller: Any) -> str:
-    """Where a module of the library defines something; empty for a caller inside a function."""
+    """Where a module of the library defines something; empty for a caller inside a function.
+
+    Lines and columns are those of the source, also where tests have types checked, which moves
+    all instructions.
+    """
     module = caller.f_globals.get("__name__", "")
-    defines = caller.f_code.co_name == "<module>" and module.partition(".")[0] == "llmecon"
-    return f"{module} {caller.f_lasti}" if defines else ""
+    if caller.f_code.co_name != "<module>" or module.partition(".")[0] != "llmecon":
+        return ""
+    # Two bytes an instruction.
+    positions = islice(caller.f_code.co_positions(), caller.f_lasti // 2, None)
+    line, _, column, _ = next(positions)
+    return f"{module} {line} {column}"
 
 
 def key_of(place: str, given: Any, static: Any) -> str:

@@ -9,7 +9,7 @@ import itertools
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,13 +24,17 @@ from llmecon import physics
 from llmecon.execution.disk_cache import digest
 from llmecon.execution.disk_cache import kept as from_disk
 from llmecon.physics import PassCost, Product
-from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Precision
+from llmecon.specs import DATASHEET, LLM, XPU, Deployment, Instance, Precision
+
+Work = Callable[[], Any]
 
 BYTES = 4.0
 """In a number of single precision."""
 
 # As the book compiles, but optimised: it is running that is timed.
 _OPTIMISED = {"xla_backend_optimization_level": 3}
+# Rounds in which all that is timed takes turns.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -144,9 +148,9 @@ def run(settings: Settings | None = None) -> Rates:
 
     matrices = [numbers(of.inner, of.columns) for _ in range(of.matrices)]
 
-    def product(rows: int) -> float:
+    def product(rows: int) -> Work:
         given = numbers(rows, of.inner)
-        return _quickest(of, jnp.matmul, *((given, weights) for weights in matrices))
+        return _calls(jnp.matmul, *((given, weights) for weights in matrices))
 
     size = of.width // of.heads
     square = (of.width, of.width)
@@ -154,19 +158,23 @@ def run(settings: Settings | None = None) -> Rates:
     layers = [Layer(*(numbers(*shape) for shape in shapes)) for _ in range(of.layers)]
     head = numbers(of.width, of.vocabulary)
 
-    def step(sequences: int, new: int, past: int) -> float:
+    def step(sequences: int, new: int, past: int) -> Work:
         shape = (sequences, of.heads, past, size)
         cache = [(numbers(*shape), numbers(*shape)) for _ in layers]
         given = numbers(sequences, new, of.width)
-        return _quickest(of, partial(forward, of.heads), (layers, head, given, cache))
+        return _calls(partial(forward, of.heads), (layers, head, given, cache))
 
+    works = {("product", rows): product(rows) for rows in of.rows}
+    works |= {("decode", sequences): step(sequences, 1, of.past) for sequences in of.batches}
+    works |= {("prefill", 1): step(1, of.prompt, 0), ("copy", 1): _copy(numbers(of.copied))}
+    took = _least(of, works)
     return Rates(
         settings=of,
         machine=machine(),
-        products={rows: product(rows) for rows in of.rows},
-        copy=_copy(of, numbers(of.copied)),
-        decode={sequences: step(sequences, 1, of.past) for sequences in of.batches},
-        prefill=step(1, of.prompt, 0),
+        products={rows: took["product", rows] for rows in of.rows},
+        copy=took["copy", 1],
+        decode={sequences: took["decode", sequences] for sequences in of.batches},
+        prefill=took["prefill", 1],
     )
 
 
@@ -260,10 +268,7 @@ def predicted(measured: Rates, sequences: float, new: float, past: float) -> Pas
     )
     alone = Deployment(precision=Precision(32.0, *[BYTES] * 5))
     found: PassCost = physics.forward_pass(
-        architecture(measured.settings),
-        device,
-        alone,
-        DATASHEET,
+        Instance(architecture(measured.settings), device, alone, DATASHEET),
         *(jnp.asarray(of, float) for of in (sequences, new, past)),
     )
     return found
@@ -287,8 +292,8 @@ def architecture(settings: Settings) -> LLM:
     return LLM(**dict.fromkeys(LLM.__dataclass_fields__, 0.0) | given)
 
 
-def _copy(settings: Settings, numbers: Array) -> float:
-    """Seconds of a pass over numbers that reads and writes each of them in its place."""
+def _copy(numbers: Array) -> Work:
+    """A pass over numbers that reads and writes each of them in its place."""
     # To add is the least that makes a compiler move them all; new memory would cost extra.
     program = jax.jit(lambda x: x + jnp.float32(1.0), donate_argnums=0, compiler_options=_OPTIMISED)
     held = [program(numbers)]
@@ -296,23 +301,33 @@ def _copy(settings: Settings, numbers: Array) -> float:
     def once() -> None:
         held[0] = jax.block_until_ready(program(held[0]))
 
-    return _least(settings, once)
+    return once
 
 
-def _quickest(settings: Settings, function: Callable[..., Any], *given: tuple[Any, ...]) -> float:
-    """Seconds of the quickest call of a function, whose arguments take turns."""
+def _calls(function: Callable[..., Any], *given: tuple[Any, ...]) -> Work:
+    """A call of a function, compiled, whose arguments take turns."""
     program = jax.jit(function, compiler_options=_OPTIMISED)
     turns = itertools.cycle(given)
     for each in given:
         jax.block_until_ready(program(*each))
-    return _least(settings, lambda: jax.block_until_ready(program(*next(turns))))
+    return lambda: jax.block_until_ready(program(*next(turns)))
 
 
-def _least(settings: Settings, once: Callable[[], Any]) -> float:
-    """Seconds of the quickest of some repetitions."""
-    times: list[float] = []
-    while sum(times) < settings.seconds or len(times) < 3:
-        begun = time.perf_counter()
-        once()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+def _least(
+    settings: Settings, works: Mapping[tuple[str, int], Work]
+) -> dict[tuple[str, int], float]:
+    """Seconds of the quickest repetition of each.
+
+    All take turns, so that a machine which is busy for a while is as busy for what is predicted as
+    for the rates that predict it.
+    """
+    least = dict.fromkeys(works, np.inf)
+    for _ in range(_ROUNDS):
+        for name, once in works.items():
+            spent = 0.0
+            while spent < settings.seconds / _ROUNDS:
+                begun = time.perf_counter()
+                once()
+                took = time.perf_counter() - begun
+                spent, least[name] = spent + took, min(least[name], took)
+    return least

@@ -260,6 +260,10 @@ def average_error(law: ErrorLaw, loss: Scalar | float) -> Scalar:
 def law(identifier: str) -> LossLaw:
     """A published additive law.
 
+    No source says how the constants of its law vary together, so that a published law has no draws
+    and what follows from it no interval; `standard_errors` are of each constant alone, and drawn
+    from independently they say next to nothing. What is fitted here has both, see `figure_fit`.
+
     Args:
         identifier: of loss_laws.csv, such as "besiroglu-2024".
 
@@ -322,13 +326,13 @@ def _published() -> dict[str, dict[str, float]]:
 
 
 def standard_errors(identifier: str) -> dict[str, float]:
-    """Published standard errors of a law's constants.
+    """Published standard errors of a law's constants, each on its own.
 
     Args:
         identifier: of loss_laws.csv.
 
     Returns:
-        By the table's name of each constant that has one, in its unit.
+        By the table's name of each constant that has one, in its unit; none for most laws.
 
     Raises:
         InputError: no such law.

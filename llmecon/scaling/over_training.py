@@ -10,7 +10,7 @@ The records of nine runs are a month younger than all others, and their losses a
 than those of others of their size and tokens: a second campaign. The longest runs are among them,
 so that a law which takes them for the same is bent. The factor between the two is fitted with the
 law; two runs whose records don't say when they were made are left out. And runs of a quarter of the
-compute-optimal tokens ended as their learning rate had just been raised, with up to 15% more loss
+compute-optimal tokens ended as their learning rate had just been raised, with up to 17% more loss
 than the law of the others says; they are left out as well.
 
 Laws of the runs below a cut were tried on those above it of up to twelve times as much compute, at
@@ -38,9 +38,9 @@ from llmecon.scaling.laws import ErrorLaw, average_error, loss
 from llmecon.tables import catalog
 
 DATA = ("c4_original", "rpj", "rw_original")
-# Where a residual is a slip, in logarithms of loss, of which runs differ from a law by under 1%; and
-# about how far runs differ from any law, in those of error.
+# Beyond what a residual is a slip, in logarithms of loss: runs differ from their law by under 1%.
 LOSS_KNEE = 2e-2
+# By about so much runs differ from any law, in logarithms of error.
 ERROR_KNEE = 5e-3
 # The campaigns that runs belong to, by the month of their records, and the fewest tokens, over
 # compute-optimal ones, of runs that laws of loss are fitted to.
@@ -59,7 +59,7 @@ RATE, RATE_SPREAD = 1.0, 1.0
 MOST_COMPUTE = 2e20
 # What is held out at the edge: the models of 1.4 B, and of 412 M those that saw the most tokens.
 LARGEST, LARGE, LONGEST = 1e9, 4e8, 32.0
-RULES = ("compute", "edge")
+RULES = ("compute", "edge", "alike")
 DRAWS = 1000
 
 # Where searches start: the ceiling, the distance from it at the mean loss, and the rate.
@@ -293,8 +293,9 @@ def beyond(rows: pd.DataFrame, rule: str = "compute") -> np.ndarray:
 
     Args:
         rows: in the columns of loss_measurements.csv.
-        rule: "compute", all above a budget; or "edge", the largest models and the longest
-            trainings, one step beyond all others.
+        rule: "compute", all above a budget; "edge", the largest models and the longest
+            trainings, one step beyond all others; or "alike", those of "compute", where all
+            records are taken for those of one campaign.
 
     Returns:
         True for those held out, one a row.
@@ -305,7 +306,7 @@ def beyond(rows: pd.DataFrame, rule: str = "compute") -> np.ndarray:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; use one of {', '.join(RULES)}")
     size = rows["parameters"].to_numpy(float)
-    if rule == "compute":
+    if rule != "edge":
         return np.asarray(rows["training_flop"].to_numpy(float) > MOST_COMPUTE)
     longest = (size > LARGE) & (rows["multiplier"].to_numpy(float) >= LONGEST)
     return np.asarray((size > LARGEST) | longest)
@@ -325,7 +326,7 @@ def held_out(rule: str = "compute") -> pd.DataFrame:
     Raises:
         InputError: another rule.
     """
-    rows = runs()
+    rows = runs() if rule != "alike" else runs().assign(recorded=CAMPAIGN)
     large = beyond(rows, rule)
 
     def made() -> pd.DataFrame:

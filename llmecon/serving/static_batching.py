@@ -1,6 +1,9 @@
 """Static batching: requests are answered in rounds, and all wait for the longest answer."""
 
+from functools import partial
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -16,6 +19,10 @@ Scalar = Float[Array, "..."]
 _PLACES = np.linspace(0.0, 1.0, 2 * 64 + 1)[1::2]
 _QUANTILES = 1.0 - (1.0 - _PLACES) ** 4
 _WEIGHTS = (1.0 - _PLACES) ** 3 / np.sum((1.0 - _PLACES) ** 3)
+# A round is cut where the share of its answers that are unfinished has fallen by equal factors.
+_PARTS = 12
+_CUTS = np.arange(_PARTS + 1) / _PARTS
+_LEAST = 1e-9
 
 
 class StaticBatch(eqx.Module):
@@ -59,17 +66,32 @@ def static_batch(instance: Instance, workload: Workload, batch: Scalar) -> Stati
         batch: requests of a round, 1 or more, relaxed; there are always enough that wait.
 
     Returns:
-        A round of it. A step is priced at the answers that are unfinished on average, so slots
-        that stay empty cost no traffic of their own.
+        A round of it. Steps are priced at the answers that are unfinished while they are made, so
+        slots that stay empty cost no traffic of their own. A step's time grows ever less with their
+        number, so that the mean number alone would let rounds look slower than they are.
     """
     deployment = instance.deployment
     longest = longest_of(batch, workload.output_cv)
     alive = 1.0 / longest
-    point = operating_point(instance, workload, batch * alive)
+    spent, unfinished = _decline(batch, workload.output_cv, longest)
+    at = jnp.append(unfinished, batch * alive)
+    points = jax.vmap(partial(operating_point, instance, workload))(at)
     steps = workload.output_tokens * longest
     at_once = deployment.pipeline * attention_groups(deployment)
     # The first prompts cost a pass of their own, each further one what it adds to that pass.
     further = jnp.maximum(batch / at_once - 1.0, 0.0)
-    prompts = point.prefill + further * point.chunked_prefill
-    seconds = prompts + steps * point.step / tokens_per_step(deployment)
+    prompts = points.prefill[-1] + further * points.chunked_prefill[-1]
+    step = jnp.sum(spent * points.step[:-1])
+    seconds = prompts + steps * step / tokens_per_step(deployment)
     return StaticBatch(seconds=seconds, steps=steps, alive=alive, rate=batch / seconds)
+
+
+def _decline(count: Scalar, cv: Scalar, longest: Scalar) -> tuple[Scalar, Scalar]:
+    """Shares of a round's steps, and how many answers are unfinished in each."""
+    left = count ** -jnp.asarray(_CUTS)
+    ended = lognormal_quantile(jnp.maximum(1.0 - left[1:-1], _LEAST), cv)
+    times = jnp.concatenate([jnp.zeros(1), jnp.minimum(ended, longest), longest[None]])
+    spent = jnp.diff(times) / longest
+    unfinished = count * jnp.sqrt(left[1:] * left[:-1])
+    # However the round is cut, its steps write all tokens of all answers.
+    return spent, unfinished * count / longest / jnp.sum(spent * unfinished)

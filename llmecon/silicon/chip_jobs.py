@@ -13,6 +13,7 @@ from llmecon.physics.roofline import forward_pass, instance_memory
 from llmecon.silicon import Chip, Silicon, as_xpu, running_cost
 from llmecon.specs import LLM, XPU, Deployment, Efficiency, Instance, Number, number
 from llmecon.training import (
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     activation_bytes_per_token,
@@ -170,7 +171,9 @@ def cached_per_sequence(job: Serving, efficiency: Efficiency) -> Scalar:
 
 
 def _training_demand(job: Training, chip: Chip, silicon: Silicon, efficiency: Efficiency) -> Demand:
-    step = training_step(job.llm, as_xpu(chip, silicon), job.run, job.layout, efficiency)
+    step = training_step(
+        TrainingJob(job.llm, as_xpu(chip, silicon), job.run, efficiency), job.layout
+    )
     tokens, devices = job.run.global_batch, job.layout.devices
     repeated = 1.0 + job.layout.recompute / 3.0
     stored = job.llm.layers * activation_bytes_per_token(job.llm) * efficiency.training_traffic

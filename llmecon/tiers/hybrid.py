@@ -18,7 +18,7 @@ from scipy import optimize
 from llmecon import serving
 from llmecon.costs import per_request
 from llmecon.costs.carbon import EndDevice, Footprint, reader_carbon
-from llmecon.execution.interpreter import interpreted
+from llmecon.execution.interpreter import compiled
 from llmecon.physics.speculation import Draft, seconds_per_token, tokens_per_round
 from llmecon.specs import (
     LLM,
@@ -403,8 +403,8 @@ def best_policies(
         found = take(policy_of(z))
         return jnp.stack([objective(found), found.quality, found.seconds])
 
-    # One program gives all that a step needs.
-    both = interpreted(lambda z: (taken(z), jax.jacrev(taken)(z)))
+    # One program gives all that a step needs; descents take thousands of steps.
+    both = compiled(lambda z: (taken(z), jax.jacrev(taken)(z)))
     scale = float(both(jnp.asarray([0.0, 1.0, 0.0, 1.0]))[0][0])
     return [_best(both, policy_of, take, of, scale, drafts) for of in limits]
 

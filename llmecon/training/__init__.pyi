@@ -10,6 +10,7 @@ from .planning import (
 from .run import (
     USUAL_INTERLEAVING,
     Reliability,
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     TrainingStep,
@@ -27,6 +28,7 @@ __all__ = [
     "USUAL_INTERLEAVING",
     "LayoutsByPace",
     "Reliability",
+    "TrainingJob",
     "TrainingLayout",
     "TrainingPlan",
     "TrainingRun",

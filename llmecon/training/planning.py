@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 
 from llmecon.execution.interpreter import interpreted
 from llmecon.numerics import solve_increasing
-from llmecon.specs import LLM, XPU, Efficiency
+from llmecon.specs import XPU
 from llmecon.training import (
     USUAL_INTERLEAVING,
     Reliability,
+    TrainingJob,
     TrainingLayout,
     TrainingRun,
     TrainingStep,
@@ -150,41 +151,36 @@ def _with_replicas(layout: TrainingLayout, data: Scalar) -> TrainingLayout:
 
 
 def _clock(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     layout: TrainingLayout,
-    efficiency: Efficiency,
     reliability: Reliability,
     data: Scalar,
 ) -> Scalar:
     """Duration of a run under a layout with some replicas, s."""
-    return wall_clock(llm, xpu, run, _with_replicas(layout, data), efficiency, reliability)
+    return wall_clock(job, _with_replicas(layout, data), reliability)
 
 
 def _plan(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     layout: TrainingLayout,
-    efficiency: Efficiency,
     reliability: Reliability,
     deadline: Scalar,
 ) -> TrainingPlan:
-    step = training_step(llm, xpu, run, layout, efficiency)
-    seconds = wall_clock(llm, xpu, run, layout, efficiency, reliability)
+    xpu, run = job.xpu, job.run
+    step = training_step(job, layout)
+    seconds = wall_clock(job, layout, reliability)
     # A layout is possible if links join its devices, and every group of layers and every replica
     # has work.
     slack = 1.0 + 1e-9
     groups = jnp.where(layout.pipeline > 1.0, layout.pipeline * layout.interleaving, 1.0)
     possible = (
         (layout.tensor <= xpu.link_domain)
-        & (groups <= llm.layers)
+        & (groups <= job.llm.layers)
         & (layout.data * slack >= 1.0)
         & (layout.data * run.sequence <= run.global_batch * slack)
         & ((layout.devices <= 1.0) | (xpu.link_domain > 1.0))
     )
-    fits = possible & (step.memory <= xpu.memory * efficiency.usable_memory * slack)
+    fits = possible & (step.memory <= xpu.memory * job.efficiency.usable_memory * slack)
     # A root is found to twelve digits; a deadline met to nine is met.
     in_time = seconds <= deadline * slack
     return TrainingPlan(
@@ -201,32 +197,26 @@ def _plan(
 
 
 def plan_for_devices(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     devices: Scalar,
-    efficiency: Efficiency,
     reliability: Reliability,
 ) -> TrainingPlan:
     """The fastest layout of a run on a given number of devices.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         devices: how many devices there are.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
 
     Returns:
         The plan; `fits` is 0 where no layout considered fits the memory.
     """
-    given = (llm, xpu, run, devices, efficiency, reliability)
+    given = (job, devices, reliability)
 
     def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
-        llm, xpu, run, devices, efficiency, reliability = given
+        job, devices, reliability = given
         spread = _with_replicas(layout, devices / (layout.tensor * layout.pipeline))
-        return _plan(llm, xpu, run, spread, efficiency, reliability, jnp.asarray(jnp.inf))
+        return _plan(job, spread, reliability, jnp.asarray(jnp.inf))
 
     def score(plan: TrainingPlan) -> Scalar:
         return jnp.where(plan.fits > 0.0, jnp.log(plan.seconds), _unfit(plan))
@@ -235,11 +225,8 @@ def plan_for_devices(
 
 
 def plan_for_deadline(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     deadline: Scalar,
-    efficiency: Efficiency,
     reliability: Reliability,
 ) -> TrainingPlan:
     """The fewest devices that finish a run by a deadline, and their layout.
@@ -249,21 +236,18 @@ def plan_for_deadline(
     winner: how the number of devices moves with every input while the layout stays.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         deadline: wall-clock time allowed, s.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
 
     Returns:
         The plan; where nothing meets the deadline (`feasible` is 0), the fastest that fits.
     """
-    given = (llm, xpu, run, deadline, efficiency, reliability)
+    given = (job, deadline, reliability)
 
     def plan(layout: TrainingLayout, given: tuple[Any, ...]) -> TrainingPlan:
-        llm, xpu, run, deadline, efficiency, reliability = given
-        return plan_with_layout(llm, xpu, run, layout, deadline, efficiency, reliability)
+        job, deadline, reliability = given
+        return plan_with_layout(job, layout, deadline, reliability)
 
     def score(plan: TrainingPlan) -> Scalar:
         # Feasible plans compete on devices, those that fit on time, the rest on memory.
@@ -275,52 +259,43 @@ def plan_for_deadline(
 
 
 def plan_with_layout(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     layout: TrainingLayout,
     deadline: Scalar,
-    efficiency: Efficiency,
     reliability: Reliability,
 ) -> TrainingPlan:
     """The fewest replicas of a given layout that finish a run by a deadline.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         layout: its tensor width, pipeline depth, sharding and recomputation; its number of replicas
             is not used.
         deadline: wall-clock time allowed, s.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost.
 
     Returns:
         The plan with the root of wall-clock = deadline, or what the memory takes if that is more.
     """
-    most = _most_replicas(xpu, run)
+    most = _most_replicas(job.xpu, job.run)
 
     def too_slow(data: Scalar) -> Scalar:
-        return jnp.log(deadline / _clock(llm, xpu, run, layout, efficiency, reliability, data))
+        return jnp.log(deadline / _clock(job, layout, reliability, data))
 
     # Ever more devices fail ever more often: beyond some number a run gets slower again.
     counts = jnp.geomspace(1.0, most, SEARCHED_REPLICAS)
     # Which of them is fastest has no gradient, so none is prepared for it.
-    held = jax.lax.stop_gradient((llm, xpu, run, layout, efficiency, reliability))
+    held = jax.lax.stop_gradient((job, layout, reliability))
     clocks = jax.vmap(partial(_clock, *held))(jax.lax.stop_gradient(counts))
     in_time = solve_increasing(too_slow, 1.0, counts[jnp.argmin(clocks)])
-    in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency)
+    in_memory = _replicas_in_memory(job, layout)
     spread = _with_replicas(layout, jnp.maximum(in_time, in_memory))
-    return _plan(llm, xpu, run, spread, efficiency, reliability, deadline)
+    return _plan(job, spread, reliability, deadline)
 
 
 def layouts_by_pace(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     slowest: float,
     fastest: float,
-    efficiency: Efficiency,
     reliability: Reliability,
 ) -> LayoutsByPace:
     """The layouts that `plan_for_deadline` chooses as tokens grow or the deadline nears.
@@ -329,19 +304,16 @@ def layouts_by_pace(
     of its choices.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained; its number of tokens does not matter.
+        job: what is trained on what; its number of tokens does not matter.
         slowest: least training tokens over time allowed, tokens/s.
         fastest: most of them.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost, and the overhead of whole runs.
 
     Returns:
         The choice. Crossings are found between replicas on a grid, so that within 1e-4 of one it
         may name the other layout, which there takes as many devices.
     """
-    reach = [np.asarray(x) for x in _reach(llm, xpu, run, efficiency, reliability)]
+    reach = [np.asarray(x) for x in _reach(job, reliability)]
     replicas, in_memory, paces, usable = reach
     candidates = jax.tree.map(np.asarray, _candidates())
     stage = candidates.tensor * candidates.pipeline
@@ -382,28 +354,18 @@ def layouts_by_pace(
 
 
 @interpreted
-def _reach(
-    llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency, reliability: Reliability
-) -> tuple[Array, Array, Array, Array]:
+def _reach(job: TrainingJob, reliability: Reliability) -> tuple[Array, Array, Array, Array]:
     """Replicas compared; by layout those that memory takes, paces, and whether it can be used."""
-    most = _most_replicas(xpu, run)
+    most = _most_replicas(job.xpu, job.run)
     counts = jnp.geomspace(1.0, most, COMPARED_REPLICAS)
 
     def of(layout: TrainingLayout) -> tuple[Array, Array, Array]:
         def clock(data: Scalar) -> Scalar:
-            return wall_clock(llm, xpu, run, _with_replicas(layout, data), efficiency, reliability)
+            return wall_clock(job, _with_replicas(layout, data), reliability)
 
-        in_memory = _replicas_in_memory(llm, xpu, run, layout, efficiency)
-        least = _plan(
-            llm,
-            xpu,
-            run,
-            _with_replicas(layout, in_memory),
-            efficiency,
-            reliability,
-            jnp.asarray(jnp.inf),
-        )
-        return in_memory, run.tokens / jax.vmap(clock)(counts), least.fits
+        in_memory = _replicas_in_memory(job, layout)
+        least = _plan(job, _with_replicas(layout, in_memory), reliability, jnp.asarray(jnp.inf))
+        return in_memory, job.run.tokens / jax.vmap(clock)(counts), least.fits
 
     return (counts, *jax.vmap(of)(_candidates()))
 
@@ -415,19 +377,16 @@ def _most_replicas(xpu: XPU, run: TrainingRun) -> Scalar:
 
 
 def _replicas_in_memory(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
+    job: TrainingJob,
     layout: TrainingLayout,
-    efficiency: Efficiency,
 ) -> Scalar:
     """Fewest replicas over which a layout fits; as many as there can be where it doesn't."""
-    usable = xpu.memory * efficiency.usable_memory
+    usable = job.xpu.memory * job.efficiency.usable_memory
 
     def too_large(data: Scalar) -> Scalar:
-        return jnp.log(usable / training_memory(llm, run, _with_replicas(layout, data)))
+        return jnp.log(usable / training_memory(job.llm, job.run, _with_replicas(layout, data)))
 
-    return solve_increasing(too_large, 1.0, _most_replicas(xpu, run))
+    return solve_increasing(too_large, 1.0, _most_replicas(job.xpu, job.run))
 
 
 def _unfit(plan: TrainingPlan) -> Scalar:

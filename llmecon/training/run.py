@@ -66,6 +66,22 @@ class Reliability(eqx.Module):
     overhead: Number = number(default=1.0)
 
 
+class TrainingJob(eqx.Module):
+    """A model that is trained on accelerators, however it is spread over them.
+
+    Attributes:
+        llm: the model.
+        xpu: the accelerator.
+        run: what is trained.
+        efficiency: attained shares of peak and link rates.
+    """
+
+    llm: LLM
+    xpu: XPU
+    run: TrainingRun
+    efficiency: Efficiency
+
+
 class TrainingLayout(eqx.Module):
     """How a run is spread over devices: `tensor * pipeline * data` of them.
 
@@ -208,17 +224,12 @@ def training_memory(llm: LLM, run: TrainingRun, layout: TrainingLayout) -> Scala
 
 
 @jax.jit
-def training_step(
-    llm: LLM, xpu: XPU, run: TrainingRun, layout: TrainingLayout, efficiency: Efficiency
-) -> TrainingStep:
+def training_step(job: TrainingJob, layout: TrainingLayout) -> TrainingStep:
     """Price one optimizer step of a run under a layout.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         layout: how it is spread.
-        efficiency: attained shares of peak and link rates.
 
     Returns:
         Time, MFU, pipeline bubble and memory. A part of tensor-parallel traffic and of the experts'
@@ -226,6 +237,7 @@ def training_step(
         pipeline idles for (stages - 1) of its micro-batches, less if interleaved [Narayanan2021];
         more devices wait longer for the slowest.
     """
+    llm, xpu, run, efficiency = job.llm, job.xpu, job.run, job.efficiency
     tokens = run.global_batch
     count = parameters(llm)
     useful = flops_per_token(llm, run) * tokens
@@ -337,46 +349,32 @@ def training_goodput(devices: Scalar, reliability: Reliability) -> Scalar:
     return interval / expected
 
 
-def wall_clock(
-    llm: LLM,
-    xpu: XPU,
-    run: TrainingRun,
-    layout: TrainingLayout,
-    efficiency: Efficiency,
-    reliability: Reliability,
-) -> Scalar:
+def wall_clock(job: TrainingJob, layout: TrainingLayout, reliability: Reliability) -> Scalar:
     """Duration of a run: failures, checkpoints and the overhead of whole runs included.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: what is trained.
+        job: what is trained on what.
         layout: how it is spread.
-        efficiency: attained shares of peak and link rates.
         reliability: failures and what they cost, and the overhead.
 
     Returns:
         Seconds.
     """
-    step = training_step(llm, xpu, run, layout, efficiency)
-    steps = run.tokens / run.global_batch
+    step = training_step(job, layout)
+    steps = job.run.tokens / job.run.global_batch
     goodput = training_goodput(layout.devices, reliability)
     return reliability.overhead * steps * step.seconds / goodput
 
 
-def fewest_devices_in_memory(
-    llm: LLM, xpu: XPU, run: TrainingRun, efficiency: Efficiency
-) -> Scalar:
+def fewest_devices_in_memory(job: TrainingJob) -> Scalar:
     """Devices that hold a run's weights, gradients and optimizer states, whatever the time.
 
     Args:
-        llm: the model.
-        xpu: the accelerator.
-        run: its trainable share.
-        efficiency: its usable memory.
+        job: what is trained on what; the trainable share and the usable memory count.
 
     Returns:
         Devices, relaxed, with everything sharded over all of them.
     """
-    per_weight = WEIGHT_BYTES + (GRADIENT_BYTES + OPTIMIZER_BYTES) * run.trainable
-    return parameters(llm).total * per_weight / (xpu.memory * efficiency.usable_memory)
+    per_weight = WEIGHT_BYTES + (GRADIENT_BYTES + OPTIMIZER_BYTES) * job.run.trainable
+    usable = job.xpu.memory * job.efficiency.usable_memory
+    return parameters(job.llm).total * per_weight / usable

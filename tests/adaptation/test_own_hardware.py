@@ -4,7 +4,9 @@ import jax.numpy as jnp
 import pytest
 
 from llmecon import adaptation, serving
+from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Instance, Workload, precision
+from llmecon.training import TrainingJob
 from tests.problems import (
     DENSE,
     EFFICIENCY,
@@ -16,6 +18,7 @@ from tests.problems import (
     catalog,
     changed,
     close,
+    evaluate,
 )
 
 pytestmark = pytest.mark.slow
@@ -26,6 +29,8 @@ USD_PER_SECOND = 2.5 / SECONDS_PER_HOUR
 H100 = catalog.xpu("h100-sxm")
 INSTANCE = Instance(DENSE, H100, SINGLE, EFFICIENCY)
 DEVICES = adaptation.OwnDevices(SITE, USD_PER_SECOND)
+own_service = interpreted(adaptation.own_service)
+own_trainer = interpreted(adaptation.own_trainer)
 
 
 def test_rates_of_own_hardware_are_those_of_the_serving_model() -> None:
@@ -34,9 +39,9 @@ def test_rates_of_own_hardware_are_those_of_the_serving_model() -> None:
     longer = Workload(
         prompt_tokens=2860.0, output_tokens=150.0, cached_fraction=0.43 * 1860.0 / 2860.0
     )
-    service = adaptation.own_service(INSTANCE, typical, TARGET, DEVICES)
+    service = own_service(INSTANCE, typical, TARGET, DEVICES)
     for workload, tolerance in ((typical, 1e-6), (longer, 0.02)):
-        rate = serving.capacity(INSTANCE, workload, TARGET).rate
+        rate = evaluate(serving.capacity, INSTANCE, workload, TARGET).rate
         cached = workload.prompt_tokens * workload.cached_fraction
         usd = service.price.of(workload.computed_prompt_tokens, cached, workload.output_tokens)
         assert float(usd) == pytest.approx(USD_PER_SECOND / float(rate), rel=tolerance)
@@ -47,12 +52,12 @@ def test_rates_of_own_hardware_are_those_of_the_serving_model() -> None:
 def test_spare_hardware_and_adapters_cost_in_proportion() -> None:
     typical = Workload(prompt_tokens=1000.0, output_tokens=200.0)
     given = (INSTANCE, typical, TARGET, DEVICES)
-    plain = adaptation.own_service(*given)
-    slower = adaptation.own_service(*given, peak_to_mean=2.0, slowdown=1.1)
+    plain = own_service(*given)
+    slower = own_service(*given, peak_to_mean=2.0, slowdown=1.1)
     assert float(slower.price.output) == pytest.approx(2.2 * float(plain.price.output))
     assert float(slower.machines.slowdown) == pytest.approx(1.1)
     close(slower.machines.held, plain.paced(2.2).machines.held)
-    close(slower, adaptation.own_service(*given, peak_to_mean=2.0).slowed(1.1))
+    close(slower, own_service(*given, peak_to_mean=2.0, slowdown=1.0).slowed(1.1))
     one, many = (
         float(adaptation.adapter_slowdown(DENSE, precision("bf16"), *map(jnp.asarray, given)))
         for given in ((4e7, 1.0, 50.0), (4e7, 100.0, 50.0))
@@ -64,10 +69,11 @@ def test_spare_hardware_and_adapters_cost_in_proportion() -> None:
 
 def test_adapters_train_for_less() -> None:
     run = changed(RUN, tokens=1e8, global_batch=65536.0, compute_precision_gain=1.0, trainable=1.0)
-    given = (EFFICIENCY, RELIABILITY, DEVICES)
-    day = 86400.0
-    full, plan = adaptation.own_trainer(DENSE, H100, run, day, *given)
-    lora, _ = adaptation.own_trainer(DENSE, H100, changed(run, trainable=0.005), day, *given)
+    whole, part = (
+        TrainingJob(DENSE, H100, of, EFFICIENCY) for of in (run, changed(run, trainable=0.005))
+    )
+    full, plan = own_trainer(whole, 86400.0, RELIABILITY, DEVICES)
+    lora, _ = own_trainer(part, 86400.0, RELIABILITY, DEVICES)
     assert float(plan.feasible) == 1.0
     assert float(full.price) == pytest.approx(
         float(plan.device_seconds) * USD_PER_SECOND / 1e8, rel=1e-9

@@ -49,7 +49,7 @@ def tokens_per_request(chapter: str) -> float:
 
 SERVED = ("model", "xpu", "precision", "engine", "requests_per_second", "peak_to_mean",
           "spare_instances", "ttft_limit_s", "tpot_limit_s", "grid")  # fmt: skip
-SERVING = ("tokenomics", "carbon", "xpu-needs")
+SERVING = ("tokenomics", "reasoning-agents", "carbon", "xpu-needs")
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -58,7 +58,8 @@ def test_chapters_that_serve_start_from_one_case(name: str) -> None:
     assert len({str(parameters(chapter)[name]) for chapter in SERVING}) == 1
     for spread in ("prompt_cv", "output_cv", "interarrival_cv"):
         workload = catalog.row("workloads", str(parameters("tokenomics")["workload"]))
-        given = {parameters(chapter)[spread] for chapter in SERVING if chapter != "tokenomics"}
+        every = [parameters(chapter) for chapter in SERVING]
+        given = {of[spread] for of in every if spread in of}
         assert given == {float(workload[spread])}
     lengths = [tokens_per_request(chapter) for chapter in SERVING]
     assert lengths == pytest.approx([lengths[0]] * len(lengths), rel=CLOSE)
@@ -90,6 +91,19 @@ def test_size_and_rent_of_the_fleet() -> None:
     assert rent == pytest.approx(headlines("xpu-needs")["serving_cost"], rel=CLOSE)
 
 
+def test_a_plain_request_at_scale() -> None:
+    by_tokens = headlines("tokenomics")["usd_per_mtok_at_scale"] * tokens_per_request("tokenomics")
+    thousand = headlines("reasoning-agents")["usd_per_thousand_plain"]
+    assert thousand == pytest.approx(by_tokens / 1e3, rel=CLOSE)
+
+
+def test_a_reasoned_answer_on_the_page() -> None:
+    """Near a full memory a root takes more steps than pages make; the difference isn't seen."""
+    shown, said = panel("reasoning-agents"), headlines("reasoning-agents")
+    assert shown["reasoned"] == pytest.approx(said["usd_per_thousand_reasoned"], rel=CLOSE)
+    assert shown["wait"] == pytest.approx(said["first_word_s"], rel=CLOSE)
+
+
 def test_carbon_of_the_training_run() -> None:
     of, needs = parameters("carbon"), parameters("xpu-needs")
     assert of["training_tokens"] == needs["training_tokens"]
@@ -108,6 +122,8 @@ def test_carbon_of_the_training_run() -> None:
         ("carbon", "hardware", "hardware_share"),
         ("tokenomics", "speed", "speed_tokens_per_s"),
         ("tokenomics", "grams", "g_co2e_per_mtok"),
+        ("reasoning-agents", "plain", "usd_per_thousand_plain"),
+        ("reasoning-agents", "talks", "usd_per_thousand_conversations"),
         ("xpu-needs", "training_xpus", "training_xpus"),
         ("xpu-needs", "training_usd", "training_cost"),
     ],

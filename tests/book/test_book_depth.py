@@ -110,6 +110,7 @@ def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
         shows("tabled", "figure", tags=deep),
         words("More."),
         shows("tabled", tags=deep),
+        shows(tags=deep) | {"outputs": []},
     ]
 
     def cell(tags: tuple[str, ...]) -> nodes.container:
@@ -123,6 +124,7 @@ def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
         cell(deep),
         nodes.paragraph("", "More."),
         cell(deep),
+        cell(deep),
     )
     document = nodes.document(None, None)
     document += title
@@ -130,6 +132,23 @@ def test_cells_fold_by_themselves_and_neighbours_together(tmp_path):
     kinds = [type(child).__name__ for child in title.children]
     assert kinds[:3] == ["title", "paragraph", "container"]
     assert kinds[3:7] == ["raw", "container", "container", "raw"]
-    assert kinds[7:] == ["paragraph", "raw", "container", "raw"]
+    # What shows nothing under these parameters isn't folded.
+    assert kinds[7:] == ["paragraph", "raw", "container", "raw", "container"]
     assert "Read in depth: 2 figures, 1 table<" in title.children[3].astext()
     assert "Read in depth: 1 table<" in title.children[8].astext()
+
+
+@pytest.mark.parametrize(
+    ("shown", "stays"),
+    [(("text/markdown", "text/plain"), True), (("text/html", "text/plain"), False), ((), False)],
+)
+def test_computed_text_stays_in_a_paragraphs_place(tmp_path, shown, stays):
+    cell = nodes.container("", *(nodes.container(mime_type=of) for of in shown))
+    cell["nb_element"] = "cell_code"
+    second = section("Second", cell, nodes.paragraph("", "More."))
+    document = nodes.document(None, None)
+    document += section("Title", second)
+    cells = [words("# Title"), words("## Second", book_depth.IN_DEPTH)]
+    folded(document, cells, tmp_path / "page.ipynb")
+    assert isinstance(second[1], nodes.container) == stays
+    assert isinstance(second[2 if stays else 1], nodes.raw)

@@ -66,7 +66,7 @@ def test_a_session_lasts_ninety_minutes(week: str) -> None:
         assert part in week
 
 
-@pytest.mark.parametrize("week", weeks()[:10], ids=lambda week: week.split(":")[0])
+@pytest.mark.parametrize("week", weeks()[:11], ids=lambda week: week.split(":")[0])
 def test_a_week_with_a_chapter_reads_discusses_and_assigns_it(week: str) -> None:
     assert re.search(r"\{cite\}`\w+`", week)
     assert "**Assignment.**" in week
@@ -78,7 +78,7 @@ def test_a_week_with_a_chapter_reads_discusses_and_assigns_it(week: str) -> None
 def test_weeks_follow_the_book() -> None:
     contents = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     book = [of["file"].removeprefix("chapters/") for of in contents["parts"][0]["chapters"]]
-    taught = [re.findall(r"\{exercise\}`([\w-]+) ", week)[0] for week in weeks()[:10]]
+    taught = [re.findall(r"\{exercise\}`([\w-]+) ", week)[0] for week in weeks()[:11]]
     assert taught == book
     (listed,) = re.findall(r"```\{exercises\}\n(.*?)\n```", TEXTS["teaching"], re.DOTALL)
     assert listed.split() == book
@@ -264,6 +264,24 @@ SHOWN = [
     (("tokenomics?output_tokens=211", "tokenomics?output_tokens=422"), "usd", (0.9, 1.1)),
     (("tokenomics?output_tokens=211", "tokenomics?output_tokens=422"), "xpus", (1.05, 2.0)),
     (("tokenomics?requests_per_second=20", "tokenomics?requests_per_second=1"), "usd", (2.0, 20.0)),
+    (("reasoning-agents?turns=20", "reasoning-agents?turns=40"), "talks", (2.05, 4.0)),
+    (("reasoning-agents?cache_reuse=1", "reasoning-agents?cache_reuse=0"), "talks", (3.0, 15.0)),
+    (
+        (
+            "reasoning-agents?reasoning_tokens=8000",
+            "reasoning-agents?reasoning_tokens=16000",
+        ),
+        "wait",
+        (1.8, 2.2),
+    ),
+    (
+        (
+            "reasoning-agents?reasoning_tokens=8000",
+            "reasoning-agents?reasoning_tokens=16000",
+        ),
+        "reasoned",
+        (2.05, 5.0),
+    ),
     (("xpu-needs?deadline_days=90", "xpu-needs?deadline_days=45"), "training_xpus", (2.01, 3.0)),
     (("carbon?overhead=0", "carbon?requests_per_second=2"), "grams", (1.5, 5.0)),
     (("rag-vs-ft?passages=1.6", "rag-vs-ft?passages=30"), "rag_right", (0.0, 0.95)),

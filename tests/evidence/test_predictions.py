@@ -113,6 +113,19 @@ def test_losses_that_are_all_refused_leave_nothing_predicted() -> None:
 
 
 @pytest.mark.slow
+def test_a_loss_is_that_of_its_campaign_and_a_month_is_a_month() -> None:
+    row = {"data": "rpj", "parameters": 1e9, "tokens": 1e11}
+    months = ["2023-12", "2024-01", None, "2025-07", "yesterday", "2024-13"]
+    found = predictions.predict("losses", pd.DataFrame([row | {"recorded": m} for m in months]))
+    first, later, unknown, other = found["loss"].iloc[:4]
+    assert 0.97 * first < later < 0.99 * first
+    assert first == unknown == other
+    assert (found["reason"].iloc[:4] == "").all()
+    assert found["reason"].iloc[4:].str.contains("expected a month such as 2023-12").all()
+    assert found["loss"].iloc[4:].isna().all()
+
+
+@pytest.mark.slow
 def test_losses_of_the_figure_lie_in_their_intervals() -> None:
     runs = catalog.table("loss_measurements")
     figure = runs[runs["data"] == "MassiveText"].reset_index(drop=True)

@@ -10,7 +10,7 @@ from llmecon.evidence import run_fit as calibration
 from llmecon.evidence import whole_runs
 from llmecon.publishing import scenario
 from llmecon.tables import catalog
-from llmecon.training import Reliability, planning
+from llmecon.training import Reliability, TrainingJob, planning
 
 pytestmark = pytest.mark.slow
 
@@ -43,11 +43,8 @@ def test_a_run_takes_the_same_energy_in_every_chapter():
     site = catalog.site("usa", pue=1.15)
     device, efficiency = catalog.xpu(XPU), catalog.efficiency(catalog.system(xpu=XPU))
     plan = jax.jit(planning.plan_for_deadline)(
-        catalog.llm(MODEL),
-        device,
-        whole_runs.run_of(MODEL, 15e12),
+        TrainingJob(catalog.llm(MODEL), device, whole_runs.run_of(MODEL, 15e12), efficiency),
         jnp.asarray(whole_runs.DEADLINE),
-        efficiency,
         whole_runs.with_overhead(whole_runs.CLUSTER, whole_runs.overhead(MODEL, XPU).median),
     )
     one = float(whole_runs.energy(plan, device, efficiency, site).total)
@@ -76,16 +73,19 @@ def test_published_runs_lie_in_their_intervals_as_often_as_these_claim():
         sd[at] = [of.log_sd for of in found]
     asked, centre, sd, measured = rows[known], centre[known], sd[known], measured[known]
     days = asked["wallclock_days"].fillna(90.0).to_numpy(float)
-    plans = jax.jit(jax.vmap(planning.plan_for_deadline, (0, 0, 0, 0, 0, 0)))(
+    jobs = TrainingJob(
         catalog.llms(asked["model"]),
         catalog.xpus(asked["xpu"]),
         catalog.stack(
             whole_runs.run_of(model, 1e9 * tokens)
             for model, tokens in zip(asked["model"], asked["tokens_b"], strict=True)
         ),
+        catalog.stack(catalog.efficiency(catalog.system(xpu=xpu)) for xpu in asked["xpu"]),
+    )
+    plans = jax.jit(jax.vmap(planning.plan_for_deadline))(
+        jobs,
         # Long enough for every one of them: few devices waste little.
         jnp.asarray(np.maximum(days, 90.0) * 86400.0 * 4.0),
-        catalog.stack(catalog.efficiency(catalog.system(xpu=xpu)) for xpu in asked["xpu"]),
         catalog.stack(whole_runs.with_overhead(whole_runs.CLUSTER, t) for t in np.exp(centre)),
     )
     assert (plans.feasible == 1.0).all()

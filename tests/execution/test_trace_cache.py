@@ -1,5 +1,7 @@
 """Programs that are kept on disk are those that tracing makes, for as long as the library stays."""
 
+import ast
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,21 @@ def test_functions_of_modules_are_kept_and_others_are_not(tmp_path: Path) -> Non
     assert not list(tmp_path.rglob("*.pickle"))
     frames._quality(0.2, 0.02, 100.0, experience.Reader(1.0, 5.0))
     assert list(tmp_path.glob("traced/*/*-program.pickle"))
+
+
+def test_a_place_is_the_same_where_types_are_checked() -> None:
+    """What checks them adds decorators to a module as it is read, and so moves what follows."""
+    source = "def first(): ...\nsecond, third = place(), place()\n"
+    plain, checked = ast.parse(source), ast.parse(source)
+    function = checked.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list.append(ast.copy_location(ast.Name("callable", ast.Load()), function))
+    told = []
+    for module in (plain, checked):
+        names = {
+            "__name__": "llmecon.somewhere",
+            "place": lambda: interpreter._place_in_module(sys._getframe(1)),
+        }
+        exec(compile(module, "somewhere.py", "exec"), names)
+        told.append((names["second"], names["third"]))
+    assert told[0] == told[1] == ("llmecon.somewhere 2 16", "llmecon.somewhere 2 25")

@@ -1,6 +1,7 @@
 """The small experiment with this machine: its transformer, its count, and how it is kept."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -93,6 +94,16 @@ def test_everything_is_timed() -> None:
     assert min(*found.products.values(), *found.decode.values(), found.copy, found.prefill) > 0.0
     assert found.machine == rates.machine()
     assert "cores" in found.machine
+
+
+def test_all_that_is_timed_takes_turns() -> None:
+    """A machine that is busy for a while is so for every one of them, not for one alone."""
+    order: list[str] = []
+    works = {(of, 1): partial(order.append, of) for of in ("a", "b")}
+    took = rates._least(replace(TINY, seconds=1e-9), works)
+    assert order == ["a", "b"] * rates._ROUNDS
+    assert set(took) == set(works)
+    assert all(0.0 < of < 1.0 for of in took.values())
 
 
 def test_what_was_timed_is_kept_for_this_kind_of_machine(

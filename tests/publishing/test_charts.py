@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ CURVES = pd.DataFrame(
         "high": [1.1, 2.2, 9.0, 0.6, 1.1, 4.5],
     }
 )
-MARKS = {"title": "A finding", "subtitle": "on a case"}
+ABOUT = charts.Labels("A finding", "on a case")
 
 
 def of_every_kind() -> dict[str, Chart]:
@@ -59,40 +60,47 @@ def of_every_kind() -> dict[str, Chart]:
         "agreement": charts.agreement(
             rows,
             "what",
-            {"tpot": "TPOT [s]", "ttft": "TTFT [s]"},
             "measured",
             {"nothing": "seen", "the model": "unseen"},
             {"maker": "maker"},
-            **MARKS,
+            replace(ABOUT, names={"tpot": "TPOT [s]", "ttft": "TTFT [s]"}),
         ),
         "bars": charts.bars(
-            DEVICES, "device", "hours", unit="h", group="maker", reference="published", **MARKS
+            DEVICES,
+            "device",
+            charts.Axis("hours", "h"),
+            ABOUT,
+            group="maker",
+            reference=charts.Reference("published"),
         ),
-        "dots": charts.bars(DEVICES, "device", "hours", unit="h", highlight="b", log=True, **MARKS),
+        "dots": charts.bars(
+            DEVICES, "device", charts.Axis("hours", "h", log=True), replace(ABOUT, highlight="b")
+        ),
         "lines": charts.lines(
             CURVES,
-            "speed",
-            "cost",
+            charts.Axis("speed", "Speed [1/s]", rules={"limit": 50.0}),
+            charts.Axis("cost", "Cost [USD]", rules={"budget": 3.0}, band=("low", "high")),
             "model",
-            x_title="Speed [1/s]",
-            y_title="Cost [USD]",
-            band=("low", "high"),
-            rules_x={"limit": 50.0},
-            rules_y={"budget": 3.0},
-            **MARKS,
+            ABOUT,
         ),
         "frontier": charts.frontier(
-            CURVES, "speed", "cost", "model", limits={"reading": 5.0}, **MARKS
+            CURVES, "speed", "cost", "model", ABOUT, limits={"reading": 5.0}
         ),
         "elasticities": charts.elasticities(
-            {"price": 1.0, "speed": -0.5, "luck": math.nan}, outcome="cost", **MARKS
+            {"price": 1.0, "speed": -0.5, "luck": math.nan}, "cost", ABOUT
         ),
-        "stacked": charts.stacked(parts, "device", "part", "gb", unit="GB", **MARKS),
-        "shares": charts.stacked(parts, "device", "part", "gb", unit="GB", share=True, **MARKS),
+        "stacked": charts.stacked(parts, "device", "part", charts.Axis("gb", "GB"), ABOUT),
+        "shares": charts.stacked(
+            parts, "device", "part", charts.Axis("gb", "GB"), ABOUT, share=True
+        ),
         "heatmap": charts.heatmap(
-            grid, "p", "o", "usd", x_title="in", y_title="out", unit="USD", log=True, **MARKS
+            grid,
+            charts.Axis("p", "in"),
+            charts.Axis("o", "out"),
+            charts.Axis("usd", "USD", log=True),
+            ABOUT,
         ),
-        "timeline": charts.timeline(stream, "t", "sent", "read", wanted="ideal", **MARKS),
+        "timeline": charts.timeline(stream, "t", "sent", "read", ABOUT, wanted="ideal"),
     }
 
 
@@ -135,7 +143,11 @@ def test_every_kind_fits_its_place_and_reaches_no_other_host(shown):
 
 def test_bars_are_ranked_and_name_the_published_figure_where_it_is_in_the_way():
     rows = charts.bars(
-        DEVICES, "device", "hours", title="t", unit="h", reference="published"
+        DEVICES,
+        "device",
+        charts.Axis("hours", "h"),
+        charts.Labels("t"),
+        reference=charts.Reference("published"),
     ).to_dict()["datasets"]
     (rows,) = [r for r in rows.values() if "both" in r[0]]
     assert [(r["label"], r["text"], r["both"]) for r in rows] == [
@@ -147,14 +159,18 @@ def test_bars_are_ranked_and_name_the_published_figure_where_it_is_in_the_way():
 
 def test_stacked_parts_follow_each_other():
     parts = pd.DataFrame({"d": ["a", "a"], "p": ["x", "y"], "v": [1.0, 3.0]})
-    data = charts.stacked(parts, "d", "p", "v", title="t", unit="GB").to_dict()["datasets"]
+    data = charts.stacked(parts, "d", "p", charts.Axis("v", "GB"), charts.Labels("t")).to_dict()[
+        "datasets"
+    ]
     (rows,) = [r for r in data.values() if "start" in r[0]]
     assert [(r["start"], r["end"], r["of"]) for r in rows] == [(0, 1, 0.25), (1, 4, 0.75)]
 
 
 def test_names_at_the_ends_of_lines_do_not_overlap():
     frame = pd.DataFrame({"x": [1, 2] * 4, "y": [0, 5.0] * 4, "s": list("aabbccdd")})
-    data = charts.lines(frame, "x", "y", "s", title="t", x_title="", y_title="").to_dict()
+    data = charts.lines(
+        frame, charts.Axis("x", ""), charts.Axis("y", ""), "s", charts.Labels("t")
+    ).to_dict()
     (rows,) = [r for r in data["datasets"].values() if "at" in r[0]]
     top = data["layer"][0]["encoding"]["y"]["scale"]["domain"][1]
     places = sorted(row["at"] * 340 / top for row in rows)
@@ -163,9 +179,11 @@ def test_names_at_the_ends_of_lines_do_not_overlap():
 
 def test_rows_that_cannot_be_drawn_are_left_out_with_a_note():
     frame = DEVICES.assign(hours=[3.0, math.inf, 0.0])
-    linear = charts.bars(frame, "device", "hours", title="t", unit="h")
+    linear = charts.bars(frame, "device", charts.Axis("hours", "h"), charts.Labels("t"))
     assert linear.usermeta["note"] == "1 row without finite values left out."
-    log = charts.show(charts.bars(frame, "device", "hours", title="t", unit="h", log=True), "d")
+    log = charts.show(
+        charts.bars(frame, "device", charts.Axis("hours", "h", log=True), charts.Labels("t")), "d"
+    )
     assert "2 rows without finite, positive values left out." in log.markup
 
 
@@ -179,13 +197,13 @@ def test_rows_that_cannot_be_drawn_are_left_out_with_a_note():
 )
 def test_what_leaves_nothing_to_draw_is_refused(frame, message):
     with pytest.raises(ValueError, match=message):
-        charts.bars(frame, "device", "hours", title="t", unit="h")
+        charts.bars(frame, "device", charts.Axis("hours", "h"), charts.Labels("t"))
 
 
 def test_negative_parts_are_refused():
     parts = pd.DataFrame({"d": ["a"], "p": ["x"], "v": [-1.0]})
     with pytest.raises(ValueError, match="at least 0 in column 'v'"):
-        charts.stacked(parts, "d", "p", "v", title="t", unit="GB")
+        charts.stacked(parts, "d", "p", charts.Axis("v", "GB"), charts.Labels("t"))
 
 
 def test_a_chart_without_a_description_is_refused():
@@ -195,7 +213,9 @@ def test_a_chart_without_a_description_is_refused():
 
 def test_text_in_the_data_cannot_end_the_script():
     frame = pd.DataFrame({"n": ["</script><b>x"], "v": [1.0]})
-    figure = charts.show(charts.bars(frame, "n", "v", title="<i>t", unit="h"), 'say "x" <b>')
+    figure = charts.show(
+        charts.bars(frame, "n", charts.Axis("v", "h"), charts.Labels("<i>t")), 'say "x" <b>'
+    )
     soup = BeautifulSoup(figure.markup, "html.parser")
     assert len(soup.find_all("script")) == 1
     assert not soup.find_all(["b", "i"])
@@ -354,7 +374,11 @@ def place(mark: Tag) -> tuple[float, float]:
 @pytest.mark.parametrize("log", [True, False])
 def test_a_value_stands_nearest_to_its_own_mark_or_names_both(width: float, log: bool):
     chart = charts.bars(
-        COMPARED, "run", "hours", title="t", unit="h", reference="published", log=log
+        COMPARED,
+        "run",
+        charts.Axis("hours", "h", log=log),
+        charts.Labels("t"),
+        reference=charts.Reference("published"),
     )
     svg = drawn(chart, width)
     ends: dict[float, float] = {}
@@ -389,7 +413,13 @@ def test_a_value_stands_nearest_to_its_own_mark_or_names_both(width: float, log:
 
 
 def test_both_marks_are_in_the_key():
-    chart = charts.bars(COMPARED, "run", "hours", title="t", unit="h", reference="published")
+    chart = charts.bars(
+        COMPARED,
+        "run",
+        charts.Axis("hours", "h"),
+        charts.Labels("t"),
+        reference=charts.Reference("published"),
+    )
     figure = BeautifulSoup(charts.show(chart, "d").markup, "html.parser")
     entries = [entry.get_text() for entry in figure.select(".llmecon-entry")]
     assert entries == ["computed here", "◆ published"]
@@ -406,7 +436,7 @@ def test_tooltips_speak_as_the_axes_do_and_without_exponents():
     assert [tip["title"] for tip in tips if "_" in tip["title"]] == []
     assert {tip["format"][-1] for tip in tips if "format" in tip} <= set("rfd%")
     frame = DEVICES.rename(columns={"hours": "usd_each"}).assign(usd_each=1.066e6)
-    chart = charts.bars(frame, "device", "usd_each", title="t", unit="USD an hour")
+    chart = charts.bars(frame, "device", charts.Axis("usd_each", "USD an hour"), charts.Labels("t"))
     spoken = drawn(chart, 640).select('path[aria-roledescription="bar"]')[0]["aria-label"]
     assert "USD an hour" in {
         tip["title"] for tip in chart.to_dict()["layer"][0]["encoding"]["tooltip"]
@@ -415,7 +445,9 @@ def test_tooltips_speak_as_the_axes_do_and_without_exponents():
 
 
 def test_a_name_of_two_lines_is_centred_on_its_row():
-    svg = drawn(charts.bars(COMPARED, "run", "hours", title="t", unit="h", log=True), 640)
+    svg = drawn(
+        charts.bars(COMPARED, "run", charts.Axis("hours", "h", log=True), charts.Labels("t")), 640
+    )
     rows = sorted(place(dot)[1] for dot in svg.select('path[aria-roledescription="point"]'))
     names = svg.select(".role-axis-label text")
     (long,) = [name for name in names if name.get_text().startswith("second")]
@@ -428,7 +460,9 @@ def test_a_name_of_two_lines_is_centred_on_its_row():
 
 
 def test_numbers_stand_at_their_places_on_an_axis():
-    svg = drawn(charts.bars(COMPARED, "run", "hours", title="t", unit="h", log=True), 640)
+    svg = drawn(
+        charts.bars(COMPARED, "run", charts.Axis("hours", "h", log=True), charts.Labels("t")), 640
+    )
     numbers = [t for t in svg.select(".role-axis-label text") if re.match(r"^\d", t.get_text())]
     assert [number.get_text() for number in numbers][-1] == "5k"
     assert {number["text-anchor"] for number in numbers} == {"middle"}
@@ -436,6 +470,6 @@ def test_numbers_stand_at_their_places_on_an_axis():
 
 def test_a_subtitle_ends_before_what_is_changed_is_named():
     for said in ("which stays as it is", "which stays as it is."):
-        chart = charts.elasticities({"a": 1.0}, outcome="cost", title="t", subtitle=said)
+        chart = charts.elasticities({"a": 1.0}, "cost", charts.Labels("t", said))
         subtitle = chart.to_dict()["title"]["subtitle"]
         assert subtitle.startswith("which stays as it is. Change of cost, in percent")

@@ -20,7 +20,11 @@ FRAME = pd.DataFrame(
 
 def drawn(frame: pd.DataFrame, **more):
     return charts.intervals(
-        frame, "way", "mean", "low", "high", title="A finding", unit="%", **more
+        frame,
+        "way",
+        charts.Axis("mean", "%", band=("low", "high")),
+        charts.Labels("A finding"),
+        **more,
     )
 
 

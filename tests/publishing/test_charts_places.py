@@ -76,48 +76,34 @@ def of_every_kind() -> dict[str, Chart]:
         "flow": charts.flow(NODES, LINKS, title="t", subtitle="s"),
         "winners": charts.winners(
             MAP,
-            "load",
-            "years",
+            charts.Axis("load", "Load [1/s]", log=True),
+            charts.Axis("years", "Time [years]"),
             "best",
-            title="t",
-            x_title="Load [1/s]",
-            y_title="Time [years]",
-            names=NAMES,
-            log_x=True,
+            charts.Labels("t", names=NAMES),
             here=(20.0, 2.0, "you"),
         ),
         "fan": charts.fan(
             FUTURES,
-            "year",
-            title="t",
-            x_title="Year",
-            y_title="Use [TWh]",
-            log_y=True,
+            charts.Axis("year", "Year"),
+            charts.Axis("median", "Use [TWh]", log=True),
+            charts.Labels("t"),
             reference=PUBLISHED,
         ),
         "strip": charts.strip(
             COUNTRIES,
-            "grams",
+            charts.Axis("grams", "g/kWh"),
             "country",
-            title="t",
-            unit="g/kWh",
+            charts.Labels("t", highlight="country 50"),
             labelled=NAMED,
-            highlight="country 50",
         ),
         "points": charts.points(
             CHIPS,
-            "rate",
-            "size",
+            charts.Axis("rate", "Rate [1/s]", log=True, band=("low", "high")),
+            charts.Axis("size", "Size [GB]", log=True, band=("least", "most")),
             "chip",
-            title="t",
-            x_title="Rate [1/s]",
-            y_title="Size [GB]",
+            charts.Labels("t", details={"extra": "told"}),
             marked=["best", "second"],
             labelled=[f"chip {i}" for i in range(28)],
-            reach=("low", "high", "least", "most"),
-            details={"extra": "told"},
-            log_x=True,
-            log_y=True,
         ),
     }
 
@@ -273,22 +259,21 @@ def test_a_name_stands_at_the_middle_of_a_plain_region():
     grid = pd.DataFrame(
         [(x, y, "own") for x in range(1, 6) for y in range(1, 6)], columns=list("xyw")
     )
-    chart = charts.winners(grid, "x", "y", "w", title="t", x_title="x", y_title="y", names=NAMES)
+    chart = charts.winners(
+        grid, charts.Axis("x", "x"), charts.Axis("y", "y"), "w", charts.Labels("t", names=NAMES)
+    )
     (row,) = rows(chart, "px")
     assert (row["x"], row["y"]) == (3.0, 3.0)
 
 
 def test_an_exact_boundary_takes_the_place_of_the_cells_edges():
     line = pd.DataFrame({"x": [20.0, 10.0, 30.0], "y": [1.0, 2.0, 3.0], "line": "own, rent"})
-    chart = charts.winners(
-        MAP, "load", "years", "best", title="t", x_title="x", y_title="y", names=NAMES,
-        log_x=True, boundary=line,
-    )  # fmt: skip
+    axes = charts.Axis("load", "x", log=True), charts.Axis("years", "y")
+    about = charts.Labels("t", names=NAMES)
+    chart = charts.winners(MAP, *axes, "best", about, boundary=line)
     drawn = rows(chart, "along")
     assert [row["x"] for row in sorted(drawn, key=lambda row: row["along"])] == [20.0, 10.0, 30.0]
-    assert len(chart.layer) == len(charts.winners(
-        MAP, "load", "years", "best", title="t", x_title="x", y_title="y", names=NAMES, log_x=True,
-    ).layer)  # fmt: skip
+    assert len(chart.layer) == len(charts.winners(MAP, *axes, "best", about).layer)
 
 
 def test_borders_lie_where_winners_change():
@@ -304,14 +289,10 @@ def test_names_on_a_map_do_not_overlap_the_point_marked(kinds, width):
 def test_cells_without_a_winner_stay_blank_and_points_outside_are_noted():
     chart = charts.winners(
         MAP.assign(best=MAP["best"].where(MAP["years"] > 1.0)),
-        "load",
-        "years",
+        charts.Axis("load", "x", log=True),
+        charts.Axis("years", "y"),
         "best",
-        title="t",
-        x_title="x",
-        y_title="y",
-        names=NAMES,
-        log_x=True,
+        charts.Labels("t", names=NAMES),
         here=(1e6, 2.0, "you"),
     )
     assert min(area["y"] for area in rows(chart, "name")) == 1.5
@@ -331,14 +312,10 @@ def test_maps_that_make_no_sense_are_refused(frame, message):
     with pytest.raises(ValueError, match=message):
         charts.winners(
             frame,
-            "load",
-            "years",
+            charts.Axis("load", "x", log=True),
+            charts.Axis("years", "y"),
             "best",
-            title="t",
-            x_title="x",
-            y_title="y",
-            names=NAMES,
-            log_x=True,
+            charts.Labels("t", names=NAMES),
         )
 
 
@@ -403,13 +380,13 @@ def test_shares_are_said_as_readers_say_them(share, first, text):
 
 
 def test_futures_that_cannot_be_drawn_are_left_out_or_refused():
-    logs = {"title": "t", "x_title": "x", "y_title": "y", "log_y": True}
+    logs = charts.Axis("year", "x"), charts.Axis("median", "y", log=True), charts.Labels("t")
     some = FUTURES.assign(low=FUTURES["low"].where(FUTURES["year"] > 2025, 0.0))
-    assert charts.fan(some, "year", **logs).usermeta["note"].startswith("2 rows without")
+    assert charts.fan(some, *logs).usermeta["note"].startswith("2 rows without")
     with pytest.raises(ValueError, match="nothing to draw"):
-        charts.fan(FUTURES.assign(low=0.0), "year", **logs)
+        charts.fan(FUTURES.assign(low=0.0), *logs)
     with pytest.raises(ValueError, match="no column 'share'"):
-        charts.fan(FUTURES.drop(columns="share"), "year", **logs)
+        charts.fan(FUTURES.drop(columns="share"), *logs)
 
 
 # Strips
@@ -457,15 +434,27 @@ def test_names_arranged_for_a_phone_are_apart_on_any_wider_page(of, wider):
 
 def test_names_without_a_row_are_refused():
     with pytest.raises(ValueError, match="no row is named 'Atlantis' in column 'country'"):
-        charts.strip(COUNTRIES, "grams", "country", title="t", unit="g", labelled=["Atlantis"])
+        charts.strip(
+            COUNTRIES,
+            charts.Axis("grams", "g"),
+            "country",
+            charts.Labels("t"),
+            labelled=["Atlantis"],
+        )
 
 
 def test_a_strip_may_name_only_the_one_or_none():
     alone = charts.strip(
-        COUNTRIES, "grams", "country", title="t", unit="g", labelled=[], highlight="country 7"
+        COUNTRIES,
+        charts.Axis("grams", "g"),
+        "country",
+        charts.Labels("t", highlight="country 7"),
+        labelled=[],
     )
     assert list(written(picture(alone, 360))) == [rows(alone, "chosen")[0]["text"]]
-    bare = charts.strip(COUNTRIES, "grams", "country", title="t", unit="g", labelled=[])
+    bare = charts.strip(
+        COUNTRIES, charts.Axis("grams", "g"), "country", charts.Labels("t"), labelled=[]
+    )
     assert not written(picture(bare, 360))
 
 
@@ -489,8 +478,8 @@ def test_every_point_has_a_tooltip_and_only_those_marked_a_reach(kinds):
 
 
 def test_points_that_cannot_be_named_are_refused():
-    marks = {"title": "t", "x_title": "x", "y_title": "y"}
+    marks = charts.Axis("rate", "x"), charts.Axis("size", "y"), "chip", charts.Labels("t")
     with pytest.raises(ValueError, match="no row is named 'Atlantis' in column 'chip'"):
-        charts.points(CHIPS, "rate", "size", "chip", marked=["Atlantis"], labelled=[], **marks)
-    bare = charts.points(CHIPS, "rate", "size", "chip", marked=[], labelled=[], **marks)
+        charts.points(CHIPS, *marks, marked=["Atlantis"], labelled=[])
+    bare = charts.points(CHIPS, *marks, marked=[], labelled=[])
     assert not written(picture(bare, 360))

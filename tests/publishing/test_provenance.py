@@ -94,7 +94,7 @@ def test_parameters_and_version_are_shown(monkeypatch):
 def test_figures_and_tables_carry_their_provenance(capsys):
     frame = pd.DataFrame({"n": ["a, b", "c"], "v": [1.0, 2.0]})
     of = provenance.of(xpus="h100-sxm")
-    chart = charts.bars(frame, "n", "v", title="t", unit="h")
+    chart = charts.bars(frame, "n", charts.Axis("v", "h"), charts.Labels("t"))
     figure = BeautifulSoup(charts.show(chart, "words", of).markup, "html.parser")
     assert figure.select("figure > .llmecon-sources .llmecon-source")
 

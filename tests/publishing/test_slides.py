@@ -40,7 +40,7 @@ def table(rows: int, columns: int = 2, cell: str = "a cell") -> dict[str, str]:
 
 def figure(title: str) -> dict[str, str]:
     frame = pd.DataFrame({"name": ["wren", "owl"], "grams": [9.0, 400.0]})
-    chart = charts.bars(frame, "name", "grams", title=title, unit="g")
+    chart = charts.bars(frame, "name", charts.Axis("grams", "g"), charts.Labels(title))
     return charts.show(chart, description="Bars of birds by weight.")._repr_mimebundle_()
 
 

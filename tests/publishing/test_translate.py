@@ -104,7 +104,7 @@ def test_a_served_model_and_its_gradient():
     def results(prompt: Any, tpot: Any) -> Any:
         return jax.value_and_grad(rate, (0, 1))(prompt, tpot)
 
-    found, expected = both(results, 900.0, 0.06)
+    found, expected = both(interpreted(results), 900.0, 0.06)
     assert expected[0] > 0
     assert found == pytest.approx(expected, rel=1e-10)
 
@@ -188,7 +188,9 @@ def test_a_page_finds_the_plan_that_the_library_does():
 
     def replicas(days: Any) -> Any:
         deadline = days * specs.SECONDS_PER_DAY
-        plan = planning.plan_with_layout(llm, xpu, run, layout, deadline, OWN, reliability)
+        plan = planning.plan_with_layout(
+            training.TrainingJob(llm, xpu, run, OWN), layout, deadline, reliability
+        )
         return plan.layout.data, plan.feasible
 
     shown, possible = as_pages_do(replicas, jnp.asarray(days))

@@ -1,5 +1,8 @@
 """Rounds of requests: the longest of several by simulation, and a round put together by hand."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -32,19 +35,23 @@ def test_the_longest_is_that_of_draws(count: int, cv: float) -> None:
     assert found == pytest.approx(drawn.mean(), rel=0.02)
 
 
-def test_a_round_by_hand() -> None:
-    """All prompts, then as many steps as the longest answer has tokens, at the mean still alive."""
-    batch = 32.0
-    found = rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, batch)
-    longest = float(longest_of(jnp.asarray(batch), CHAT.output_cv))
-    point = interpreted(serving.operating_point)(
-        Instance(DENSE, H100, SINGLE, EFFICIENCY), CHAT, batch / longest
-    )
-    prompts = float(point.prefill) + (batch - 1.0) * float(point.chunked_prefill)
-    steps = 300.0 * longest
-    assert float(found.steps) == pytest.approx(steps)
-    assert float(found.alive) == pytest.approx(1.0 / longest)
-    assert float(found.seconds) == pytest.approx(prompts + steps * float(point.step))
+@pytest.mark.parametrize("cv", [0.0, 0.5, 1.0, 2.0])
+def test_a_round_is_that_of_drawn_answers(cv: float) -> None:
+    """All prompts, then steps, each at the price of the answers that are unfinished just then."""
+    batch, workload = 32, changed(CHAT, output_cv=cv)
+    counts = jnp.arange(1.0, batch + 1.0)
+    of = partial(serving.operating_point, Instance(DENSE, H100, SINGLE, EFFICIENCY), workload)
+    points = interpreted(jax.vmap(of))(counts)
+    spread = np.sqrt(np.log1p(cv**2))
+    lengths = 300.0 * np.random.default_rng(0).lognormal(-0.5 * spread**2, spread, (4000, batch))
+    ends = np.sort(lengths, axis=1)
+    waits = np.diff(ends, axis=1, prepend=0.0)
+    steps = (waits * np.asarray(points.step)[::-1]).sum(axis=1).mean()
+    found = rounds(Instance(DENSE, H100, SINGLE, EFFICIENCY), workload, float(batch))
+    prompts = float(points.prefill[0]) + (batch - 1.0) * float(points.chunked_prefill[0])
+    assert float(found.seconds) == pytest.approx(prompts + steps, rel=0.02)
+    assert float(found.steps) == pytest.approx(ends[:, -1].mean(), rel=0.03)
+    assert float(found.alive) == pytest.approx(lengths.mean() / ends[:, -1].mean(), rel=0.03)
     assert float(found.rate) == pytest.approx(batch / float(found.seconds))
 
 

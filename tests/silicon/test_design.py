@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from llmecon import silicon
+from llmecon.execution.interpreter import interpreted
 from llmecon.silicon import Silicon, chip_jobs, design
 from llmecon.specs import Deployment
 from tests.problems import EFFICIENCY, changed, close
@@ -16,7 +17,7 @@ from tests.silicon.jobs import DECODE, FP8, JOBS, LLAMA, PRICES, QUICK, TRAIN, b
 pytestmark = pytest.mark.slow
 
 
-objective = jax.jit(design._objective, compiler_options=QUICK)
+objective = interpreted(design._objective)
 
 
 def logs(name: str) -> np.ndarray:
@@ -31,9 +32,8 @@ def test_no_neighbour_is_cheaper(name: str) -> None:
     at = logs(name)
     steps = np.linspace(-0.3, 0.3, 31)
     lowest = float(objective(JOBS[name], PRICES, EFFICIENCY, jnp.asarray(at)))
-    every = jax.jit(
+    every = interpreted(
         jax.vmap(lambda x: design._objective(JOBS[name], PRICES, EFFICIENCY, x)),
-        compiler_options=QUICK,
     )
     for i in range(len(at)):
         for j in range(i):
@@ -47,18 +47,15 @@ def test_no_neighbour_is_cheaper(name: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_the_slope_is_zero_at_the_best(name: str) -> None:
-    slope = jax.jit(
+    slope = interpreted(
         jax.grad(lambda x: design._objective(JOBS[name], PRICES, EFFICIENCY, x)),
-        compiler_options=QUICK,
     )
     np.testing.assert_allclose(slope(jnp.asarray(logs(name))), 0.0, atol=2e-5)
 
 
 def test_random_chips_are_no_better() -> None:
     draws = np.random.default_rng(5).uniform(-2.0, 2.0, (4000, 4)) + logs("decode")
-    every = jax.jit(
-        jax.vmap(lambda x: design._objective(DECODE, PRICES, EFFICIENCY, x)), compiler_options=QUICK
-    )
+    every = interpreted(jax.vmap(lambda x: design._objective(DECODE, PRICES, EFFICIENCY, x)))
     lowest = objective(DECODE, PRICES, EFFICIENCY, jnp.asarray(logs("decode")))
     assert float(jnp.nanmin(every(jnp.asarray(draws)))) >= float(lowest)
 
@@ -118,7 +115,7 @@ def effects(name: str) -> dict[str, Silicon]:
         moved = design.at_optimum(JOBS[name], prices, EFFICIENCY, best(name))
         return jax.tree.map(jnp.log, design.outcomes(moved))
 
-    compute = jax.jit(jax.jacfwd(outcomes), compiler_options=QUICK)
+    compute = interpreted(jax.jacfwd(outcomes))
     found: dict[str, Silicon] = compute(jax.tree.map(jnp.log, PRICES))
     return found
 

@@ -1,6 +1,7 @@
 """What every study must hold: panels begin at its answer, and slopes are finite differences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -24,6 +25,22 @@ def scenarios(every: Iterable[str], quick: Sequence[str]) -> pytest.MarkDecorato
         "name",
         [pytest.param(name, marks=() if name in quick else pytest.mark.release) for name in every],
     )
+
+
+@cache
+def evaluated(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of a case, traced once for all scenarios of a chapter."""
+    return interpreted(function)
+
+
+@cache
+def _of_rows(function: Callable[[Any], Mapping[str, Any]], structure: Any) -> Callable[..., Any]:
+    """A function of cases of one structure, a row of numbers each, likewise."""
+
+    def of(row: Any) -> dict[str, Any]:
+        return dict(function(jax.tree.unflatten(structure, list(row))))
+
+    return interpreted(jax.vmap(of))
 
 
 def at_first(panel: Panel) -> dict[str, float]:
@@ -66,11 +83,7 @@ def assert_finite_differences(
     base = np.array([float(leaf) for _, leaf in paths])
     smooth = [not jax.tree_util.keystr(path).startswith(tuple(held)) for path, _ in paths]
     up, down = (base * (1.0 + side * step * np.eye(len(base))) for side in (1.0, -1.0))
-
-    def of(row: Any) -> dict[str, Any]:
-        return dict(function(jax.tree.unflatten(structure, list(row))))
-
-    found = interpreted(jax.vmap(of))(np.concatenate([up, down]))
+    found = _of_rows(function, structure)(np.concatenate([up, down]))
     for name, moved in effects.items():
         values = np.asarray(found[name])
         above, below = values[: len(base)], values[len(base) :]

@@ -17,7 +17,7 @@ from llmecon.studies.accelerator_design import frames
 from llmecon.studies.accelerator_design.model import JOBS, MILLION, answer, numbers
 from llmecon.studies.accelerator_design.scenario import Scenario
 from llmecon.studies.accelerator_design.study import Study, resolve
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -37,7 +37,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headlines_are_the_answer_and_what_was_searched(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-9)
     for job in JOBS:
@@ -82,7 +82,7 @@ def test_at_the_best_chip_no_property_makes_a_token_cheaper() -> None:
     """To first order nothing is gained from any property that no limit holds."""
     study = studied("defaults")
     effects = study.differentiated.effects["training_usd_per_mtok"]
-    found = interpreted(answer)(study.case).best[JOBS.index("training")]
+    found = evaluated(answer)(study.case).best[JOBS.index("training")]
 
     def cost(logs: jax.Array) -> jax.Array:
         job = study.found["training"].job

@@ -13,7 +13,6 @@ from llmecon import inputs
 from llmecon.costs import carbon
 from llmecon.errors import InputError
 from llmecon.evidence import own_rows, predictions, uncertainty
-from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.carbon import panel, tables
 from llmecon.publishing.prose import provenance
@@ -22,7 +21,7 @@ from llmecon.studies.carbon.model import GRAMS, numbers
 from llmecon.studies.carbon.scenario import Scenario
 from llmecon.studies.carbon.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS = {
     "defaults": {},
@@ -56,7 +55,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from llmecon import serving, specs
-from llmecon.choice import sensitivity
+from llmecon.choice import sensitivity, switching
 from llmecon.errors import InputError
 from llmecon.execution.interpreter import interpreted
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.hardware_choice import panel, tables
 from llmecon.publishing.prose import provenance, stored
-from llmecon.studies.hardware_choice import comparisons, frames, published, rivals
+from llmecon.studies.hardware_choice import comparisons, frames, margins, published, rivals
 from llmecon.studies.hardware_choice.model import INPUTS, PARTS, answer, numbers, scaled
 from llmecon.studies.hardware_choice.scenario import Scenario
 from llmecon.studies.hardware_choice.study import Study, resolve
 from llmecon.studies.systems import system_of
 from llmecon.tables import catalog
-from tests.studies.agreement import at_first, scenarios
+from tests.studies.agreement import at_first, evaluated, scenarios
 
 FEW = {"xpus": "h100-sxm, b200, l40s", "grid": "usa", "other_grid": "usa"}
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     found = study.quantities
     told = {key: found[key].value for key in answered}
     assert told == pytest.approx(answered, rel=1e-12)
@@ -65,7 +65,7 @@ def test_headlines_are_the_answer(name: str) -> None:
 @every_scenario
 def test_fleets_take_what_was_found(name: str) -> None:
     study = studied(name)
-    found = interpreted(answer)(study.case)
+    found = evaluated(answer)(study.case)
     for at, plan in enumerate((study.best, study.parts)):
         for mine, theirs in (("money", "usd"), ("carbon", "kg_co2e"), ("power", "joule")):
             taken = float(getattr(found, mine)[at])
@@ -212,6 +212,16 @@ def test_usual_accelerator_that_is_too_slow_is_told_so() -> None:
     study = studied("unable")
     assert study.quantities["usd_per_mtok_usual"].text == "Never"
     assert study.name("l40s") in study.labels["usd_per_mtok_usual"]
+
+
+def test_rents_and_the_nearest_limits_are_shown() -> None:
+    def move(what: str, now: float, value: float | None) -> margins.Move:
+        return margins.Move(what, "", "", now, switching.Switch(None, value, (), ()))
+
+    far, never = move("rent", 1.0, 20.0), move("ttft", 2.0, None)
+    limits = [move("tpot", 1.0, value) for value in (0.5, 1.1, 3.0, 0.8)]
+    shown = margins.nearest([*limits, never, far, move("rent", 4.0, None)])
+    assert [of.found.value for of in shown] == [1.1, 0.8, 0.5, 20.0, None]
 
 
 def test_searches_and_checks_are_those_of_the_tables() -> None:

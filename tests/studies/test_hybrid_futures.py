@@ -20,7 +20,7 @@ from llmecon.studies.hybrid_futures.scenario import Scenario
 from llmecon.studies.hybrid_futures.study import LENGTHS, Study, resolve
 from llmecon.tiers import hybrid, routing
 from llmecon.tiers.hybrid import Policy
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS = {
     "defaults": {},
@@ -69,7 +69,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_is_the_answer_and_lies_in_its_interval(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     assert answered["g_co2e_per_request"] == pytest.approx(GRAMS * float(study.outcome.kg))

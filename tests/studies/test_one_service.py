@@ -26,6 +26,7 @@ def test_one_service_has_one_fleet_and_one_footprint(service: dict[str, Any]) ->
     lengths = {"prompt_tokens": prompt, "output_tokens": answer}
     tokenomics = resolved("tokenomics", **service)
     fleet = resolved("xpu-needs", **service, **lengths).quantities["serving_xpus"]
+    tasks = resolved("reasoning-agents", **service)
     carbon = resolved("carbon", **service, **lengths)
 
     assert fleet.value == float(tokenomics.answer.devices)
@@ -33,6 +34,10 @@ def test_one_service_has_one_fleet_and_one_footprint(service: dict[str, Any]) ->
     assert (fleet.low is not None) == sure.bounded
     if fleet.low is not None:
         assert (fleet.low, fleet.high) == (sure.low, sure.high)
+
+    plain = tasks.quantities["usd_per_thousand_plain"]
+    at_scale = tokenomics.quantities["usd_per_mtok_at_scale"]
+    assert plain.value == pytest.approx(at_scale.value * (prompt + answer) / 1e3, rel=1e-9)
 
     emitted = tokenomics.quantities["g_co2e_per_mtok"].value * (prompt + answer) / 1e6
     assert emitted == pytest.approx(carbon.quantities["g_co2e_electricity"].value, rel=1e-9)

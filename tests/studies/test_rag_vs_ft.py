@@ -202,7 +202,11 @@ def test_prose_and_tables_follow(name: str) -> None:
     )
     assert ("for a million prompt tokens" in machines) == (given.hosting == "api")
     interval = prose.render(
-        "rag-vs-ft", "intervals", study=study, intervals=frames.intervals(study)
+        "rag-vs-ft",
+        "intervals",
+        study=study,
+        intervals=frames.intervals(study),
+        names=WAYS,
     )
     assert ("Nothing changes" in interval) == (given.changes_per_month == 0.0)
     assert "No model can be tuned" in prose.render("rag-vs-ft", "intervals", intervals=None)

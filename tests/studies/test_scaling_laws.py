@@ -16,12 +16,13 @@ from llmecon.publishing.chapters.scaling_laws import panel, tables
 from llmecon.publishing.prose import provenance
 from llmecon.scaling.sizes import SERVING_FLOPS, TRAINING_FLOPS
 from llmecon.studies.scaling_laws import frames, prices, trained
-from llmecon.studies.scaling_laws.model import answer, in_dollars, numbers
+from llmecon.studies.scaling_laws.model import answer, in_dollars, numbers, usd_per_flop
 from llmecon.studies.scaling_laws.scenario import Scenario
 from llmecon.studies.scaling_laws.study import Study, resolve
 from llmecon.studies.xpu_needs import study as needs_study
 from llmecon.studies.xpu_needs.scenario import Scenario as Needs
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from llmecon.tables import catalog
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -60,7 +61,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.reference)))
@@ -206,6 +207,37 @@ def test_a_model_is_worth_its_training_for_what_it_must_serve() -> None:
 
 
 @pytest.mark.slow
+def test_what_another_model_would_say_of_the_price_is_what_it_says_when_asked() -> None:
+    study = studied("defaults")
+    own = study.repriced
+    assert own is not None
+    model = prices.nearest(float(study.answer.served.parameters))
+    assert own.name == catalog.name("models", model) != study.reference_name
+    asked = resolve(Scenario(model=model)).case
+    for said, kind in ((own.training, "training"), (own.serving, "serving")):
+        costs = [usd_per_flop(of, getattr(of, kind)) for of in (asked, study.case)]
+        # Asked there, the model is trained on fewer tokens, by fewer devices.
+        assert said == pytest.approx(float(costs[0] / costs[1]), rel=0.1)
+    by_hand = replace(
+        in_dollars(study.case),
+        training_price=own.training * usd_per_flop(study.case, study.case.training),
+        serving_price=own.serving * usd_per_flop(study.case, study.case.serving),
+    )
+    best = scaling.lifetime_optimal(study.case.law, study.answer.best.loss, by_hand)
+    assert own.parameters == pytest.approx(float(best.parameters), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_the_chapter_says_what_limits_predictions_of_larger_runs() -> None:
+    by, told = trained.by_rule(), trained.campaigns()
+    assert by["compute"].largest < 0.01 < by["alike"].largest
+    assert by["compute"].median < 0.5 * by["alike"].median
+    said = prose.render("scaling-laws", "held_out", by=by, campaigns=told)
+    assert f"{told.later} of the {told.runs} runs" in " ".join(said.split())
+    assert len(tables.held_out(list(by.values()))) == len(trained.RULES)
+
+
+@pytest.mark.slow
 @every_scenario
 def test_prose_and_tables_follow(name: str) -> None:
     study = studied(name)
@@ -214,7 +246,10 @@ def test_prose_and_tables_follow(name: str) -> None:
     assert ("are to be served" in said) == (served and study.numbers["served_saving"] > 1e-3)
     full = prose.render("scaling-laws", "answer", study=study)
     assert full.startswith(said)
-    assert ("published without saying" in full) == study.certain
+    assert ("published without saying" in full) == (not study.covered)
+    priced = prose.render("scaling-laws", "prices", study=study, relative=frames.relative(study))
+    assert ("One price is held" in priced) == served
+    assert ("would cost least, in place of" in priced) == (study.repriced is not None)
     scarce = prose.render("scaling-laws", "scarce", study=study, worth=frames.worth(study))
     assert ("suffice" in scarce) == (float(study.answer.passes) <= 1.0)
     assert study.command in prose.render("scaling-laws", "handover", study=study)
@@ -248,7 +283,7 @@ def test_answer_has_no_gaps_at_the_ends_of_what_is_asked() -> None:
         {"served": 1e18, "carbon_price": 100.0},
     ):
         at = replace(case, **{key: jnp.asarray(value) for key, value in change.items()})
-        assert all(np.isfinite(float(value)) for value in interpreted(numbers)(at).values())
+        assert all(np.isfinite(float(value)) for value in evaluated(numbers)(at).values())
     assert float(interpreted(answer)(replace(case, served=jnp.zeros(()))).served.cost) > 0.0
 
 
@@ -258,6 +293,27 @@ def test_answer_has_no_gaps_at_the_ends_of_what_is_asked() -> None:
 def test_what_is_served_agrees_with_its_number(served: int, said: str) -> None:
     label = resolve(Scenario(served_tokens=served)).labels["served_parameters"]
     assert f"{said} to be served" in label.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.slow
+def test_where_nothing_is_served_nothing_is_saved() -> None:
+    """Not even what rounding leaves; and the panel starts where next to nothing is."""
+    study = resolve(Scenario(budget=1e15, served_tokens=0.0, law="hoffmann-2022"))
+    assert study.numbers["served_saving"] == study.numbers["greenest_saving"] == 0.0
+    shown = at_first(panel.panel(study, provenance.of(models=study.reference)))
+    assert 0.0 <= shown["saving"] < 1e-3
+
+
+@pytest.mark.slow
+def test_a_run_too_short_to_be_handed_on_is_not_called_the_budget_s() -> None:
+    """The other chapter takes a million tokens at least."""
+    study, usual = resolve(Scenario(budget=1e15)), studied("defaults")
+    assert study.handed_over > 2.0
+    assert usual.handed_over == pytest.approx(1.0, abs=1e-3)
+    said, as_usual = (prose.render("scaling-laws", "handover", study=of) for of in (study, usual))
+    assert "takes no fewer than" in said
+    assert "takes no" not in as_usual
+    assert study.command in said
 
 
 LARGEST, SMALLEST, BELOW = "largest run of the", "smallest run of the", "nothing to build on"

@@ -9,7 +9,6 @@ import pytest
 
 from llmecon.errors import InputError
 from llmecon.evidence import uncertainty
-from llmecon.execution.interpreter import interpreted
 from llmecon.laboratory.rates import Rates
 from llmecon.publishing import prose
 from llmecon.publishing.chapters.throughput import guesses, panel, tables
@@ -20,7 +19,7 @@ from llmecon.studies.throughput.scenario import Scenario
 from llmecon.studies.throughput.study import Study, resolve
 from llmecon.tables import catalog
 from tests.laboratory.test_rates import FOUND
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated, scenarios
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -56,7 +55,7 @@ def studied(name: str) -> Study:
 @every_scenario
 def test_headline_and_panel_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     told = {key: of.value for key, of in study.quantities.items()}
     assert told == pytest.approx(answered, rel=1e-12)
     shown = at_first(panel.panel(study, provenance.of(models=study.scenario.model)))
@@ -204,6 +203,7 @@ MACHINES = {
     "exact": {},
     "slow": {"decode": {1: 1.0, 3: 2.0}, "prefill": 3.0},
     "cached": {"decode": {1: 1e-9, 3: 1e-9}, "prefill": 1e-9, "products": {1: 1e-12, 8: 4e-6}},
+    "cached product": {"products": {1: 1e-12, 8: 4e-6}},
     "mixed": {"decode": {1: 1e-9, 3: 2.0}, "prefill": 1e-9},
 }
 
@@ -211,7 +211,13 @@ MACHINES = {
 def found(**values: Any) -> Rates:
     """A measurement in which what isn't given is as the roof says."""
     steps = machine.steps(FOUND)["predicted"].to_list()
-    exact = replace(FOUND, decode=dict(zip((1, 3), steps[:2], strict=True)), prefill=steps[2])
+    over = machine.over_roof(FOUND)
+    exact = replace(
+        FOUND,
+        products={rows: took / over[rows] for rows, took in FOUND.products.items()},
+        decode=dict(zip((1, 3), steps[:2], strict=True)),
+        prefill=steps[2],
+    )
     return replace(exact, **values)
 
 
@@ -219,9 +225,9 @@ def found(**values: Any) -> Rates:
 def test_what_is_said_of_a_machine_is_true_of_any(name: str) -> None:
     measured = found(**MACHINES[name])
     said = prose.render("throughput", "machine", **machine.facts(measured))
-    assert ("Two rates were enough" in said) == (name == "exact")
+    assert ("Two rates were enough" in said) == (name in ("exact", "cached product"))
     assert ("Two rates are not all" in said) == (name in ("slow", "mixed"))
-    assert ("found weights in a cache" in said) == (name in ("cached", "mixed"))
+    assert ("found weights in a cache" in said) == (name in ("cached", "cached product", "mixed"))
     ratio = machine.over_roof(measured)
     assert prose.render("throughput", "finding_machine", ratio=ratio)
     assert ratio.iloc[-1] >= 1.0 - 1e-9  # no product does more arithmetic than the best of them

@@ -24,7 +24,7 @@ from llmecon.studies.xpu_needs.model import Case, answer, numbers, smooth, told
 from llmecon.studies.xpu_needs.scenario import Scenario
 from llmecon.studies.xpu_needs.study import Study, requests, resolve, target, training_layouts
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first
+from tests.studies.agreement import assert_finite_differences, at_first, evaluated
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -62,14 +62,11 @@ def studied(name: str) -> Study:
     return resolve(Scenario(**SCENARIOS[name]))
 
 
-_numbers = interpreted(numbers)
-
-
 @pytest.mark.slow
 @every_scenario
 def test_headlines_are_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in _numbers(study.case).items()}
+    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
     assert set(study.quantities) == set(answered)
     for key, of in study.quantities.items():
         if of.value is None:
@@ -149,7 +146,7 @@ def test_slower_runs_need_more_devices() -> None:
         (layout,) = training_layouts(study.scenario, [study.scenario.xpu], [times])
         spread = replace(layout, data=devices / (layout.tensor * layout.pipeline))
         cluster = whole_runs.with_overhead(of.cluster, times)
-        taken = _clock(of.llm, of.xpu, of.run, spread, of.likely, cluster)
+        taken = _clock(of.job, spread, cluster)
         assert float(taken) == pytest.approx(study.deadline, rel=0.01)
     assert not study.memory_decides
     assert studied("in memory").memory_decides

@@ -34,6 +34,7 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
         "spare_instances": 3,
     },
     "scaling-laws": {"served_tokens": 0.0},
+    "reasoning-agents": {"reasoning_tokens": 0.0, "turns": 1.0},
     "accelerator-design": {"xpu": "tpu-v6e", "tpot_limit_s": 0.0005},
 }
 """Parameters of a chapter under which some of its exercises have no answer."""

@@ -312,6 +312,8 @@ def brute(of: Callable[[hybrid.Taken], jax.Array], quality: float, seconds: floa
                 if value[i] < best:
                     best, at = value[i], np.array([first[i], second[i], share, length])
                     shares = np.array([device[i], edge[i], (1 - share) * far[i], share * far[i]])
+        if np.isinf(best):
+            break  # nothing to look around
         center, width = at, width / np.array([8.0, 8.0, 2.0, 3.0])
     return Found(best, shares)
 

@@ -1,5 +1,7 @@
 """Layouts chosen for a training run, and the devices that they take, against published runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,11 +27,12 @@ H100 = catalog.xpu("h100-sxm")
 
 
 def test_plan_with_layout_meets_its_deadline_exactly() -> None:
-    given = (GROUPED, H100, RUN, LAYOUT, *floats(60 * DAY), EFFICIENCY, RELIABILITY)
+    job = training.TrainingJob(GROUPED, H100, RUN, EFFICIENCY)
+    given = (job, LAYOUT, *floats(60 * DAY), RELIABILITY)
     plan = evaluate(planning.plan_with_layout, *given)
     assert plan.feasible == 1.0
     assert plan.seconds == pytest.approx(60 * DAY, rel=1e-9)
-    again = training.wall_clock(GROUPED, H100, RUN, plan.layout, EFFICIENCY, RELIABILITY)
+    again = training.wall_clock(job, plan.layout, RELIABILITY)
     assert again == pytest.approx(60 * DAY, rel=1e-9)
     assert plan.device_seconds == pytest.approx(float(60 * DAY * plan.layout.devices), rel=1e-9)
 
@@ -38,22 +41,18 @@ def test_deadline_met_before_failures_eat_the_gain() -> None:
     """With a device failing every 500 h, the largest cluster is slower than the best one."""
     fragile = changed(RELIABILITY, device_mtbf=500.0 * HOUR)
     run = changed(RUN, tokens=5e12, sequence=2048.0)
+    job = training.TrainingJob(GROUPED, H100, run, EFFICIENCY)
 
     def clock(data: float) -> float:
         layout = changed(LAYOUT, data=data)
-        return float(evaluate(training.wall_clock, GROUPED, H100, run, layout, EFFICIENCY, fragile))
+        return float(evaluate(training.wall_clock, job, layout, fragile))
 
     sizes = np.geomspace(1, 2048, 60)
     clocks = [clock(data) for data in sizes]
     best = int(np.argmin(clocks))
     assert clocks[-1] > 2 * clocks[best]
     deadline = 1.2 * clocks[best]
-    plan = evaluate(
-        planning.plan_with_layout,
-        *(GROUPED, H100, run, LAYOUT),
-        *floats(deadline),
-        *(EFFICIENCY, fragile),
-    )
+    plan = evaluate(planning.plan_with_layout, job, LAYOUT, *floats(deadline), fragile)
     assert plan.feasible == 1.0
     assert plan.seconds == pytest.approx(deadline, rel=1e-9)
     assert plan.layout.data < sizes[best]
@@ -61,9 +60,8 @@ def test_deadline_met_before_failures_eat_the_gain() -> None:
 
 def test_plan_for_devices_is_the_fastest_that_fits() -> None:
     llm = catalog.llm("llama-3.1-70b")
-    plan = evaluate(
-        planning.plan_for_devices, llm, H100, RUN, *floats(512.0), EFFICIENCY, RELIABILITY
-    )
+    job = training.TrainingJob(llm, H100, RUN, EFFICIENCY)
+    plan = evaluate(planning.plan_for_devices, job, *floats(512.0), RELIABILITY)
     assert plan.fits == 1.0
     assert plan.layout.devices == pytest.approx(512.0)
     assert plan.step.memory <= 80 * 2**30 * 0.9
@@ -76,21 +74,14 @@ def test_plan_for_devices_is_the_fastest_that_fits() -> None:
                 )
                 if training.training_memory(llm, RUN, rival) <= 80 * 2**30 * 0.9:
                     fits += 1
-                    seconds = training.wall_clock(llm, H100, RUN, rival, EFFICIENCY, RELIABILITY)
+                    seconds = training.wall_clock(job, rival, RELIABILITY)
                     assert plan.seconds <= seconds * (1 + 1e-9)
     assert fits > 0
 
 
 def test_what_does_not_fit_says_so() -> None:
-    plan = evaluate(
-        planning.plan_for_devices,
-        catalog.llm("llama-3.1-405b"),
-        H100,
-        RUN,
-        *floats(4.0),
-        EFFICIENCY,
-        RELIABILITY,
-    )
+    job = training.TrainingJob(catalog.llm("llama-3.1-405b"), H100, RUN, EFFICIENCY)
+    plan = evaluate(planning.plan_for_devices, job, *floats(4.0), RELIABILITY)
     assert (plan.fits, plan.feasible) == (0.0, 0.0)
 
 
@@ -107,11 +98,13 @@ def test_published_runs_within_a_third(run_id: str, global_batch: float) -> None
     of = catalog.row("measured_training_runs", run_id)
     plan = evaluate(
         planning.plan_for_devices,
-        catalog.llm(of["model"]),
-        catalog.xpu(of["xpu"]),
-        training.TrainingRun(of["tokens_b"] * 1e9, 4096.0, global_batch),
+        training.TrainingJob(
+            catalog.llm(of["model"]),
+            catalog.xpu(of["xpu"]),
+            training.TrainingRun(of["tokens_b"] * 1e9, 4096.0, global_batch),
+            EFFICIENCY,
+        ),
         *floats(2048.0 if np.isnan(of["devices"]) else of["devices"]),
-        EFFICIENCY,
         RELIABILITY,
     )
     assert plan.device_seconds / 3600 == pytest.approx(of["device_hours"], rel=1 / 3)
@@ -125,17 +118,16 @@ FAR = ((1000.0, 15e12), (90.0, 1e9), (30.0, 3e11), (400.0, 1e14), (5.0, 1e11))
 def test_layouts_by_pace_are_those_of_the_search(xpu_id: str) -> None:
     llm, xpu = catalog.llm("llama-3.1-70b"), catalog.xpu(xpu_id)
     run = training.TrainingRun(15e12, 8192.0, 16e6)
-    given = (EFFICIENCY, changed(RELIABILITY, overhead=1.9))
-    choice = planning.layouts_by_pace(llm, xpu, run, 1e9 / (1000 * DAY), 1e14 / DAY, *given)
+    job = training.TrainingJob(llm, xpu, run, EFFICIENCY)
+    slow = changed(RELIABILITY, overhead=1.9)
+    choice = planning.layouts_by_pace(job, 1e9 / (1000 * DAY), 1e14 / DAY, slow)
     choice = choice.padded(len(choice.tensor) + 2)
     chosen = set()
     for days, tokens in FAR:
-        asked = changed(run, tokens=tokens)
-        plan = evaluate(planning.plan_for_deadline, llm, xpu, asked, *floats(days * DAY), *given)
+        asked = replace(job, run=changed(run, tokens=tokens))
+        plan = evaluate(planning.plan_for_deadline, asked, *floats(days * DAY), slow)
         layout = choice.at(*floats(tokens / (days * DAY)))
-        again = evaluate(
-            planning.plan_with_layout, llm, xpu, asked, layout, *floats(days * DAY), *given
-        )
+        again = evaluate(planning.plan_with_layout, asked, layout, *floats(days * DAY), slow)
         assert again.feasible == plan.feasible == 1.0
         assert (again.layout.tensor, again.layout.pipeline) == (
             plan.layout.tensor,
@@ -165,11 +157,8 @@ def test_a_better_device_never_takes_more_devices() -> None:
                 float(
                     evaluate(
                         planning.plan_for_deadline,
-                        llm,
-                        xpu,
-                        run,
+                        training.TrainingJob(llm, xpu, run, EFFICIENCY),
                         *floats(days * DAY),
-                        EFFICIENCY,
                         RELIABILITY,
                     ).layout.devices
                 )

@@ -133,7 +133,9 @@ def test_pipeline_bubble(stages: float, micro_batches: float) -> None:
     """Megatron-LM (Narayanan et al. 2021): (p - 1)/m of the ideal time."""
     run = training.TrainingRun(tokens=1e12, sequence=2048.0, global_batch=2048.0 * micro_batches)
     llm = catalog.llm("gpt-3-175b")
-    step = training.training_step(llm, H100, run, changed(ALONE, pipeline=stages), EFFICIENCY)
+    step = training.training_step(
+        training.TrainingJob(llm, H100, run, EFFICIENCY), changed(ALONE, pipeline=stages)
+    )
     assert step.bubble / (1 - step.bubble) == pytest.approx((stages - 1) / micro_batches)
 
 
@@ -153,7 +155,7 @@ BARE = changed(
 def test_step_of_one_device_is_flops_over_rate() -> None:
     llm = catalog.llm("llama-3.1-8b")
     run = training.TrainingRun(tokens=1e12, sequence=2048.0, global_batch=2048.0 * 8)
-    step = training.training_step(llm, H100, run, ALONE, BARE)
+    step = training.training_step(training.TrainingJob(llm, H100, run, BARE), ALONE)
     assert step.mfu == pytest.approx(0.5)
     flops = training.flops_per_token(llm, run) * 2048 * 8
     assert step.seconds == pytest.approx(float(flops) / (0.5 * 989.4e12))
@@ -163,7 +165,9 @@ def test_recomputation_costs_a_third_more() -> None:
     """A fourth pass beside one forward and two backward (Chen et al. 2016)."""
     llm = catalog.llm("llama-3.1-8b")
     plain, again = (
-        training.training_step(llm, H100, RUN, changed(ALONE, recompute=r), BARE).seconds
+        training.training_step(
+            training.TrainingJob(llm, H100, RUN, BARE), changed(ALONE, recompute=r)
+        ).seconds
         for r in (0.0, 1.0)
     )
     assert again / plain == pytest.approx(4 / 3)
@@ -174,7 +178,9 @@ def test_tensor_parallel_traffic_by_hand() -> None:
     llm = catalog.llm("llama-3.1-8b")
     run = training.TrainingRun(tokens=1e12, sequence=2048.0, global_batch=2048.0 * 8)
     one, four = (
-        training.training_step(llm, H100, run, changed(ALONE, tensor=t), BARE).seconds
+        training.training_step(
+            training.TrainingJob(llm, H100, run, BARE), changed(ALONE, tensor=t)
+        ).seconds
         for t in (1.0, 4.0)
     )
     ring = 2 * 3 / 4 * (4 * 32 * 2048 * 4096 * 2) / (450e9 * float(BARE.link))
@@ -221,7 +227,7 @@ def test_goodput_of_the_llama_3_run() -> None:
 
 
 def test_wall_clock_is_steps_over_goodput() -> None:
-    given = (GROUPED, H100, RUN, LAYOUT, EFFICIENCY)
+    given = (training.TrainingJob(GROUPED, H100, RUN, EFFICIENCY), LAYOUT)
     step = training.training_step(*given)
     goodput = training.training_goodput(LAYOUT.devices, RELIABILITY)
     expected = 1e12 / (4096 * 1024) * step.seconds / goodput
@@ -229,7 +235,7 @@ def test_wall_clock_is_steps_over_goodput() -> None:
 
 
 def test_an_overhead_stretches_the_wall_clock_and_nothing_else() -> None:
-    given = (GROUPED, H100, RUN, LAYOUT, EFFICIENCY)
+    given = (training.TrainingJob(GROUPED, H100, RUN, EFFICIENCY), LAYOUT)
     longer = changed(RELIABILITY, overhead=1.9)
     bare = training.wall_clock(*given, RELIABILITY)
     assert training.wall_clock(*given, longer) == pytest.approx(1.9 * float(bare), rel=1e-12)
@@ -251,7 +257,9 @@ def test_fewest_devices_in_memory() -> None:
     """18 bytes for each of 405.85e9 weights in 72 GiB a device; LoRA needs the weights alone."""
     llm = catalog.llm("llama-3.1-405b")
     run = full_run(1e9)
-    full = training.fewest_devices_in_memory(llm, H100, run, EFFICIENCY)
+    full = training.fewest_devices_in_memory(training.TrainingJob(llm, H100, run, EFFICIENCY))
     assert full == pytest.approx(405.85e9 * 18 / (72 * 2**30), rel=1e-3)
-    lora = training.fewest_devices_in_memory(llm, H100, changed(run, trainable=0.0), EFFICIENCY)
+    lora = training.fewest_devices_in_memory(
+        training.TrainingJob(llm, H100, changed(run, trainable=0.0), EFFICIENCY)
+    )
     assert lora == pytest.approx(float(full) / 9)

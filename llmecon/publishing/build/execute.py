@@ -152,12 +152,13 @@ def execute(executions: Sequence[Execution], progress: Progress) -> None:
         raise kind("; ".join(str(error) for error in refused or failures))
 
 
-def stage(executions: Sequence[Execution], folder: Path) -> None:
+def stage(executions: Sequence[Execution], folder: Path, appended: bool = True) -> None:
     """Put the book's pages, its appendices and the executed notebooks in one folder.
 
     Args:
         executions: Chapters that have been executed.
         folder: Folder to make or replace.
+        appended: Whether pages of tables and modules are wanted, which take a second to write.
     """
     from llmecon.publishing.build import appendices
     from llmecon.publishing.prose import stored
@@ -170,7 +171,8 @@ def stage(executions: Sequence[Execution], folder: Path) -> None:
             shutil.copy(one.output, new / "chapters" / f"{one.chapter.slug}.ipynb")
         chapters = [(one.chapter.slug, one.output) for one in executions]
         stored.write_table(chapters, new / "results.json")
-        appendices.write(new)
+        if appended:
+            appendices.write(new)
 
 
 def make_site(staged: Path, site: Path, strict: bool = True) -> None:

@@ -80,7 +80,7 @@ def make(
         execution = execute.Execution(chapter, values, work / "made" / f"{chapter.slug}.ipynb")
         execute.execute([execution], progress)
         progress("report: building")
-        execute.stage([execution], work / "stage")
+        execute.stage([execution], work / "stage", appended=False)
         _keep_cited(work / "stage", execution.output)
         pages = [name for name in _APPENDICES if (work / "stage" / f"{name}.md").is_file()]
         contents: dict[str, Any] = {"format": "jb-book", "root": f"chapters/{chapter.slug}"}
@@ -137,7 +137,7 @@ def single_file(page: Path, site: Path) -> str:
 
 def _append_entries(soup: BeautifulSoup, page: Path) -> None:
     """Append the glossary's and bibliography's entries that the page links to; drop other links."""
-    others: dict[Path, BeautifulSoup] = {}
+    others: dict[Path, dict[str, Tag]] = {}
     entries: dict[str, dict[str, list[Tag]]] = {name: {} for name in _APPENDICES}
     for link in soup.find_all("a", href=True):
         address, anchor = urldefrag(str(link["href"]))
@@ -147,8 +147,9 @@ def _append_entries(soup: BeautifulSoup, page: Path) -> None:
                 link.unwrap()
             continue
         if other not in others:
-            others[other] = BeautifulSoup(other.read_text(encoding="utf-8"), "html.parser")
-        entry = _entry(others[other], anchor)
+            page_of = BeautifulSoup(other.read_text(encoding="utf-8"), "html.parser")
+            others[other] = {str(tag["id"]): tag for tag in page_of.find_all(id=True)[::-1]}
+        entry = _entry(others[other].get(anchor))
         if other.stem in entries and entry:
             entries[other.stem].setdefault(anchor, entry)
             link["href"] = f"#{anchor}"
@@ -168,15 +169,15 @@ def _append_entries(soup: BeautifulSoup, page: Path) -> None:
         article.append(section)
         for tags in entries[name].values():
             for tag in tags:
+                tag.extract()  # a selection within it then looks at nothing else
                 for link in tag.select('.llmecon-used, a[href]:not([href^="http"])'):
                     link.decompose()
                 body.append(tag)
 
 
-def _entry(soup: BeautifulSoup, anchor: str) -> list[Tag]:
+def _entry(mark: Tag | None) -> list[Tag]:
     """The glossary term with its definition, or the bibliography entry, that an anchor marks."""
-    mark = soup.find(id=anchor) if anchor else None
-    if not isinstance(mark, Tag):
+    if mark is None:
         return []
     holder = mark.find_parent("div", class_="citation") or mark
     definition = holder.find_next_sibling("dd") if holder.name == "dt" else None

@@ -12,10 +12,14 @@ from llmecon.publishing.charts.intervals import intervals
 from llmecon.publishing.charts.maps import winners
 from llmecon.publishing.charts.named_rows import bars, elasticities, stacked
 from llmecon.publishing.charts.points import points
+from llmecon.publishing.charts.records import Axis, Labels, Reference
 from llmecon.publishing.charts.strips import strip
 from llmecon.publishing.charts.tiles import heatmap
 
 __all__ = [
+    "Axis",
+    "Labels",
+    "Reference",
     "agreement",
     "bars",
     "elasticities",

@@ -7,39 +7,32 @@ import pandas as pd
 
 from llmecon.publishing.charts import draw
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Labels
 from llmecon.publishing.charts.theme import INK, PALETTE, QUIET, colour
 
 
 def agreement(
     frame: pd.DataFrame,
     target: str,
-    names: Mapping[str, str],
     measured: str,
     predicted: Mapping[str, str],
     colour_by: Mapping[str, str],
+    labels: Labels,
     *,
-    title: str,
-    details: Mapping[str, str] | None = None,
     first: tuple[str, str, str] | None = None,
-    subtitle: str = "",
-    height: int = 430,
 ) -> Chart:
     """Predicted against measured, with what is shown to choose below and names to click on.
 
     Args:
         frame: One row a measurement.
         target: Column of the quantity measured; one is shown at a time.
-        names: What a reader calls the quantities, units included, by what the column calls them.
         measured: Column of the measured values.
         predicted: Columns of the predicted values, by what a reader calls them; one is shown at a
             time; cells may be empty.
         colour_by: Columns that may colour the points, by what a reader calls them; names beyond
             the most common ones share a colour.
-        title: What the chart finds, as a sentence.
-        details: Further columns for the tooltips, by their names there.
+        labels: What is written about it, with the names of the quantities, units included.
         first: Target, prediction and colouring shown at first; by default the first of each.
-        subtitle: What is shown, under which assumptions.
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -47,9 +40,10 @@ def agreement(
     Raises:
         ValueError: If no row can be drawn.
     """
+    names, details = labels.names, labels.details
     named = {f"p{i}": column for i, column in enumerate(predicted.values())}
     hues = {f"c{i}": column for i, column in enumerate(colour_by.values())}
-    more = {f"d{i}": column for i, column in enumerate((details or {}).values())}
+    more = {f"d{i}": column for i, column in enumerate(details.values())}
     columns = {"t": target, "x": measured, **named, **hues, **more}
     # Short names and few digits: the page carries every row.
     rows, note = draw.tidy(
@@ -144,7 +138,7 @@ def agreement(
             opacity=alt.condition(picked, alt.value(0.7), alt.value(0.05)),
             tooltip=[
                 *(draw.told(f"{c}:N", t) for c, t in zip(hues, colour_by, strict=True)),
-                *(draw.told(f"{c}:N", t) for c, t in zip(more, details or {}, strict=True)),
+                *(draw.told(f"{c}:N", t) for c, t in zip(more, details, strict=True)),
                 draw.told("x:Q", "measured"),
                 *(
                     draw.told(f"{c}:Q", f"predicted, left out: {t}")
@@ -164,6 +158,6 @@ def agreement(
         points,
         *named_lines,
     ).add_params(*chosen)
-    finished = draw.finish(chart, title, subtitle, note, height=height)
+    finished = draw.finish(chart, labels.title, labels.subtitle, note, height=430)
     # The key below grows and shrinks with what is shown.
     return finished.properties(autosize=alt.AutoSizeParams(type="fit-x", resize=True))

@@ -7,47 +7,30 @@ import pandas as pd
 
 from llmecon.publishing.charts import draw
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import colour, colours
 
 
 def lines(
     frame: pd.DataFrame,
-    x: str,
-    y: str,
+    x: Axis,
+    y: Axis,
     series: str,
+    labels: Labels,
     *,
-    title: str,
-    x_title: str,
-    y_title: str,
-    subtitle: str = "",
-    band: tuple[str, str] | None = None,
-    rules_x: Mapping[str, float] | None = None,
-    rules_y: Mapping[str, float] | None = None,
-    log_x: bool = False,
-    log_y: bool = False,
     points: bool = False,
     point_label: str | None = None,
-    height: int = 340,
 ) -> Chart:
     """Lines with their names at their ends.
 
     Args:
         frame: One row a point.
-        x: Column of the abscissa.
-        y: Column of the ordinate.
+        x: The abscissa.
+        y: The ordinate, perhaps with a band.
         series: Column that names the lines.
-        title: What the chart finds, as a sentence.
-        x_title: What the abscissa is, with its unit.
-        y_title: What the ordinate is, with its unit.
-        subtitle: What is shown, under which assumptions.
-        band: Columns of the lower and upper end of an interval.
-        rules_x: Vertical lines by what is written beside them (a limit, a break-even).
-        rules_y: Horizontal lines by what is written on them.
-        log_x: Whether the abscissa is logarithmic.
-        log_y: Whether the ordinate is logarithmic.
+        labels: What is written about it.
         points: Whether to mark the points on the lines.
         point_label: Column shown for a point in its tooltip (a batch size, a device).
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -55,13 +38,14 @@ def lines(
     Raises:
         ValueError: If no row can be drawn.
     """
-    rules_x, rules_y = dict(rules_x or {}), dict(rules_y or {})
-    columns = {"x": x, "y": y, "series": series}
+    rules_x, rules_y = dict(x.rules or {}), dict(y.rules or {})
+    band, height = y.band, y.pixels
+    columns = {"x": x.column, "y": y.column, "series": series}
     if band:
         columns |= {"low": band[0], "high": band[1]}
     if point_label:
         columns["point"] = point_label
-    positive = tuple(c for c, log in (("x", log_x), ("y", log_y), ("low", log_y)) if log)
+    positive = tuple(c for c, log in (("x", x.log), ("y", y.log), ("low", y.log)) if log)
     rows, note = draw.tidy(frame, columns, positive=[c for c in positive if c in columns])
     rows = rows.sort_values(["series", "x"], kind="stable")
     names = list(dict.fromkeys(frame[series].astype(str)))
@@ -71,8 +55,8 @@ def lines(
     seen_y = [rows[c] for c in ("y", "low", "high") if c in rows] + [
         pd.Series(rules_y, dtype=float)
     ]
-    x_scale = draw.scale(pd.concat([rows["x"], pd.Series(rules_x, dtype=float)]), log_x)
-    y_scale = draw.scale(pd.concat(seen_y), log_y, floor=True)
+    x_scale = draw.scale(pd.concat([rows["x"], pd.Series(rules_x, dtype=float)]), x.log)
+    y_scale = draw.scale(pd.concat(seen_y), y.log, floor=True)
     last = rows.groupby("series", sort=False).tail(1).copy()
     last["lines"] = [draw.wrapped(name, 18) for name in last["series"]]
     last["at"] = draw.apart(last, y_scale, height)
@@ -83,11 +67,11 @@ def lines(
         "x:Q",
         scale=alt.Scale(**x_scale.arguments, range=[0, right]),
         axis=draw.axis(
-            x_title, values=x_scale.ticks, tickCount=draw.TICKS, grid=False, domain=True
+            x.title, values=x_scale.ticks, tickCount=draw.TICKS, grid=False, domain=True
         ),
     )
     y_axis = alt.Y(
-        "y:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y_title, y_scale)
+        "y:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y.title, y_scale)
     )
     paint = alt.Color(
         "series:N",
@@ -97,9 +81,9 @@ def lines(
     tooltip = [
         draw.told("series:N", series),
         *([draw.told("point:N", point_label)] if point_label else []),
-        draw.told("x:Q", x_title),
-        draw.told("y:Q", y_title),
-        *(draw.told(f"{end}:Q", f"{y_title}, {end} end") for end in ("low", "high") if band),
+        draw.told("x:Q", x.title),
+        draw.told("y:Q", y.title),
+        *(draw.told(f"{end}:Q", f"{y.title}, {end} end") for end in ("low", "high") if band),
     ]
     base = alt.Chart(rows).encode(x=x_axis, y=y_axis, color=paint)
     layers: list[Chart] = []
@@ -119,7 +103,7 @@ def lines(
         )
         .encode(x="x:Q", y=alt.Y("at:Q"), text="lines:N", color=paint)
     )
-    return draw.finish(alt.layer(*layers), title, subtitle, note, height=height)
+    return draw.finish(alt.layer(*layers), labels.title, labels.subtitle, note, height=height)
 
 
 def frontier(
@@ -127,14 +111,10 @@ def frontier(
     speed: str,
     cost: str,
     series: str,
+    labels: Labels,
     *,
-    title: str,
-    subtitle: str = "",
-    speed_title: str = "Speed each user sees [tokens/s]",
-    cost_title: str = "Cost [USD per million tokens]",
     point_label: str | None = None,
     limits: Mapping[str, float] | None = None,
-    height: int = 380,
 ) -> Chart:
     """Cost against speed on logarithmic axes: what a faster answer costs.
 
@@ -143,13 +123,9 @@ def frontier(
         speed: Column of the speed that a user sees [tokens/s].
         cost: Column of the cost [USD per million tokens].
         series: Column that names the lines (a model, an accelerator, both).
-        title: What the chart finds, as a sentence.
-        subtitle: What is shown, under which assumptions.
-        speed_title: Title of the abscissa.
-        cost_title: Title of the ordinate.
+        labels: What is written about it.
         point_label: Column shown for a point in its tooltip (a batch size).
         limits: Speeds to mark, by what is written beside them (a latency target, reading speed).
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -159,19 +135,12 @@ def frontier(
     """
     return lines(
         frame,
-        speed,
-        cost,
+        Axis(speed, "Speed each user sees [tokens/s]", log=True, rules=limits),
+        Axis(cost, "Cost [USD per million tokens]", log=True, pixels=380),
         series,
-        title=title,
-        subtitle=subtitle,
-        x_title=speed_title,
-        y_title=cost_title,
-        rules_x=limits,
-        log_x=True,
-        log_y=True,
+        labels,
         points=True,
         point_label=point_label,
-        height=height,
     )
 
 
@@ -180,11 +149,9 @@ def timeline(
     time: str,
     delivered: str,
     read: str,
+    labels: Labels,
     *,
-    title: str,
-    subtitle: str = "",
     wanted: str | None = None,
-    height: int = 300,
 ) -> Chart:
     """Tokens delivered against tokens read; shaded is the delay, or the text that waits to be read.
 
@@ -193,10 +160,8 @@ def timeline(
         time: Column of the time since the request [s].
         delivered: Column of the tokens delivered by then.
         read: Column of the tokens read by then.
-        title: What the chart finds, as a sentence.
-        subtitle: What is shown, under which assumptions.
+        labels: What is written about it.
         wanted: Column of the tokens that a reader who never waits would have read.
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -213,14 +178,10 @@ def timeline(
     long = rows.melt("x", kept, "kind", "y").assign(series=lambda f: f["kind"].map(names))
     chart = lines(
         long,
-        "x",
-        "y",
+        Axis("x", "Time since the request [s]"),
+        Axis("y", "Tokens", pixels=300),
         "series",
-        title=title,
-        subtitle=subtitle,
-        x_title="Time since the request [s]",
-        y_title="Tokens",
-        height=height,
+        labels,
     )
     gap = "wanted" if wanted else "delivered"
     shade = (

@@ -11,6 +11,7 @@ from llmecon import words
 from llmecon.publishing.charts import draw, places
 from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import INK, QUIET, SURFACE, colour
 
 _YEARS = (1900.0, 2200.0)  # whole numbers between these are written without separators
@@ -21,29 +22,21 @@ _OPACITY = (0.14, 0.24)  # of the widest and of the narrowest band
 
 def fan(
     frame: pd.DataFrame,
-    x: str,
+    x: Axis,
+    y: Axis,
+    labels: Labels,
     *,
-    title: str,
-    x_title: str,
-    y_title: str,
-    subtitle: str = "",
-    log_y: bool = False,
     reference: pd.DataFrame | None = None,
-    height: int = 340,
 ) -> Chart:
     """A median between bands that hold a share of the futures each, named at their ends.
 
     Args:
-        frame: One row a band and abscissa: `share` (0 to 1), `low`, `median` and `high`, as
+        frame: One row a band and abscissa: `share` (0 to 1), `low`, the median and `high`, as
             `scenarios.Fan.table` gives them.
-        x: Column of the abscissa, such as the year.
-        title: What the chart finds, as a sentence.
-        x_title: What the abscissa is, with its unit.
-        y_title: What the ordinate is, with its unit.
-        subtitle: What is shown, under which assumptions.
-        log_y: Whether the ordinate is logarithmic.
+        x: The abscissa, such as the year.
+        y: The median.
+        labels: What is written about it.
         reference: Published points to mark: `x`, `value` and `label`.
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -51,9 +44,11 @@ def fan(
     Raises:
         ValueError: If no row can be drawn.
     """
-    ends = ("low", "median", "high")
+    ends, log_y, height = ("low", "median", "high"), y.log, y.pixels
     rows, note = draw.tidy(
-        frame, {"x": x, "share": "share"} | {c: c for c in ends}, positive=ends if log_y else ()
+        frame,
+        {"x": x.column, "share": "share", "low": "low", "median": y.column, "high": "high"},
+        positive=ends if log_y else (),
     )
     rows = rows.sort_values(["share", "x"], kind="stable", ignore_index=True)
     shares = rows["share"].unique().tolist()
@@ -74,7 +69,7 @@ def fan(
     years = bool(seen_x.between(*_YEARS).all() and np.allclose(seen_x, seen_x.round()))
     # A year is not a thousand, and has no halves.
     x_axis = draw.axis(
-        x_title,
+        x.title,
         tickCount=draw.TICKS,
         grid=False,
         domain=True,
@@ -84,7 +79,7 @@ def fan(
         x_axis["labelExpr"] = "format(datum.value, 'd')"
     across = alt.X("x:Q", scale=alt.Scale(**x_scale.arguments, range=[0, right]), axis=x_axis)
     up = alt.Y(
-        "median:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y_title, y_scale)
+        "median:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y.title, y_scale)
     )
     hue = colour("blue")
     layers: list[Chart] = [
@@ -101,16 +96,16 @@ def fan(
     layers.append(
         line.mark_point(filled=True, size=160, opacity=0).encode(
             tooltip=[
-                alt.Tooltip("x:Q", title=x_title, format="d")
+                alt.Tooltip("x:Q", title=x.title, format="d")
                 if years
-                else draw.told("x:Q", x_title),
+                else draw.told("x:Q", x.title),
                 draw.told("median:Q", "median"),
                 *(draw.told(f"band{i}:N", words.percent(share)) for i, share in enumerate(shares)),
             ]
         )
     )
     if len(points):
-        layers += _marked(_beside(points, x_scale, y_scale, height), y_title)
+        layers += _marked(_beside(points, x_scale, y_scale, height), y.title)
     text = alt.Chart(named).encode(x="x:Q", y=alt.Y("at:Q"), text="lines:N")
     look: dict[str, Any] = {"align": "left", "dx": 8, "lineBreak": "\n", "lineHeight": 13}
     look |= {"fill": hue, **draw.HALO}
@@ -118,7 +113,7 @@ def fan(
     layers.append(
         text.transform_filter("datum.kind == 'median'").mark_text(fontWeight="bold", **look)
     )
-    return draw.finish(alt.layer(*layers), title, subtitle, note, height=height)
+    return draw.finish(alt.layer(*layers), labels.title, labels.subtitle, note, height=height)
 
 
 def _named(

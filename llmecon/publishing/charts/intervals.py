@@ -8,6 +8,7 @@ import pandas as pd
 from llmecon import words
 from llmecon.publishing.charts import draw
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import colour, colours
 
 _LANE = 15  # height of one interval [px]
@@ -17,13 +18,9 @@ _APART = 12  # between two rows [px]
 def intervals(
     frame: pd.DataFrame,
     label: str,
-    middle: str,
-    low: str,
-    high: str,
+    value: Axis,
+    labels: Labels,
     *,
-    title: str,
-    unit: str,
-    subtitle: str = "",
     group: str | None = None,
     domain: tuple[float, float] | None = None,
 ) -> Chart:
@@ -32,12 +29,8 @@ def intervals(
     Args:
         frame: One row a dot.
         label: Column of the rows' names; several dots of one name share a row.
-        middle: Column of the dots.
-        low: Column of the intervals' lower ends.
-        high: Column of their upper ends.
-        title: What the chart finds, as a sentence.
-        unit: Unit of the values, shown on the axis.
-        subtitle: What is shown, under which assumptions.
+        value: The dots, their intervals as its band, and the unit shown on the axis.
+        labels: What is written about it.
         group: Column that colours the dots of a row and tells them apart.
         domain: Ends of the axis; by default those of the intervals.
 
@@ -45,9 +38,14 @@ def intervals(
         The chart, to be passed to `show`.
 
     Raises:
-        ValueError: If no row can be drawn.
+        ValueError: If no row can be drawn, or the value has no band.
     """
-    columns = {"label": label, "value": middle, "low": low, "high": high}
+    if value.band is None:
+        raise ValueError(f"column {value.column!r} has no band of its interval's ends")
+    unit = value.title
+    columns = {"label": label, "value": value.column} | dict(
+        zip(("low", "high"), value.band, strict=True)
+    )
     if group:
         columns["group"] = group
     rows, note = draw.tidy(frame, columns)
@@ -88,5 +86,11 @@ def intervals(
     count = rows["label"].nunique()
     tall = _LANE * max(len(hues), 1) + _APART
     return draw.finish(
-        alt.layer(reach, dot), title, subtitle, note, height=float(count * tall), key=key, unit=unit
+        alt.layer(reach, dot),
+        labels.title,
+        labels.subtitle,
+        note,
+        height=float(count * tall),
+        key=key,
+        unit=unit,
     )

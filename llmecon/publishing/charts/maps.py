@@ -12,6 +12,7 @@ from scipy import ndimage
 from llmecon.publishing.charts import draw, places
 from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import INK, SURFACE, colour, colours
 
 TINT = 0.3  # opacity of a region, on which text stays legible
@@ -22,41 +23,27 @@ _MARK = 16.0  # of the point marked [px]
 
 def winners(
     frame: pd.DataFrame,
-    x: str,
-    y: str,
+    x: Axis,
+    y: Axis,
     winner: str,
+    labels: Labels,
     *,
-    title: str,
-    x_title: str,
-    y_title: str,
-    subtitle: str = "",
-    names: Mapping[str, str],
-    log_x: bool = False,
-    log_y: bool = False,
     here: tuple[float, float, str] | None = None,
     boundary: pd.DataFrame | None = None,
-    height: int = 340,
 ) -> Chart:
     """A map of what is best where, with every region's name on it.
 
     Args:
         frame: One row a cell of a grid, whose lines need not be evenly spaced.
-        x: Column of the cells' middles across.
-        y: Column of the cells' middles upwards.
+        x: The cells' middles across.
+        y: The cells' middles upwards.
         winner: Column of what is best there; empty where nothing is.
-        title: What the chart finds, as a sentence.
-        x_title: What the abscissa is, with its unit.
-        y_title: What the ordinate is, with its unit.
-        subtitle: What is shown, under which assumptions.
-        names: What a reader calls the winners, by what the column calls them; each keeps its
-            colour, whoever else wins.
-        log_x: Whether the abscissa is logarithmic.
-        log_y: Whether the ordinate is logarithmic.
+        labels: What is written about it, with the names of all winners; each keeps its colour,
+            whoever else wins.
         here: A point to mark, such as the chapter's parameters, and what to call it; a note says
             so where it lies outside the map.
         boundary: Lines on which two are equally good, found exactly: columns x, y and line,
             in the order drawn, instead of the edges between cells.
-        height: Height of the plot [px], about.
 
     Returns:
         The chart, to be passed to `show`.
@@ -65,21 +52,21 @@ def winners(
         ValueError: If no cell can be drawn, a winner has no name, two cells share a place, or there
             are fewer than two columns or rows of cells.
     """
-    positive = [c for c, log in (("x", log_x), ("y", log_y)) if log]
-    columns = {"x": x, "y": y, "winner": winner}
+    positive = [c for c, log in (("x", x.log), ("y", y.log)) if log]
+    columns = {"x": x.column, "y": y.column, "winner": winner}
     rows, note = draw.tidy(frame, columns, positive=positive, optional=("winner",), digits=12)
-    grid = _grid(rows, names)
+    grid = _grid(rows, labels.names)
     won = grid.to_numpy()
-    x_ends = edges(grid.columns.to_numpy(float), log_x)
-    y_ends = edges(grid.index.to_numpy(float), log_y)
-    x_scale, y_scale = _axis_of(x_ends, log_x), _axis_of(y_ends, log_y)
+    x_ends = edges(grid.columns.to_numpy(float), x.log)
+    y_ends = edges(grid.index.to_numpy(float), y.log)
+    x_scale, y_scale = _axis_of(x_ends, x.log), _axis_of(y_ends, y.log)
     # Whole pixels for each row of an even grid, or faint lines would show between them.
-    tall = float(max(round(height / len(won)), 1) * len(won))
-    calls = [str(text) for text in names.values()]
+    tall = float(max(round(y.pixels / len(won)), 1) * len(won))
+    calls = [str(text) for text in labels.names.values()]
     hues = colours(calls)
 
-    x_axis = draw.axis(x_title, values=x_scale.ticks, tickCount=draw.TICKS, grid=False)
-    y_axis = draw.top_axis(y_title, y_scale)
+    x_axis = draw.axis(x.title, values=x_scale.ticks, tickCount=draw.TICKS, grid=False)
+    y_axis = draw.top_axis(y.title, y_scale)
     y_axis["grid"] = False
     across = alt.X("x:Q", scale=alt.Scale(**x_scale.arguments), axis=x_axis)
     up = alt.Y("y:Q", scale=alt.Scale(**y_scale.arguments), axis=y_axis)
@@ -143,7 +130,7 @@ def winners(
     )
     if here is not None and marked:
         layers += _marker(here, pixel(here[0], here[1]), taken, plot)
-    return draw.finish(alt.layer(*layers), title, subtitle, note, height=tall)
+    return draw.finish(alt.layer(*layers), labels.title, labels.subtitle, note, height=tall)
 
 
 def edges(middles: np.ndarray, log: bool) -> np.ndarray:

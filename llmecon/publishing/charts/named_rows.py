@@ -11,6 +11,7 @@ import pandas as pd
 from llmecon import words
 from llmecon.publishing.charts import draw
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Axis, Labels, Reference
 from llmecon.publishing.charts.theme import INK, PALETTE, SURFACE, colour, colours
 
 _NARROW = 100.0  # between the ends of an axis on a phone, beside names and values [px]
@@ -19,17 +20,11 @@ _NARROW = 100.0  # between the ends of an axis on a phone, beside names and valu
 def bars(
     frame: pd.DataFrame,
     label: str,
-    value: str,
+    value: Axis,
+    labels: Labels,
     *,
-    title: str,
-    unit: str,
-    subtitle: str = "",
     group: str | None = None,
-    highlight: str | None = None,
-    reference: str | None = None,
-    reference_name: str = "published",
-    value_name: str = "computed here",
-    log: bool = False,
+    reference: Reference | None = None,
     ranked: bool = True,
 ) -> Chart:
     """Horizontal bars, largest first, each with its value; dots where the axis is logarithmic.
@@ -37,16 +32,10 @@ def bars(
     Args:
         frame: One row a bar.
         label: Column of the bars' names.
-        value: Column of their values.
-        title: What the chart finds, as a sentence.
-        unit: Unit of the values, shown on the axis.
-        subtitle: What is measured, under which assumptions.
+        value: Their values, with the unit shown on the axis.
+        labels: What is written about it, and the one bar to single out.
         group: Column that colours the bars (a vendor, a family).
-        highlight: Name of the one bar to single out.
-        reference: Column of values to mark beside ours; may be missing in some rows.
-        reference_name: What the marks are, for the key.
-        value_name: What our values are, for the key, where there are marks beside them.
-        log: Whether the axis is logarithmic.
+        reference: Values to mark beside ours.
         ranked: Whether to sort by value rather than keep the order of the rows.
 
     Returns:
@@ -55,11 +44,12 @@ def bars(
     Raises:
         ValueError: If no row can be drawn.
     """
-    columns = {"label": label, "value": value}
+    log, unit, highlight = value.log, value.title, labels.highlight
+    columns = {"label": label, "value": value.column}
     if group:
         columns["group"] = group
     if reference:
-        columns["reference"] = reference
+        columns["reference"] = reference.column
     rows, note = draw.tidy(
         frame, columns, positive=("value",) if log else (), optional=("reference",)
     )
@@ -122,7 +112,7 @@ def bars(
         grid=log,
     )
     x = alt.X("value:Q", scale=alt.Scale(**scale), axis=axis)
-    told = [("value", value_name), ("reference", reference_name)] if reference else []
+    told = [("value", reference.ours), ("reference", reference.name)] if reference else []
     tooltip = [
         draw.told("label:N", label),
         *([draw.told("group:N", group)] if group else []),
@@ -147,12 +137,12 @@ def bars(
         layers.append(published.encode(x="reference:Q", color=alt.value(INK)))
         layers += _values_beside(base, paint, after) if log else _values_beyond(base, after)
         tint = "" if group or highlight is not None else colour("blue")
-        key.append((value_name if tint else f"{'●' if log else '■'} {value_name}", tint))
-        key.append((f"◆ {reference_name}", ""))
+        key.append((reference.ours if tint else f"{'●' if log else '■'} {reference.ours}", tint))
+        key.append((f"◆ {reference.name}", ""))
     return draw.finish(
         alt.layer(*layers),
-        title,
-        subtitle,
+        labels.title,
+        labels.subtitle,
         note,
         height=draw.rows_height(len(rows), rows["lines"]),
         key=key,
@@ -192,15 +182,14 @@ def _values_beyond(base: alt.Chart, after: Mapping[str, Any]) -> list[Chart]:
 
 
 def elasticities(
-    effects: Mapping[str, float], *, title: str, outcome: str, subtitle: str = "", most: int = 12
+    effects: Mapping[str, float], outcome: str, labels: Labels, *, most: int = 12
 ) -> Chart:
     """Signed bars of what moves an outcome, strongest first.
 
     Args:
         effects: Elasticity by input: the change of the outcome in percent for 1% more of the input.
-        title: What the chart finds, as a sentence.
         outcome: What changes.
-        subtitle: What is shown, under which assumptions.
+        labels: What is written about it.
         most: Bars to draw at most.
 
     Returns:
@@ -247,11 +236,11 @@ def elasticities(
     key = [("raises it", colour("orange")), ("lowers it", colour("teal"))]
     unit = f"Change of {outcome}, in percent, for 1% more of the input"
     # What comes before ends as a sentence does.
-    before = subtitle.strip()
+    before = labels.subtitle.strip()
     before += "." if before and before[-1] not in ".:;!?" else ""
     return draw.finish(
         chart,
-        title,
+        labels.title,
         f"{before} {unit}".strip(),
         note,
         height=draw.rows_height(len(rows), rows["lines"]),
@@ -263,11 +252,9 @@ def stacked(
     frame: pd.DataFrame,
     label: str,
     part: str,
-    value: str,
+    value: Axis,
+    labels: Labels,
     *,
-    title: str,
-    unit: str,
-    subtitle: str = "",
     share: bool = False,
 ) -> Chart:
     """Horizontal bars divided into parts, with the total at the end of each.
@@ -276,10 +263,8 @@ def stacked(
         frame: One row a part of a bar.
         label: Column of the bars' names; bars keep the order of the rows.
         part: Column of the parts' names.
-        value: Column of the parts' values; at least 0.
-        title: What the chart finds, as a sentence.
-        unit: Unit of the values.
-        subtitle: What is shown, under which assumptions.
+        value: The parts' values, at least 0, and their unit.
+        labels: What is written about it.
         share: Whether to show shares of each total rather than amounts.
 
     Returns:
@@ -288,9 +273,9 @@ def stacked(
     Raises:
         ValueError: If no row can be drawn, or a value is negative.
     """
-    rows, note = draw.tidy(frame, {"label": label, "part": part, "value": value})
+    rows, note = draw.tidy(frame, {"label": label, "part": part, "value": value.column})
     if (rows["value"] < 0).any():
-        raise ValueError(f"a stacked chart needs values of at least 0 in column {value!r}")
+        raise ValueError(f"a stacked chart needs values of at least 0 in column {value.column!r}")
     rows = rows.groupby(["label", "part"], sort=False, as_index=False).agg(value=("value", "sum"))
     totals = rows.groupby("label", sort=False)["value"].transform("sum")
     rows["of"] = rows["value"] / totals.where(totals > 0, 1.0)
@@ -320,7 +305,7 @@ def stacked(
         tooltip=[
             draw.told("label:N", label),
             draw.told("part:N", part),
-            draw.told("value:Q", unit),
+            draw.told("value:Q", value.title),
             alt.Tooltip("of:Q", title="share", format=".1%"),
         ],
     )
@@ -351,10 +336,10 @@ def stacked(
         )
     return draw.finish(
         alt.layer(*layers),
-        title,
-        subtitle,
+        labels.title,
+        labels.subtitle,
         note,
         height=draw.rows_height(len(total), rows["lines"], 34),
-        unit="Share [%]" if share else unit,
+        unit="Share [%]" if share else value.title,
         key=[(name, colour(hues[name])) for name in parts],
     )

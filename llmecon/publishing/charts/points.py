@@ -9,49 +9,35 @@ import pandas as pd
 from llmecon.publishing.charts import draw, places
 from llmecon.publishing.charts.figure import Chart
 from llmecon.publishing.charts.places import Box
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import colour, colours
 
+_HEIGHT = 380  # of the plot [px]
 _DOT = 9.0  # across a point, with its rim [px]
 _AXIS = 40.0  # of a phone's width that the labels of the vertical axis take [px]
 
 
 def points(
     frame: pd.DataFrame,
-    x: str,
-    y: str,
+    x: Axis,
+    y: Axis,
     name: str,
+    labels: Labels,
     *,
-    title: str,
-    x_title: str,
-    y_title: str,
-    subtitle: str = "",
     marked: Sequence[str],
     labelled: Sequence[str],
-    reach: tuple[str, str, str, str] | None = None,
-    details: Mapping[str, str] | None = None,
-    log_x: bool = False,
-    log_y: bool = False,
-    height: int = 380,
 ) -> Chart:
     """Points, of which some are marked in colours of their own and some are named.
 
     Args:
         frame: One row a point.
-        x: Column of the abscissa.
-        y: Column of the ordinate.
+        x: The abscissa; a band is drawn for the points marked, if both axes have one.
+        y: The ordinate.
         name: Column of the points' names, no two alike.
-        title: What the chart finds, as a sentence.
-        x_title: What the abscissa is, with its unit.
-        y_title: What the ordinate is, with its unit.
-        subtitle: What is shown, under which assumptions.
+        labels: What is written about it; its details are columns of text.
         marked: Names to single out and to write beside their points.
         labelled: Names of other points to write, most wanted first, where there is room; all show
             theirs when pointed at.
-        reach: Columns of intervals, drawn for those marked: low and high across, low and high up.
-        details: Columns of text for the tooltips, by what they are called there.
-        log_x: Whether the abscissa is logarithmic.
-        log_y: Whether the ordinate is logarithmic.
-        height: Height of the plot [px].
 
     Returns:
         The chart, to be passed to `show`.
@@ -59,12 +45,14 @@ def points(
     Raises:
         ValueError: If no row can be drawn, or a name to write has none.
     """
-    columns = {"label": name, "x": x, "y": y}
+    reach = (*x.band, *y.band) if x.band and y.band else None
+    height = _HEIGHT
+    columns = {"label": name, "x": x.column, "y": y.column}
     ends = ("x1", "x2", "y1", "y2") if reach else ()
     columns |= dict(zip(ends, reach or (), strict=True))
-    more = {f"d{i}": column for i, column in enumerate((details or {}).values())}
+    more = {f"d{i}": column for i, column in enumerate(labels.details.values())}
     columns |= more
-    logs = [c for c, log in (("x", log_x), ("y", log_y)) if log]
+    logs = [c for c, log in (("x", x.log), ("y", y.log)) if log]
     rows, note = draw.tidy(frame, columns, positive=logs, optional=(*ends, *more))
     wanted = list(dict.fromkeys([*marked, *labelled]))
     strange = [text for text in wanted if text not in set(frame[name])]
@@ -74,14 +62,14 @@ def points(
     chosen = rows[rows["marked"]]
     x_scale, y_scale = (
         draw.scale(pd.concat([rows[axis], *(chosen[end] for end in ends if end[0] == axis)]), log)
-        for axis, log in (("x", log_x), ("y", log_y))
+        for axis, log in (("x", x.log), ("y", y.log))
     )
     across = alt.X(
         "x:Q",
         scale=alt.Scale(**x_scale.arguments),
-        axis=draw.axis(x_title, values=x_scale.ticks, tickCount=draw.TICKS, domain=True),
+        axis=draw.axis(x.title, values=x_scale.ticks, tickCount=draw.TICKS, domain=True),
     )
-    up = alt.Y("y:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y_title, y_scale))
+    up = alt.Y("y:Q", scale=alt.Scale(**y_scale.arguments), axis=draw.top_axis(y.title, y_scale))
     hues = colours(marked)
     paint = alt.Color(
         "label:N",
@@ -90,9 +78,9 @@ def points(
     )
     tooltip = [
         draw.told("label:N", name),
-        draw.told("x:Q", x_title),
-        draw.told("y:Q", y_title),
-        *(draw.told(f"{c}:N", t) for c, t in zip(more, details or {}, strict=True)),
+        draw.told("x:Q", x.title),
+        draw.told("y:Q", y.title),
+        *(draw.told(f"{c}:N", t) for c, t in zip(more, labels.details, strict=True)),
     ]
     others, own = (alt.Chart(part) for part in (rows[~rows["marked"]], chosen))
     layers: list[Chart] = []
@@ -125,7 +113,7 @@ def points(
             drawn = alt.Chart(part).mark_text(**look, fontWeight="bold" if bold else "normal")
             place = drawn.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), text="label:N")
             layers.append(place.encode(color=paint) if bold else place)
-    return draw.finish(alt.layer(*layers), title, subtitle, note, height=height)
+    return draw.finish(alt.layer(*layers), labels.title, labels.subtitle, note, height=height)
 
 
 def _written(

@@ -10,6 +10,7 @@ import pandas as pd
 from llmecon import words
 from llmecon.publishing.charts import draw, places
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import INK, colour
 
 _TALL = 30.0  # of the strip [px]
@@ -23,28 +24,20 @@ _SPACE = 5.0  # between two names, and a name and another's line [px]
 
 def strip(
     frame: pd.DataFrame,
-    value: str,
+    value: Axis,
     name: str,
+    labels: Labels,
     *,
-    title: str,
-    unit: str,
-    subtitle: str = "",
     labelled: Sequence[str],
-    highlight: str | None = None,
-    log: bool = False,
 ) -> Chart:
     """A strip with a tick for every row, of which a few are named above and below it.
 
     Args:
         frame: One row a tick, such as a country.
-        value: Column of the values.
+        value: The values, with the unit shown on the axis.
         name: Column of the ticks' names.
-        title: What the chart finds, as a sentence.
-        unit: Unit of the values, shown on the axis.
-        subtitle: What is shown, under which assumptions.
+        labels: What is written about it, and the name to single out, labelled or not.
         labelled: Names to write beside their ticks; all ticks show theirs when pointed at.
-        highlight: Name to single out, labelled or not.
-        log: Whether the axis is logarithmic.
 
     Returns:
         The chart, to be passed to `show`.
@@ -52,8 +45,9 @@ def strip(
     Raises:
         ValueError: If no row can be drawn, or a name to write has none.
     """
+    log, unit, highlight = value.log, value.title, labels.highlight
     rows, note = draw.tidy(
-        frame, {"label": name, "value": value}, positive=("value",) if log else ()
+        frame, {"label": name, "value": value.column}, positive=("value",) if log else ()
     )
     rows["label"] = rows["label"].astype(str)
     wanted = list(dict.fromkeys([*([highlight] if highlight is not None else []), *labelled]))
@@ -113,7 +107,7 @@ def strip(
     ]
     # An empty dataset has no columns to draw by.
     drawn = layers if len(named) else [layers[0], layers[3]]
-    return draw.finish(alt.layer(*drawn), title, subtitle, note, height=round(height))
+    return draw.finish(alt.layer(*drawn), labels.title, labels.subtitle, note, height=round(height))
 
 
 class Name(NamedTuple):

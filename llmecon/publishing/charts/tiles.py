@@ -7,35 +7,25 @@ import pandas as pd
 from llmecon import words
 from llmecon.publishing.charts import draw
 from llmecon.publishing.charts.figure import Chart
+from llmecon.publishing.charts.records import Axis, Labels
 from llmecon.publishing.charts.theme import INK
 
 
 def heatmap(
     frame: pd.DataFrame,
-    x: str,
-    y: str,
-    value: str,
-    *,
-    title: str,
-    x_title: str,
-    y_title: str,
-    unit: str,
-    subtitle: str = "",
-    log: bool = False,
+    x: Axis,
+    y: Axis,
+    value: Axis,
+    labels: Labels,
 ) -> Chart:
     """A table of values, deeper colour where they are larger.
 
     Args:
         frame: One row a cell.
-        x: Column of the columns' names, in the order of the rows.
-        y: Column of the rows' names, in the order of the rows.
-        value: Column of the values.
-        title: What the chart finds, as a sentence.
-        x_title: What the columns are.
-        y_title: What the rows are.
-        unit: Unit of the values.
-        subtitle: What is shown, under which assumptions.
-        log: Whether colour follows the logarithm of the value.
+        x: The columns' names, in the order of the rows.
+        y: The rows' names, in the order of the rows.
+        value: The values and their unit; if logarithmic, colour follows the logarithm.
+        labels: What is written about it.
 
     Returns:
         The chart, to be passed to `show`.
@@ -44,19 +34,21 @@ def heatmap(
         ValueError: If no cell can be drawn.
     """
     rows, note = draw.tidy(
-        frame, {"x": x, "y": y, "value": value}, positive=("value",) if log else ()
+        frame,
+        {"x": x.column, "y": y.column, "value": value.column},
+        positive=("value",) if value.log else (),
     )
     rows["text"] = [words.number(v) for v in rows["value"]]
     rows["x"], rows["y"] = rows["x"].map(draw.name), rows["y"].map(draw.name)
-    depth = np.log(rows["value"]) if log else rows["value"]
+    depth = np.log(rows["value"]) if value.log else rows["value"]
     span = float(depth.max() - depth.min()) or 1.0
     rows["depth"] = draw.shortened(0.06 + 0.64 * (depth - depth.min()) / span)
     base = alt.Chart(rows).encode(
-        x=alt.X("x:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, orient="top")),
+        x=alt.X("x:N", sort=None, title=x.title, axis=alt.Axis(labelAngle=0, orient="top")),
         y=alt.Y(
             "y:N",
             sort=None,
-            title=y_title,
+            title=y.title,
             axis=alt.Axis(
                 labelColor=INK,
                 labelPadding=8,
@@ -67,9 +59,9 @@ def heatmap(
             ),
         ),
         tooltip=[
-            draw.told("x:N", x_title),
-            draw.told("y:N", y_title),
-            draw.told("value:Q", unit),
+            draw.told("x:N", x.title),
+            draw.told("y:N", y.title),
+            draw.told("value:Q", value.title),
         ],
     )
     # Opacity rather than a colour ramp: it starts from the page's own background in either theme.
@@ -84,8 +76,8 @@ def heatmap(
     )
     return draw.finish(
         alt.layer(tiles, text),
-        title,
-        f"{subtitle} [{unit}]" if subtitle else unit,
+        labels.title,
+        f"{labels.subtitle} [{value.title}]" if labels.subtitle else value.title,
         note,
         height=rows["y"].nunique() * 30 + 8,
     )

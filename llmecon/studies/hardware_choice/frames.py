@@ -79,8 +79,6 @@ class Compared:
         among: whether the best fleet has it.
         firm: devices of the best fleet of what was read and load-tested; None where there is none.
         firm_hourly: its cost, USD/h.
-        read: id of the cheapest that was read, where it is neither the cheapest of all nor the one
-            that is recommended; else None.
     """
 
     usual: Mapping[str, float] | None
@@ -93,15 +91,13 @@ class Compared:
     among: bool
     firm: Mapping[str, float] | None
     firm_hourly: float
-    read: str | None
 
 
 def compared(study: Study) -> Compared:
     """The best fleet beside that of the usual accelerator and of what was read and tested."""
-    best, usual, firm, alone = study.best, study.usual, study.on_firm_ground, study.alone
+    best, usual, firm = study.best, study.usual, study.on_firm_ground
     fares = study.contest.table()
     sure = study.sure["usd_per_mtok"]
-    read = alone.ranking["read"]
     return Compared(
         usual=None if usual is None else devices(study, usual),
         saves=0.0 if usual is None else 1.0 - best.cost / usual.cost,
@@ -113,7 +109,6 @@ def compared(study: Study) -> Compared:
         among=fares.index[0] in ids(best),
         firm=None if firm is None else devices(study, firm),
         firm_hourly=0.0 if firm is None else firm.cost * SECONDS_PER_HOUR,
-        read=None if read in (alone.safe, alone.cheapest) else read,
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,7 @@ TOO_FAST = 0.02
 
 _STEPS = 12  # limits on carbon
 _SHOWS = 1e-3  # of the cost: what a limit is worth shows if as much again is worth more
+_FEW = 3  # limits on latency whose switches are shown
 KINDS = ("ttft", "tpot")
 
 
@@ -182,6 +183,24 @@ def moves(study: Study) -> list[Move]:
             path = ("choices", "usd_per_hour", xpu)
             moved("rent", study.name(xpu), path, way, rents[xpu])
     return found
+
+
+def nearest(found: Sequence[Move]) -> list[Move]:
+    """The rents, and the few limits, that need move least until another configuration wins.
+
+    Args:
+        found: as `moves` returns them.
+
+    Returns:
+        The nearest first; what never switches stands last.
+    """
+
+    def distance(of: Move) -> float:
+        return math.inf if of.found.value is None else abs(math.log(of.found.value / of.now))
+
+    rents = [of for of in found if of.what == "rent"]
+    latency = sorted((of for of in found if of.what != "rent"), key=distance)
+    return sorted([*rents, *latency[:_FEW]], key=distance)
 
 
 def _rent(xpu: str) -> float:

@@ -136,8 +136,9 @@ class Futures:
             largest first.
         """
         years = jnp.asarray(float(self.elapsed[-1]))
+        start = self.start  # kept, so it must not be computed while the function below is traced
         of_all = self._attributed(
-            lambda factors: outlook.demand(self.start, factors, years).emissions,
+            lambda factors: outlook.demand(start, factors, years).emissions,
             ("demand-energy", "grid-intensity"),
         )
         of_one = self._attributed(

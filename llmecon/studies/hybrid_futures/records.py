@@ -170,7 +170,6 @@ def _edge(scenario: Scenario, scores: catalog.Scores) -> Shared:
         edge_system(scenario),
         scenario,
         scores,
-        scenario.edge_at_once,
         "edge_at_once",
         box(),
         0.0,
@@ -184,7 +183,6 @@ def _cloud(scenario: Scenario, scores: catalog.Scores) -> Shared:
         cloud_system(scenario),
         scenario,
         scores,
-        scenario.cloud_at_once,
         "cloud_at_once",
         server,
         building(),
@@ -196,12 +194,12 @@ def _shared(
     system: System,
     scenario: Scenario,
     scores: catalog.Scores,
-    at_once: float,
     parameter: str,
     around: float,
     built: float,
     paths: tuple[str, ...],
 ) -> Shared:
+    at_once: float = getattr(scenario, parameter)
     layout = _layout(system, scenario, at_once, parameter)
     rows = [catalog.row("network_paths", path) for path in paths]
     price = catalog.rental_price(system.xpu)

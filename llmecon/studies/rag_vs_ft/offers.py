@@ -118,8 +118,8 @@ def hardware(scenario: Scenario) -> Hardware:
         return _served(*on, asked, catalog.efficiency(system), target, devices)
 
     def train(share: float) -> tuple[Trainer, TrainingPlan]:
-        on = (llm, catalog.xpu(scenario.xpu), _run(scenario, share), _reliability(scenario))
-        return _trained(*on, catalog.efficiency(), devices)
+        on = (llm, catalog.xpu(scenario.xpu), _run(scenario, share), catalog.efficiency())
+        return _trained(training.TrainingJob(*on), _reliability(scenario), devices)
 
     layout, capacity, base = serve(typical, assumptions.TARGET)
     if not capacity.feasible > 0:
@@ -185,19 +185,11 @@ def _served(
 
 @interpreted
 def _trained(
-    llm: LLM,
-    xpu: XPU,
-    run: training.TrainingRun,
-    reliability: training.Reliability,
-    efficiency: Efficiency,
-    devices: OwnDevices,
+    job: training.TrainingJob, reliability: training.Reliability, devices: OwnDevices
 ) -> tuple[Trainer, TrainingPlan]:
     return adaptation.own_trainer(
-        llm,
-        xpu,
-        run,
+        job,
         assumptions.TRAINING_DEADLINE,
-        efficiency,
         reliability,
         devices,
         assumptions.RELEASE_USD,

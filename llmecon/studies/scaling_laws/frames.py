@@ -401,7 +401,7 @@ def changes(study: Study) -> pd.DataFrame:
         "as asked": case,
         "ten times the budget": replace(case, budget=10.0 * case.budget),
         "half the carbon of training": replace(case, budget=0.5 * case.budget),
-        "ten times the budget and as many unique tokens": replace(
+        "ten times the budget and the unique tokens": replace(
             case, budget=10.0 * case.budget, unique=10.0 * case.unique
         ),
         "a year's growth of text on the web": replace(case, unique=STOCK * case.unique),

@@ -30,6 +30,8 @@ BUDGETS = {
 
 KILOGRAMS = 1e3  # in a tonne
 
+ROUNDING = 1e-12  # below which a share that is saved is none
+
 
 class Work(eqx.Module):
     """What a FLOP of the law's kind takes: 6 of them a parameter and token trained, 2 served.
@@ -246,7 +248,8 @@ def told(found: Answer) -> dict[str, Scalar]:
 
 def _saved(least: Scalar, before: Scalar) -> Scalar:
     # Where nothing is served both are the same but for rounding.
-    return jnp.maximum(1.0 - least / before, 0.0)
+    saved = 1.0 - least / before
+    return jnp.where(saved > ROUNDING, saved, 0.0)
 
 
 def numbers(case: Case) -> dict[str, Scalar]:

@@ -7,13 +7,15 @@ FLOPs. So both chapters price one run alike.
 """
 
 import math
+from dataclasses import dataclass, replace
 
+from llmecon import scaling
 from llmecon.errors import InputError
 from llmecon.physics.architecture import parameters
 from llmecon.physics.energy import energy_of
 from llmecon.scaling.sizes import SERVING_FLOPS, TRAINING_FLOPS
 from llmecon.specs import JOULES_PER_KWH, SECONDS_PER_DAY, SECONDS_PER_HOUR
-from llmecon.studies.scaling_laws.model import Work
+from llmecon.studies.scaling_laws.model import Answer, Case, Work, in_dollars, usd_per_flop
 from llmecon.studies.scaling_laws.scenario import Scenario
 from llmecon.studies.xpu_needs import scenario as needs_scenario
 from llmecon.studies.xpu_needs import study as needs_study
@@ -161,6 +163,56 @@ def of_serving(study: needs_study.Study, utilisation: float) -> Work:
     )
     flops = SERVING_FLOPS * size_of(study.scenario.model)
     return Work(busy / utilisation / flops, used.total / flops)
+
+
+@dataclass(frozen=True)
+class Repriced:
+    """The size that costs least in its life, by the prices of a model of about that size.
+
+    Attributes:
+        name: the model's.
+        training: cost of a FLOP of its training, over that of the case.
+        serving: likewise.
+        parameters: of the size that costs least at these.
+    """
+
+    name: str
+    training: float
+    serving: float
+    parameters: float
+
+
+def repriced(scenario: Scenario, model: str, case: Case, found: Answer) -> Repriced | None:
+    """What the cheapest size would be if a model of about its own size priced FLOPs.
+
+    Args:
+        scenario: whose hardware and requests.
+        model: id of the one that prices them.
+        case: with its prices.
+        found: the answer.
+
+    Returns:
+        Nothing where nothing is served, the same model is nearest to the cheapest size, or the one
+        that is can't be trained or served as asked.
+    """
+    size = found.served
+    own = nearest(float(size.parameters))
+    if own == model or not scenario.served_tokens:
+        return None
+    compute = TRAINING_FLOPS * float(size.parameters * size.tokens)
+    try:
+        needs = answered(scenario, own, tokens_for(own, compute))
+    except InputError:
+        return None
+    other = replace(
+        case, training=of_training(needs), serving=of_serving(needs, scenario.utilisation)
+    )
+    best = scaling.lifetime_optimal(case.law, found.best.loss, in_dollars(other))
+    training, serving = (
+        float(usd_per_flop(other, new) / usd_per_flop(case, old))
+        for new, old in ((other.training, case.training), (other.serving, case.serving))
+    )
+    return Repriced(catalog.name("models", own), training, serving, float(best.parameters))
 
 
 def roughly(scenario: Scenario) -> float:

@@ -17,6 +17,7 @@ from llmecon.evidence import uncertainty
 from llmecon.evidence.uncertainty import Interval
 from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import LawFit, LossLaw
+from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.studies.names import Names
 from llmecon.studies.quantities import Differentiated, Quantity, differentiate
 from llmecon.studies.scaling_laws import prices
@@ -186,15 +187,30 @@ class Study(Names):
         return catalog.name("models", self.reference)
 
     @property
-    def certain(self) -> bool:
-        """Whether the law was published without a covariance, so that it has no draws."""
-        return self.scenario.law != REFIT
+    def covered(self) -> bool:
+        """Whether the law has a covariance; no published one has, so that they have no draws."""
+        return self.scenario.law == REFIT
+
+    @cached_property
+    def repriced(self) -> prices.Repriced | None:
+        """The cheapest size, with FLOPs priced by the model nearest to it; `prices.repriced`."""
+        return prices.repriced(self.scenario, self.reference, self.case, self.answer)
 
     @cached_property
     def fitted_runs(self) -> pd.DataFrame:
         """The runs of the figure that laws are fitted to: parameters, tokens, training_flop."""
         table = catalog.table("loss_measurements")
         return table[table["data"] == scaling.fit.FIGURE]
+
+    @property
+    def handed_over(self) -> float:
+        """FLOPs of the run that is handed over, over those that the budget buys.
+
+        1, but where the other chapter takes neither so few nor so many tokens.
+        """
+        size = prices.size_of(self.reference)
+        flops = TRAINING_FLOPS * size * float(self.needs.scenario.training_tokens)
+        return flops / float(self.answer.compute)
 
     @property
     def serving(self) -> System:

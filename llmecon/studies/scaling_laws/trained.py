@@ -9,7 +9,7 @@ import pandas as pd
 
 from llmecon import scaling, words
 from llmecon.scaling import Lifetime
-from llmecon.scaling.over_training import MOST_COMPUTE
+from llmecon.scaling.over_training import CAMPAIGN, LATER, MOST_COMPUTE, WARMED
 from llmecon.scaling.sizes import TRAINING_FLOPS
 from llmecon.studies.scaling_laws.frames import ZETTA
 from llmecon.studies.scaling_laws.model import in_dollars
@@ -18,6 +18,7 @@ from llmecon.tables import catalog
 
 RULES = {
     "compute": f"above {words.quantity(MOST_COMPUTE, 'FLOP')}",
+    "alike": "the same, campaigns taken for one",
     "edge": "one step beyond the rest",
 }
 """Which runs of the testbed are held out, by rule."""
@@ -129,7 +130,7 @@ def reached(rule: str) -> pd.DataFrame:
     rows = held_out(rule).rows
     sizes = [f"{size / 1e6:,.0f} M" for size in rows["parameters"]]
     names = [
-        f"{TRAINED_ON[data]}, {size} on {tokens / 1e9:,.0f} G"
+        f"{TRAINED_ON[data]}, {size} on {tokens / 1e9:,.0f} bn"
         for data, size, tokens in zip(rows["data"], sizes, rows["tokens"], strict=True)
     ]
     over = {
@@ -137,6 +138,40 @@ def reached(rule: str) -> pd.DataFrame:
         for end, suffix in (("middle", ""), ("low", "_low"), ("high", "_high"))
     }
     return pd.DataFrame({"name": names, **over}).sort_values("name")
+
+
+@dataclass(frozen=True)
+class Campaigns:
+    """In what the runs of the testbed differ besides size, tokens and data.
+
+    Attributes:
+        runs: all there are.
+        later: those of the second campaign.
+        unknown: those whose record doesn't say of which they are.
+        lower: by which share the second campaign's losses are lower.
+        short: by which share the loss of the shortest runs exceeds what the law says, at most.
+    """
+
+    runs: int
+    later: int
+    unknown: int
+    lower: float
+    short: float
+
+
+@cache
+def campaigns() -> Campaigns:
+    """In what the runs of the testbed differ besides size, tokens and data."""
+    rows, reach = scaling.over_training.runs(), scaling.reach()
+    short = rows[(rows["multiplier"] < WARMED) & (rows["recorded"] == CAMPAIGN)]
+    above = short["loss"] / scaling.predict(reach, short)["loss"] - 1.0
+    return Campaigns(
+        len(rows),
+        int((rows["recorded"] == LATER).sum()),
+        int(rows["recorded"].isna().sum()),
+        1.0 - reach.losses.factor,
+        float(above.max()),
+    )
 
 
 def by_rule() -> dict[str, HeldOut]:

@@ -99,4 +99,11 @@ def facts(of: Rates) -> dict[str, object]:
         if worst["kind"] == "decode"
         else "the pass over the prompt"
     )
-    return {"measured": of, "balance": balance(of), "steps": passes, "slowest": slowest}
+    quickest = min(float(passes["ratio"].min()), float(over_roof(of).min()))
+    return {
+        "measured": of,
+        "balance": balance(of),
+        "steps": passes,
+        "slowest": slowest,
+        "quickest": quickest,
+    }

@@ -1,8 +1,7 @@
-"""Every service that the chapter compares with the scenario's, found in one batch."""
+"""Services that are compared with a scenario's, found in one batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,6 @@ import pandas as pd
 
 from llmecon import specs
 from llmecon.costs import economics
-from llmecon.costs.economics import Conversation
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import SECONDS_PER_HOUR, Deployment, LatencyTarget, Workload
 from llmecon.studies.systems import Asked, best_services, stacked, system_of
@@ -48,11 +46,7 @@ VOLLEYS = float(catalog.workload("azure-code-2023").interarrival_cv)
 BURSTS = (0.5, 1.0, 2.0, 4.0, 8.0, VOLLEYS)
 """Coefficients of variation of the gaps between requests, the code assistant's last."""
 
-TURNS = (1, 2, 4, 8, 16, 32)
-TALK = Conversation(turns=1.0, system_tokens=4000.0, user_tokens=800.0, output_tokens=400.0)
-
 UNHURRIED = LatencyTarget(ttft=600.0, tpot=60.0)
-RELAXED_TTFT = 60.0  # for requests of other shapes, s
 
 
 @dataclass(frozen=True)
@@ -73,11 +67,11 @@ class Services:
         """The services of a use that meet their limits."""
         return self.frame[(self.frame["use"] == use) & self.frame["feasible"]]
 
-    def layout(self, model: str, xpu: str, precision: str) -> Deployment | None:
+    def layout(self, model: str, xpu: str, precision: str, use: str = "panel") -> Deployment | None:
         """The best layout of a system that the panel offers; None where requests are too long."""
         of = self.frame
         found = np.flatnonzero(
-            (of["use"] == "panel")
+            (of["use"] == use)
             & (of["model"] == model)
             & (of["xpu"] == xpu)
             & (of["precision"] == precision)
@@ -88,14 +82,62 @@ class Services:
         return one
 
 
+@dataclass(frozen=True)
+class Sought:
+    """A service to search for: the scenario's own, but for what is said otherwise.
+
+    Attributes:
+        use: for what.
+        label: what its chart calls it.
+        model: id.
+        xpu: id.
+        precision: of the weights.
+        requests: what is asked of it.
+        target: limits on time.
+        x: by which its chart sorts it.
+        y: the same.
+    """
+
+    use: str
+    label: str = ""
+    model: str = ""
+    xpu: str = ""
+    precision: str = ""
+    requests: Workload | None = None
+    target: LatencyTarget | None = None
+    x: float = 0.0
+    y: float = 0.0
+
+    def row(self, study: Study) -> dict[str, object]:
+        """All that is sought, given the study whose scenario says the rest."""
+        given = study.scenario
+        return vars(self) | {
+            "model": self.model or given.model,
+            "xpu": self.xpu or given.xpu,
+            "precision": self.precision or given.precision,
+            "requests": self.requests or study.case.requests,
+            "target": self.target or study.case.target,
+        }
+
+
 def services(study: Study) -> Services:
     """Everything that the chapter asks of the serving model besides its own service.
 
     Args:
         study: with which each is compared.
     """
+    return search(study, _asked(study))
+
+
+def search(study: Study, asked: Iterable[Sought]) -> Services:
+    """The best layout of each service, as far as contexts hold its requests.
+
+    Args:
+        study: with which each is compared.
+        asked: the services.
+    """
+    frame = pd.DataFrame([one.row(study) for one in asked])
     held = catalog.table("models").set_index("id")["context_tokens"].to_dict()
-    frame = pd.DataFrame(_asked(study))
     longest = [_tokens(asked) for asked in frame["requests"]]
     # A model's context holds the requests, and the accelerator has a price.
     possible = (frame["model"].map(held) >= longest) & frame["xpu"].isin(study.hours.usd.keys())
@@ -155,64 +197,26 @@ def rival_xpus(study: Study) -> list[str]:
     return others[:RIVALS]
 
 
-def _asked(study: Study) -> Iterator[dict[str, object]]:
+def _asked(study: Study) -> Iterator[Sought]:
     given, own, limits = study.scenario, study.case.requests, study.case.target
-    names: dict[str, dict[Any, str]] = {
-        name: catalog.table(name).set_index("id")["name"].to_dict() for name in ("models", "xpus")
-    }
-
-    def row(
-        use: str,
-        label: str = "",
-        model: str = given.model,
-        xpu: str = given.xpu,
-        precision: str = given.precision,
-        requests: Workload = own,
-        target: LatencyTarget = limits,
-        x: float = 0.0,
-        y: float = 0.0,
-    ) -> dict[str, object]:
-        return {
-            "use": use,
-            "label": label,
-            "model": model,
-            "xpu": xpu,
-            "precision": precision,
-            "requests": requests,
-            "target": target,
-            "x": x,
-            "y": y,
-        }
-
-    yield row("patient", target=UNHURRIED)
+    models, xpus = (
+        catalog.table(name).set_index("id")["name"].to_dict() for name in ("models", "xpus")
+    )
+    yield Sought("patient", target=UNHURRIED)
     for xpu in study.hours.usd:
-        yield row("xpu", names["xpus"][xpu], xpu=xpu)
-    for model, score in study.market.percent.items():
-        if model in names["models"]:
-            yield row("quality", names["models"][model], model=str(model), x=score)
+        yield Sought("xpu", xpus[xpu], xpu=xpu)
     for speed in SPEEDS:
         paced = replace(limits, tpot=1.0 / speed)
         for model in (given.model, *rival_models(study)):
-            yield row("model frontier", names["models"][model], model=model, target=paced)
+            yield Sought("model frontier", models[model], model=model, target=paced)
         for xpu in rival_xpus(study):
-            yield row("xpu frontier", names["xpus"][xpu], xpu=xpu, target=paced)
+            yield Sought("xpu frontier", xpus[xpu], xpu=xpu, target=paced)
     for cv in BURSTS:
-        yield row("bursts", requests=replace(own, interarrival_cv=cv), x=cv)
-    relaxed = replace(limits, ttft=RELAXED_TTFT)
-    for of in catalog.table("workloads").to_dict("records"):
-        shape = catalog.workload(str(of["id"]))
-        yield row("workload", str(of["name"]), requests=shape, target=relaxed)
-    for turns in TURNS:
-        for reuse in (0.0, 1.0):
-            talk = replace(TALK, turns=turns, reuse=reuse)
-            last = float(talk.system_tokens + turns * (talk.user_tokens + talk.output_tokens))
-            if last <= float(study.case.llm.context):
-                mean = economics.conversation_workload(talk)
-                yield row("turns", requests=mean, target=relaxed, x=turns, y=reuse)
+        yield Sought("bursts", requests=replace(own, interarrival_cv=cv), x=cv)
     for model in offered_models(study):
         for xpu in offered_xpus(study):
             for precision in specs.PRECISIONS:
-                yield row("panel", model=model, xpu=xpu, precision=precision)
+                yield Sought("panel", model=model, xpu=xpu, precision=precision)
 
 
 def _tokens(asked: Workload) -> float:

@@ -66,8 +66,9 @@ class Study(Names):
         bought: what buying the scenario's takes; None where it can't be bought.
         market: what hosted models cost.
         rival: the API that the service is compared with.
-        answers: with the most probable efficiencies, then with every set that measurements allow,
-            each in the layout that suits it.
+        efficiencies: the most probable, then every set that measurements allow.
+        layouts: that suits each of these.
+        answers: with each of these, in its layout.
     """
 
     scenario: Scenario
@@ -77,6 +78,8 @@ class Study(Names):
     bought: Purchase | None
     market: Market
     rival: Rival
+    efficiencies: Efficiency
+    layouts: Deployment
     answers: Answer
 
     @cached_property
@@ -259,10 +262,13 @@ def resolve(scenario: Scenario) -> Study:
     )
     likely = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (efficiency, layout))
     drawn = drawn_layouts(system, asked, target(scenario))
-    answers = _answers(case, *jax.tree.map(lambda *of: jnp.concatenate(of), likely, drawn))
+    efficiencies, layouts = jax.tree.map(lambda *of: jnp.concatenate(of), likely, drawn)
+    answers = _answers(case, efficiencies, layouts)
     way = next(way for way in _ways(_first(answers), hours) if way != CALLING)
     case = replace(case, way=way)
-    return Study(scenario, case, system, hours, bought, market, rival, answers)
+    return Study(
+        scenario, case, system, hours, bought, market, rival, efficiencies, layouts, answers
+    )
 
 
 def requests(scenario: Scenario) -> Workload:

@@ -42,7 +42,7 @@ PLAIN = "plain"
 """Id of the plain roofline among other models."""
 
 MOST_GROUPS = 12  # of each kind in the chart of groups
-WORST_CURVES = 10
+WORST_CURVES = 5
 # An interval that claims 90% is too narrow or too wide beyond these.
 TOO_FEW, TOO_MANY = 0.85, 0.96
 
@@ -203,7 +203,8 @@ class Widths:
     """How far intervals reach above a prediction, for what was measured and for the unknown.
 
     Attributes:
-        rows: label, percent (upper end above the prediction) and what (measured or left out).
+        rows: a target each: target, short (its name), percent (upper end above the prediction for
+            what was left out) and measured_percent (for what was measured).
         known: upper end over the prediction, of the scenario's target as measured.
         unknown: the same where its group was left out.
         without: what was left out, in words.
@@ -229,15 +230,17 @@ def widths(study: Study, groups: pd.DataFrame) -> Widths:
     """
     against = "model" if study.seen else study.scenario.left_out
     compared = {of: against if group == against else "model" for of, group in study.tried.items()}
-    known = groups["left_out"] == errors_by_group.NOTHING
-    rows = groups[known | (groups["left_out"] == groups["target"].map(compared))]
-    what = np.where(rows["left_out"] == errors_by_group.NOTHING, "measured", "left out")
-    rows = rows.assign(what=what, label=rows["short"] + ", " + what)
-    pair = rows[rows["target"] == study.scenario.target].set_index("what")["width"]
+    shown = {
+        "measured_percent": groups["left_out"] == errors_by_group.NOTHING,
+        "percent": groups["left_out"] == groups["target"].map(compared),
+    }
+    wide = {of: groups[which].set_index("target")["width"] for of, which in shown.items()}
+    rows = 100.0 * (pd.DataFrame(wide).loc[list(TARGETS)] - 1.0)
+    own = {of: float(ends.loc[study.scenario.target]) for of, ends in wide.items()}
     return Widths(
-        rows.assign(percent=100.0 * (rows["width"] - 1.0)),
-        known=float(pair["measured"]),
-        unknown=float(pair["left out"]),
+        rows.assign(short=[SHORT[target] for target in rows.index]).reset_index(),
+        known=own["measured_percent"],
+        unknown=own["percent"],
         without=LEFT_OUT[against],
     )
 

@@ -498,9 +498,7 @@ def _counted(case: Case) -> tuple[Array, Array, Array]:
 @interpreted
 def _fastest(case: Case, counts: Array) -> TrainingPlan:
     def plan(devices: Array) -> TrainingPlan:
-        return planning.plan_for_devices(
-            case.llm, case.xpu, case.run, devices, case.likely, case.cluster
-        )
+        return planning.plan_for_devices(case.job, devices, case.cluster)
 
     found: TrainingPlan = jax.vmap(plan)(counts)
     return found

@@ -36,7 +36,14 @@ from llmecon.specs import (
     Workload,
     number,
 )
-from llmecon.training import Reliability, TrainingLayout, TrainingRun, planning, training_step
+from llmecon.training import (
+    Reliability,
+    TrainingJob,
+    TrainingLayout,
+    TrainingRun,
+    planning,
+    training_step,
+)
 from llmecon.training.planning import TrainingPlan
 
 Scalar = Float[Array, ""]
@@ -89,6 +96,11 @@ class Case(eqx.Module):
     spares: Number = number()
     rent: Number = number()
     slower: Number = number(default=1.0)
+
+    @property
+    def job(self) -> TrainingJob:
+        """What is trained, as it is planned."""
+        return TrainingJob(self.llm, self.xpu, self.run, self.likely)
 
     @property
     def instance(self) -> Instance:
@@ -170,14 +182,17 @@ def answer(case: Case) -> Answer:
 
 def _trained(case: Case) -> Training:
     planned = planning.plan_with_layout(
-        case.llm, case.xpu, case.run, case.layout, case.deadline, case.likely, case.cluster
+        case.job,
+        case.layout,
+        case.deadline,
+        case.cluster,
     )
     attained = case.training_efficiency
     plan = replace(
         planned,
         seconds=case.slower * planned.seconds,
         device_seconds=case.slower * planned.device_seconds,
-        step=training_step(case.llm, case.xpu, case.run, planned.layout, attained),
+        step=training_step(TrainingJob(case.llm, case.xpu, case.run, attained), planned.layout),
     )
     used = whole_runs.energy(plan, case.xpu, attained, case.site)
     return Training(

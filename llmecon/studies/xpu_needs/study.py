@@ -15,7 +15,6 @@ from llmecon.evidence import uncertainty, whole_runs
 from llmecon.evidence.uncertainty import Interval, Multiple
 from llmecon.execution.interpreter import interpreted
 from llmecon.specs import (
-    LLM,
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
     XPU,
@@ -308,7 +307,7 @@ class Study(Names):
     def fewest_in_memory(self) -> float:
         """Devices whose memory the run's weights, gradients and optimizer states fill."""
         of = self.case
-        return float(_fewest_in_memory(of.llm, of.xpu, of.run, of.likely))
+        return float(_fewest_in_memory(of.job))
 
 
 @interpreted
@@ -321,12 +320,9 @@ def _answered(case: Case) -> tuple[Answer, dict[str, Array]]:
 def _in_time(case: Case, layouts: TrainingLayout, slower: Array) -> Array:
     def devices(layout: TrainingLayout, slower: Array) -> Array:
         return whole_runs.devices_in_time(
-            case.llm,
-            case.xpu,
-            case.run,
+            case.job,
             layout,
             case.deadline,
-            case.likely,
             case.cluster,
             slower,
         )
@@ -485,29 +481,27 @@ def training_layouts(
         the one nearest to fitting.
     """
     failures = cluster(scenario)
-    found = _layouts(
+    jobs = training.TrainingJob(
         catalog.llm(scenario.model),
         catalog.xpus(xpus),
         run_of(scenario),
-        jnp.asarray(scenario.deadline_days * SECONDS_PER_DAY),
         catalog.stack(catalog.efficiency(catalog.system(xpu=xpu)) for xpu in xpus),
+    )
+    found = _layouts(
+        jobs,
+        jnp.asarray(scenario.deadline_days * SECONDS_PER_DAY),
         catalog.stack(whole_runs.with_overhead(failures, times) for times in overheads),
     )
     return [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(xpus))]
 
 
 @interpreted
-def _layouts(
-    llm: LLM,
-    xpus: XPU,
-    run: TrainingRun,
-    deadline: Array,
-    efficiencies: Efficiency,
-    clusters: Reliability,
-) -> TrainingLayout:
-    def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
-        plan = planning.plan_for_deadline(llm, xpu, run, deadline, efficiency, cluster)
-        return plan.layout
+def _layouts(jobs: training.TrainingJob, deadline: Array, clusters: Reliability) -> TrainingLayout:
+    """The layout by a deadline of one run on several accelerators."""
 
-    found: TrainingLayout = jax.vmap(layout)(xpus, efficiencies, clusters)
+    def layout(xpu: XPU, efficiency: Efficiency, cluster: Reliability) -> TrainingLayout:
+        job = replace(jobs, xpu=xpu, efficiency=efficiency)
+        return planning.plan_for_deadline(job, deadline, cluster).layout
+
+    found: TrainingLayout = jax.vmap(layout)(jobs.xpu, jobs.efficiency, clusters)
     return found

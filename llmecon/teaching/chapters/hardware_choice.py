@@ -16,7 +16,6 @@ from llmecon.studies.hardware_choice.study import THOUSAND, Study
 from llmecon.studies.parameters import Value
 from llmecon.tables import catalog
 from llmecon.teaching.records import Exercise, Key, Mistake
-from llmecon.teaching.turning import turning_point
 
 CHAPTER = "hardware-choice"
 
@@ -271,22 +270,15 @@ def _level(study: Study) -> Key:
     hours = rent(given.xpu), rent(given.rival)
     llm = catalog.llm(given.model)
 
-    def answered(usual: float) -> Answer:
-        rents = [jnp.asarray(usual), jnp.asarray(hours[1])]
-        found: Answer = _full(rivals.case(llm, engines, rents, demand))
-        return found
-
-    now = answered(hours[0])
+    now: Answer = _full(rivals.case(llm, engines, [jnp.asarray(of) for of in hours], demand))
     if given.xpu == given.rival or float(now.able.min()) < 1.0:
         return Key(math.nan)
 
-    def no_cheaper(usual: float) -> bool:
-        of, against = answered(usual).usd_per_mtok
-        return float(of) >= float(against)
-
     usual, rival = map(float, now.usd_per_mtok)
+    # Both cost their rent alone, so the cost grows in proportion to the rent.
+    alike = hours[0] * rival / usual
     return Key(
-        turning_point(no_cheaper, *RENTS),
+        alike if RENTS[0] < alike <= RENTS[1] else math.nan,
         (
             Mistake(
                 "same-hour",

@@ -1,5 +1,6 @@
 """The charts of the chapter on the accelerator that would suit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,43 +20,53 @@ def jobs(study: Study, title: str) -> Any:
     return charts.intervals(
         shown,
         "job",
-        "bytes",
-        "low",
-        "high",
-        title=title,
-        unit="bytes read per 1,000 FLOP",
-        subtitle=f"of the chip on which a token of {study.model_name} costs least; 16-bit FLOP/s; "
-        "lines hold nine of ten draws of the cost model",
+        charts.Axis("bytes", "bytes read per 1,000 FLOP", band=("low", "high")),
+        charts.Labels(
+            title,
+            f"of the chip on which a token of {study.model_name} costs least; 16-bit FLOP/s; "
+            "lines hold nine of ten draws of the cost model",
+        ),
         domain=(0.0, 1.05 * float(shown["high"].max())),
     )
 
 
-def sweep(study: Study, of: frames.Sweep, title: str, x_title: str, **options: Any) -> Any:
+def sweep(
+    study: Study,
+    of: frames.Sweep,
+    title: str,
+    x_title: str,
+    rules: Mapping[str, float] | None = None,
+    model: str | None = None,
+    log_y: bool = False,
+) -> Any:
     """Bytes per FLOP of the best chip for decode along some axis.
 
     Args:
-        study: whose model and precision are named, unless `model` is given.
+        study: whose model and precision are named.
         of: the places along the axis.
         title: what it shows.
         x_title: of the axis.
-        **options: of `charts.lines`.
+        rules: places to mark along it, by what is written there.
+        model: named instead of the study's.
+        log_y: whether the ordinate is logarithmic too.
     """
-    model = options.pop("model", study.model_name)
     return charts.lines(
         of.frame.assign(series="best chip"),
-        "along",
-        "bytes",
+        charts.Axis("along", x_title, log=True, rules=rules),
+        charts.Axis(
+            "bytes",
+            "Memory traffic [bytes per 1,000 FLOP]",
+            log=log_y,
+            band=("low", "high"),
+            pixels=300,
+        ),
         "series",
-        title=title,
-        subtitle=f"{model}, {study.scenario.precision}; of the best chip for decode; shaded are "
-        "nine of ten draws",
-        x_title=x_title,
-        y_title="Memory traffic [bytes per 1,000 FLOP]",
-        band=("low", "high"),
-        log_x=True,
+        charts.Labels(
+            title,
+            f"{study.model_name if model is None else model}, {study.scenario.precision}; of the "
+            "best chip for decode; shaded are nine of ten draws",
+        ),
         points=True,
-        height=300,
-        **options,
     )
 
 
@@ -76,20 +87,27 @@ def market(study: Study, of: frames.Market, title: str) -> Any:
     labelled = dict.fromkeys([*of.closest.values(), *own, *of.order[:14]])
     return charts.points(
         plane,
-        "bytes",
-        "reading",
+        charts.Axis(
+            "bytes",
+            "Memory traffic [bytes per 1,000 FLOP]",
+            log=True,
+            band=("bytes_low", "bytes_high"),
+        ),
+        charts.Axis(
+            "reading",
+            "Time to read the memory once [ms]",
+            log=True,
+            band=("reading_low", "reading_high"),
+        ),
         "chip",
-        title=title,
-        subtitle=f"{study.model_name}; diamonds are the best chips, lines hold nine of ten draws; "
-        "point at or tap a chip to see what a token costs more on it",
-        x_title="Memory traffic [bytes per 1,000 FLOP]",
-        y_title="Time to read the memory once [ms]",
+        charts.Labels(
+            title,
+            f"{study.model_name}; diamonds are the best chips, lines hold nine of ten draws; "
+            "point at or tap a chip to see what a token costs more on it",
+            details={f"for {job}": job for job in JOBS},
+        ),
         marked=ideal,
         labelled=[catalog.name("xpus", one) for one in labelled],
-        reach=("bytes_low", "bytes_high", "reading_low", "reading_high"),
-        details={f"for {job}": job for job in JOBS},
-        log_x=True,
-        log_y=True,
     )
 
 
@@ -98,7 +116,7 @@ def experts(study: Study, sweeps: frames.Sweeps, title: str) -> Any:
     model = f"{catalog.name('models', sweeps.mixed)} with other numbers of active experts"
     x_title = "Share of the experts that a token uses [%]"
     marks = {"as published": sweeps.published}
-    return sweep(study, sweeps.experts, title, x_title, model=model, rules_x=marks)
+    return sweep(study, sweeps.experts, title, x_title, marks, model)
 
 
 def finding(block: str, sweep: frames.Sweep) -> str:

@@ -29,17 +29,19 @@ def by_load(study: Study, emptiness: Emptiness, data: Provenance) -> Figure:
     return charts.show(
         charts.lines(
             emptiness.lines,
-            "load",
-            "grams",
+            charts.Axis(
+                "load",
+                "Load, as a share of the most within the limits",
+                log=True,
+                rules={"this fleet": study.fullness},
+            ),
+            charts.Axis("grams", "CO₂e of an answer [g]", log=True),
             "part",
-            title=finding,
-            subtitle=f"one instance of {instance} {study.xpu_name}; its full load is what the "
-            "limits on time allow",
-            x_title="Load, as a share of the most within the limits",
-            y_title="CO₂e of an answer [g]",
-            rules_x={"this fleet": study.fullness},
-            log_x=True,
-            log_y=True,
+            charts.Labels(
+                finding,
+                f"one instance of {instance} {study.xpu_name}; its full load is what the "
+                "limits on time allow",
+            ),
         ),
         data=data,
         description=f"Two falling lines. {finding}.",
@@ -59,13 +61,9 @@ def making(elsewhere: MadeElsewhere) -> Figure:
         charts.bars(
             elsewhere.tested,
             "label",
-            "computed",
-            reference="published",
-            reference_name="published",
-            title=finding,
-            subtitle="whole product; the recipe is that of the HGX H100 board",
-            unit="kg CO₂e",
-            log=True,
+            charts.Axis("computed", "kg CO₂e", log=True),
+            charts.Labels(finding, "whole product; the recipe is that of the HGX H100 board"),
+            reference=charts.Reference("published", "published"),
         ),
         data=provenance.of(
             embodied_products=frames.compared_products(), embodied_processes=all, parameters=False
@@ -90,17 +88,18 @@ def training(study: Study, shared: Training, data: Provenance) -> Figure | None:
     return charts.show(
         charts.lines(
             shared.lines,
-            "rate",
-            "grams",
+            charts.Axis(
+                "rate",
+                "Requests a second, all who use the model together",
+                log=True,
+                rules={"as assumed here": shared.assumed},
+            ),
+            charts.Axis("grams", "CO₂e of an answer [g]", log=True),
             "part",
-            title=finding,
-            subtitle=f"{trained} of training, borne for "
-            f"{words.duration(float(study.case.model_life))}",
-            x_title="Requests a second, all who use the model together",
-            y_title="CO₂e of an answer [g]",
-            rules_x={"as assumed here": shared.assumed},
-            log_x=True,
-            log_y=True,
+            charts.Labels(
+                finding,
+                f"{trained} of training, borne for {words.duration(float(study.case.model_life))}",
+            ),
         ),
         data=data,
         description=f"A falling line for training and a flat one for the rest. {finding}.",
@@ -132,13 +131,9 @@ def metered(runs: pd.DataFrame, data: Provenance) -> Figure:
         charts.bars(
             runs,
             "label",
-            "computed",
-            reference="published",
-            reference_name="metered",
-            title=finding,
-            subtitle="boundary of each publication",
-            unit="MWh",
-            log=True,
+            charts.Axis("computed", "MWh", log=True),
+            charts.Labels(finding, "boundary of each publication"),
+            reference=charts.Reference("published", "metered"),
         ),
         data=data,
         description=f"Dots of computed against metered energy of training runs. {finding}.",

@@ -27,16 +27,14 @@ def knob(study: Study, of: Knob, title: str) -> Any:
     devices = f"{words.count(of.engine.devices, 'device')} of {study.name(of.xpu)}"
     return charts.lines(
         of.lines,
-        "filling",
-        "usd",
+        charts.Axis(
+            "filling", "Requests in flight", log=True, rules={_STOPS[of.stop]: of.ends[of.stop]}
+        ),
+        charts.Axis("usd", "Cost [USD per million tokens]", log=True),
         "series",
-        title=title,
-        subtitle=f"{SIZES[of.bucket]} requests on {devices}, {tables.built(of.engine)}",
-        x_title="Requests in flight",
-        y_title="Cost [USD per million tokens]",
-        log_x=True,
-        log_y=True,
-        rules_x={_STOPS[of.stop]: of.ends[of.stop]},
+        charts.Labels(
+            title, f"{SIZES[of.bucket]} requests on {devices}, {tables.built(of.engine)}"
+        ),
     )
 
 
@@ -45,15 +43,18 @@ def engines(study: Study, bars: pd.DataFrame, title: str) -> Any:
     return charts.bars(
         bars,
         "xpu",
-        "usd",
-        title=title,
-        unit="USD per million tokens",
+        charts.Axis(
+            "usd",
+            "USD per million tokens",
+            log=bool(bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0]),
+        ),
+        charts.Labels(
+            title,
+            f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
+            "layouts, instances in parts; coloured by whether figures were read and load-tested",
+        ),
         group="rests on",
         ranked=False,
-        log=bool(bars["usd"].iloc[-1] > 30 * bars["usd"].iloc[0]),
-        subtitle=f"{study.model_name}, {study.sizes}, each accelerator alone with its best "
-        "layouts, instances in parts; coloured by what its place rests on: datasheet and rent read "
-        "in their sources, load tests known here",
     )
 
 
@@ -62,17 +63,20 @@ def frontier(of: margins.Frontier, title: str) -> Any:
     grams = of.steps["grams"]
     return charts.lines(
         of.steps.assign(fleet=of.steps["fleet"].map(words.tally)),
-        "grams",
-        "usd",
+        charts.Axis(
+            "grams",
+            "Carbon, at most [g CO₂e per million tokens]",
+            log=bool(grams.max() > 8 * grams.min()),
+        ),
+        charts.Axis("usd", "Cost [USD per million tokens]"),
         "series",
-        title=title,
+        charts.Labels(
+            title,
+            "each point is the cheapest fleet, in parts, that emits no more; electricity and "
+            "making of hardware",
+        ),
         points=True,
         point_label="fleet",
-        subtitle="each point is the cheapest fleet, in parts, that emits no more; electricity and "
-        "making of hardware",
-        x_title="Carbon, at most [g CO₂e per million tokens]",
-        y_title="Cost [USD per million tokens]",
-        log_x=bool(grams.max() > 8 * grams.min()),
     )
 
 
@@ -81,18 +85,16 @@ def apart(study: Study, of: comparisons.Apart, title: str) -> Any:
     given = study.scenario
     return charts.lines(
         of.frame.assign(series=[f"TPOT {words.duration(limit)}" for limit in of.frame["tpot"]]),
-        "prompt",
-        "gain",
+        charts.Axis("prompt", "Prompt [tokens]", log=True),
+        charts.Axis("gain", "Cost together over cost apart [ratio]", rules={"equally good": 1.0}),
         "series",
-        title=title,
+        charts.Labels(
+            title,
+            f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+            f"first token within {words.duration(given.long_ttft_limit_s)}; many instances of the "
+            "best layout, either way",
+        ),
         points=True,
-        log_x=True,
-        rules_y={"equally good": 1.0},
-        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
-        f"first token within {words.duration(given.long_ttft_limit_s)}; many instances of the best "
-        "layout, either way",
-        x_title="Prompt [tokens]",
-        y_title="Cost together over cost apart [ratio]",
     )
 
 
@@ -102,13 +104,12 @@ def doubt(fares: pd.DataFrame, title: str) -> Any:
     return charts.intervals(
         shown[["xpu", "usd", "low", "high"]].reset_index(drop=True),
         "xpu",
-        "usd",
-        "low",
-        "high",
-        title=title,
-        unit="USD per million tokens",
-        subtitle="each accelerator alone, instances in parts; lines hold nine of ten draws of "
-        "speed and price",
+        charts.Axis("usd", "USD per million tokens", band=("low", "high")),
+        charts.Labels(
+            title,
+            "each accelerator alone, instances in parts; lines hold nine of ten draws of "
+            "speed and price",
+        ),
         domain=(0.0, float(min(shown["high"].max(), 8.0 * shown["usd"].min()))),
     )
 
@@ -118,18 +119,16 @@ def winners(study: Study, atlas: comparisons.Atlas, title: str) -> Any:
     given = study.scenario
     return charts.winners(
         atlas.map,
-        "prompt_tokens",
-        "ms",
+        charts.Axis("prompt_tokens", "Prompt [tokens]", log=True),
+        charts.Axis("ms", "Limit on TPOT [ms]", log=True),
         "winner",
-        title=title,
-        log_x=True,
-        log_y=True,
-        names={xpu: study.name(xpu) for xpu in study.offered},
-        subtitle=f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
-        f"first token within {words.duration(given.long_ttft_limit_s)}"
-        + ("; empty where nothing is fast enough" if atlas.empty else ""),
-        x_title="Prompt [tokens]",
-        y_title="Limit on TPOT [ms]",
+        charts.Labels(
+            title,
+            f"{study.model_name}, answers of {words.number(given.output_tokens)} tokens, "
+            f"first token within {words.duration(given.long_ttft_limit_s)}"
+            + ("; empty where nothing is fast enough" if atlas.empty else ""),
+            names={xpu: study.name(xpu) for xpu in study.offered},
+        ),
         here=(given.prompt_tokens, THOUSAND * given.tpot_limit_s, "short requests"),
     )
 
@@ -145,18 +144,20 @@ def turn(study: Study, of: published.Turn, title: str) -> Any:
     model = catalog.name("models", published_choices.MODEL)
     return charts.lines(
         ratios.assign(series=series),
-        "size",
-        "ratio",
+        charts.Axis("size", "Prompt and answer, each [tokens]", log=True),
+        charts.Axis(
+            "ratio",
+            "Tokens per dollar over the other's [ratio]",
+            log=True,
+            rules={"equally good": 1.0},
+        ),
         "series",
-        title=title,
+        charts.Labels(
+            title,
+            f"{model}, the study's prices; above the line {cheap} buys more tokens for a "
+            f"dollar than {fast}",
+        ),
         points=True,
-        log_x=True,
-        log_y=True,
-        rules_y={"equally good": 1.0},
-        subtitle=f"{model}, the study's prices; above the line {cheap} buys more tokens for a "
-        f"dollar than {fast}",
-        x_title="Prompt and answer, each [tokens]",
-        y_title="Tokens per dollar over the other's [ratio]",
     )
 
 
@@ -164,17 +165,14 @@ def searches(of: published.Searches, title: str) -> Any:
     """Best cost so far by the number of evaluations, for five ways to search."""
     return charts.lines(
         of.drawn,
-        "evaluations",
-        "percent",
+        charts.Axis("evaluations", "Looks at a request on an engine", log=True),
+        charts.Axis("percent", "Dearer than the best [%]", log=True, band=("low", "high")),
         "series",
-        title=title,
-        band=("low", "high"),
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            title,
+            f"one size of request, whole catalogue; dearer than the best, "
+            f"{words.number(published.LEAST)}% or less drawn as that; bands hold the middle half "
+            "of ten seeds",
+        ),
         points=True,
-        subtitle=f"one size of request, whole catalogue; dearer than the best, "
-        f"{words.number(published.LEAST)}% or less drawn as that; bands hold the middle half of "
-        "ten seeds",
-        x_title="Looks at a request on an engine",
-        y_title="Dearer than the best [%]",
     )

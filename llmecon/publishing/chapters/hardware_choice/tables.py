@@ -19,6 +19,7 @@ from llmecon.tables import catalog
 
 # Captions of tables.
 BEST = "The best fleet of whole instances"
+FLEETS = "The best fleet beside others that serve the same requests"
 AIMS = (
     "The best fleet for one aim or another; the time of a request is a mean, from "
     "arrival to its last token"
@@ -31,7 +32,7 @@ DATASHEETS = (
     "What a better datasheet saves, in US cents per million tokens: more memory, its "
     "bandwidth, and 16-bit arithmetic with the others in proportion"
 )
-MOVES = "How far one number moves, all else as it is, until another configuration wins (in parts)"
+MOVES = "How far one number alone moves until another configuration wins, the nearest first"
 FARES = (
     "Each accelerator alone when speed and price are uncertain, if it costs at most "
     f"{words.number(confidence.CONTENDERS)} times as much as the cheapest"
@@ -41,6 +42,9 @@ REPRODUCED = (
     "compute without having seen them"
 )
 CHECKS = "The solver against exact enumeration; compilation included in both times"
+
+MADE_OF = ["Fleet", "Devices", "USD/h", "kg CO₂e/h", "kW", "Figures"]
+"""Columns of `fleets` where all have the same aim."""
 
 _ROLES = {"whole": "", "prefill": " for prompts", "decode": " for answers"}
 _FINDINGS = {
@@ -126,7 +130,7 @@ def _fleet(study: Study, what: str, plan: Plan) -> dict[str, str]:
         "kW": words.number(takes["joule"] / THOUSAND),
         "litres/h": words.number(takes["litre"] * SECONDS_PER_HOUR),
         "Time of a request": words.duration(takes["second"] / study.scenario.requests_per_second),
-        "Figures": words.listing(dict.fromkeys(figures)),
+        "Figures": words.listing(_on_one_line(of) for of in dict.fromkeys(figures)),
     }
 
 
@@ -138,7 +142,7 @@ def latency(worth: margins.Worths) -> pd.DataFrame:
     """
     rows = [
         (
-            f"{of['kind'].upper()} of {of['size']} requests",
+            _on_one_line(f"{of['kind'].upper()} of {of['size']} requests"),
             words.duration(of["limit"]),
             _cents(of["price"], of["limit"] * THOUSAND, worth.shows),
             _cents(of["again"], of["limit"] * THOUSAND, worth.shows),
@@ -146,7 +150,7 @@ def latency(worth: margins.Worths) -> pd.DataFrame:
         )
         for of in worth.latency.to_dict("records")
     ]
-    columns = ["Limit", "Now", "A ms more saves [cents/Mtok]", "by solving anew", "1% more saves"]
+    columns = ["Limit", "Now", "A ms more saves", "by solving anew", "1% more saves"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -194,7 +198,7 @@ def moves(study: Study, found: Sequence[margins.Move]) -> pd.DataFrame:
         switched = of.found.value is not None
         rows.append(
             (
-                f"{number}, {of.way}",
+                _on_one_line(f"{number}, {of.way}"),
                 say(of.now),
                 say(of.found.value) if of.found.value is not None else never,
                 _new_engines(study, of) if switched else "",
@@ -328,6 +332,10 @@ def rents(study: Study, found: pd.DataFrame) -> pd.DataFrame:
         for of in found.to_dict("records")
     ]
     return pd.DataFrame(rows)
+
+
+def _on_one_line(text: str) -> str:
+    return _unbroken(text).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _unbroken(text: str) -> str:

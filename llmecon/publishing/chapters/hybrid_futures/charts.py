@@ -58,16 +58,14 @@ def cleanest(found: Cleanest, title: str) -> Any:
     """
     return charts.winners(
         found.winners,
-        "x",
-        "y",
+        charts.Axis("x", "Answers that an instance in the data centre works on at once", log=True),
+        charts.Axis("y", "Its electricity [g CO₂e/kWh]", log=True),
         "winner",
-        names={way: f"{name} cleanest" for way, name in _PLACES.items()},
-        title=title,
-        subtitle="least CO₂e for one request, each with its own model; the reader's grid as given",
-        x_title="Answers that an instance in the data centre works on at once",
-        y_title="Its electricity [g CO₂e/kWh]",
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            title,
+            "least CO₂e for one request, each with its own model; the reader's grid as given",
+            names={way: f"{name} cleanest" for way, name in _PLACES.items()},
+        ),
         here=found.here,
     )
 
@@ -81,16 +79,14 @@ def first(found: First, title: str) -> Any:
     """
     return charts.winners(
         found.winners,
-        "x",
-        "y",
+        charts.Axis("x", "Prompt [tokens]", log=True),
+        charts.Axis("y", "Answer [tokens]", log=True),
         "winner",
-        names={way: f"{name} first" for way, name in _PLACES.items()},
-        title=title,
-        subtitle="least time to the end of an answer, each with its own model",
-        x_title="Prompt [tokens]",
-        y_title="Answer [tokens]",
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            title,
+            "least time to the end of an answer, each with its own model",
+            names={way: f"{name} first" for way, name in _PLACES.items()},
+        ),
         here=found.here,
     )
 
@@ -109,13 +105,15 @@ def speeds(found: Speeds) -> Figure:
         charts.agreement(
             found.tested,
             "phase",
-            {"decode": "Writing [tokens/s]", "prefill": "Reading a prompt [tokens/s]"},
             "tokens_per_s",
             {"median of its kind": "predicted"},
             {"Kind": "kind", "Machine": "name"},
-            title=finding,
-            details={"Machine": "name"},
-            subtitle="one request at a time; each machine predicted from the others of its kind",
+            charts.Labels(
+                finding,
+                "one request at a time; each machine predicted from the others of its kind",
+                names={"decode": "Writing [tokens/s]", "prefill": "Reading a prompt [tokens/s]"},
+                details={"Machine": "name"},
+            ),
         ),
         data=provenance.of(measured_edge=all, edge_devices=all, parameters=False),
         description="Predicted against measured speeds of phones, laptops and workstations. "
@@ -138,14 +136,14 @@ def routed(study: Study, found: Routed) -> Figure:
     return charts.show(
         charts.lines(
             found.lines,
-            "sent",
-            "closed",
+            charts.Axis("sent", "Sent to the stronger model [%]"),
+            charts.Axis("closed", "Gap closed [%]"),
             "router",
-            title=finding,
-            subtitle=f"{tried['strong']} and {tried['weak']} on {tried['benchmark'].upper()}; "
-            f"skill {words.number(study.router.skill)} of the noise's deviation",
-            x_title="Sent to the stronger model [%]",
-            y_title="Gap closed [%]",
+            charts.Labels(
+                finding,
+                f"{tried['strong']} and {tried['weak']} on {tried['benchmark'].upper()}; "
+                f"skill {words.number(study.router.skill)} of the noise's deviation",
+            ),
         ),
         data=router(study),
         description="Curves of the gap closed against the share sent, for routers of several "
@@ -164,16 +162,19 @@ def drafts(study: Study, found: Drafted) -> Figure:
     return charts.show(
         charts.lines(
             found.lines,
-            "length",
-            "ms",
+            charts.Axis("length", "Draft [tokens]"),
+            charts.Axis(
+                "ms",
+                "Time per token [ms]",
+                log=True,
+                rules={"streaming from the data centre": found.alone_ms},
+            ),
             "trip",
-            title=finding,
-            subtitle=f"by round trip; {words.percent(study.scenario.acceptance)} of drafted tokens "
-            f"accepted; the device drafts one in {words.duration(found.each)}",
-            x_title="Draft [tokens]",
-            y_title="Time per token [ms]",
-            rules_y={"streaming from the data centre": found.alone_ms},
-            log_y=True,
+            charts.Labels(
+                finding,
+                f"by round trip; {words.percent(study.scenario.acceptance)} of drafted tokens "
+                f"accepted; the device drafts one in {words.duration(found.each)}",
+            ),
         ),
         data=tiers(study),
         description=f"Time per token against draft length for several round trips. {finding}.",

@@ -33,10 +33,10 @@ def bills(study: Study, finding: str) -> Chart:
         bars.assign(way=bars["way"] + ", " + bars["way"].map(right) + " right"),
         "way",
         "part",
-        "usd",
-        title=finding,
-        subtitle=f"each with its best knobs; {asked} over {words.count(given.months, 'month')}",
-        unit=_USD,
+        charts.Axis("usd", _USD),
+        charts.Labels(
+            finding, f"each with its best knobs; {asked} over {words.count(given.months, 'month')}"
+        ),
     )
 
 
@@ -44,15 +44,12 @@ def passages(found: Passages, finding: str) -> Chart:
     """Finding and reading against the number of passages."""
     return charts.lines(
         found.lines,
-        "passages",
-        "share",
+        charts.Axis(
+            "passages", "Passages in the prompt", log=True, rules={"best if free": found.top}
+        ),
+        charts.Axis("share", "Share of questions [%]"),
         "what",
-        title=finding,
-        subtitle=f"passages of {words.number(PASSAGE)} tokens",
-        x_title="Passages in the prompt",
-        y_title="Share of questions [%]",
-        log_x=True,
-        rules_x={"best if free": found.top},
+        charts.Labels(finding, f"passages of {words.number(PASSAGE)} tokens"),
     )
 
 
@@ -60,15 +57,10 @@ def lengths(found: Lengths, finding: str) -> Chart:
     """Cost of retrieval against the length of passages."""
     return charts.lines(
         found.line,
-        "tokens",
-        "usd",
+        charts.Axis("tokens", "Tokens in a passage", log=True, rules={"by gradient": found.best}),
+        charts.Axis("usd", _USD),
         "what",
-        title=finding,
-        subtitle="retrieval, wrong answers included",
-        x_title="Tokens in a passage",
-        y_title=_USD,
-        log_x=True,
-        rules_x={"by gradient": found.best},
+        charts.Labels(finding, "retrieval, wrong answers included"),
     )
 
 
@@ -76,13 +68,10 @@ def over_time(study: Study, finding: str) -> Chart:
     """Right answers of every way over time."""
     return charts.lines(
         months(study),
-        "month",
-        "share",
+        charts.Axis("month", "Months since the start"),
+        charts.Axis("share", "Answered rightly [%]"),
         "way",
-        title=finding,
-        subtitle="each with its cheapest knobs; a new base model comes every year",
-        x_title="Months since the start",
-        y_title="Answered rightly [%]",
+        charts.Labels(finding, "each with its cheapest knobs; a new base model comes every year"),
     )
 
 
@@ -90,15 +79,10 @@ def intervals(found: Intervals, finding: str) -> Chart:
     """Cost of the best tuned way against the time between trainings."""
     return charts.lines(
         found.line,
-        "days",
-        "usd",
+        charts.Axis("days", "Days between trainings", log=True, rules=found.rules),
+        charts.Axis("usd", _USD),
         "what",
-        title=finding,
-        subtitle="wrong answers included",
-        x_title="Days between trainings",
-        y_title=_USD,
-        log_x=True,
-        rules_x=found.rules,
+        charts.Labels(finding, "wrong answers included"),
     )
 
 
@@ -106,13 +90,10 @@ def recalls(found: Recalls, finding: str) -> Chart:
     """Cost of retrieval, an adapter and both against how often a search finds the passage."""
     return charts.lines(
         found.lines,
-        "recall",
-        "usd",
+        charts.Axis("recall", "Passage among five found [%]"),
+        charts.Axis("usd", _USD),
         "way",
-        title=finding,
-        subtitle="each with its best knobs, wrong answers included",
-        x_title="Passage among five found [%]",
-        y_title=_USD,
+        charts.Labels(finding, "each with its best knobs, wrong answers included"),
     )
 
 
@@ -121,16 +102,10 @@ def cheapest(found: Map, study: Study, finding: str) -> Chart:
     given = study.scenario
     return charts.winners(
         found.points,
-        "x",
-        "y",
+        charts.Axis("x", "Questions a month", log=True),
+        charts.Axis("y", "Changes of a fact a month", log=True),
         "way",
-        title=finding,
-        subtitle="cheapest way, wrong answers included",
-        names=WAYS,
-        x_title="Questions a month",
-        y_title="Changes of a fact a month",
-        log_x=True,
-        log_y=True,
+        charts.Labels(finding, "cheapest way, wrong answers included", names=WAYS),
         here=(given.queries_per_month, given.changes_per_month, "this chapter's case"),
         boundary=found.borders if len(found.borders) else None,
     )
@@ -141,15 +116,12 @@ def evens(found: Evens, finding: str) -> Chart:
     said = found.points["wrong"].map(words.usd) + " a wrong answer"
     return charts.lines(
         found.points.assign(wrong=said),
-        "queries",
-        "change",
+        charts.Axis("queries", "Questions a month", log=True),
+        charts.Axis("change", "Changes of a fact a month", log=True),
         "wrong",
-        title=finding,
-        subtitle=f"rate of change at which retrieval and {found.rival_name} cost the same",
-        x_title="Questions a month",
-        y_title="Changes of a fact a month",
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            finding, f"rate of change at which retrieval and {found.rival_name} cost the same"
+        ),
         points=True,
     )
 
@@ -162,13 +134,9 @@ def tried(found: Tried, study: Study, finding: str) -> Chart:
     return charts.intervals(
         found.table.assign(label=label),
         "label",
-        "mean",
-        "low",
-        "high",
+        charts.Axis("mean", "% answered rightly", band=("low", "high")),
+        charts.Labels(finding, f"mean of {of.seeds} seeds with its 90% interval; {changed}"),
         group="kind",
-        title=finding,
-        subtitle=f"mean of {of.seeds} seeds with its 90% interval; {changed}",
-        unit="% answered rightly",
         domain=(0.0, 100.0),
     )
 
@@ -177,14 +145,12 @@ def learning(found: Learning, finding: str) -> Chart:
     """Share of changed facts learned against exposures."""
     return charts.lines(
         found.lines,
-        "exposures",
-        "share",
+        charts.Axis("exposures", "Times that each fact was shown"),
+        charts.Axis("share", "Share learned [%]", band=("low", "high")),
         "what",
-        band=("low", "high"),
-        title=finding,
-        subtitle="training on the changes alone; band from the least to the most of the seeds",
-        x_title="Times that each fact was shown",
-        y_title="Share learned [%]",
+        charts.Labels(
+            finding, "training on the changes alone; band from the least to the most of the seeds"
+        ),
     )
 
 
@@ -192,15 +158,10 @@ def reading(found: Reading, finding: str) -> Chart:
     """Right answers of the laboratory's transformer against the number of passages."""
     return charts.lines(
         found.lines,
-        "passages",
-        "share",
+        charts.Axis("passages", "Passages in the prompt, one of them right", log=True),
+        charts.Axis("share", "Answered rightly [%]", band=("low", "high")),
         "what",
-        band=("low", "high"),
-        title=finding,
-        subtitle="band from the least to the most of the seeds",
-        x_title="Passages in the prompt, one of them right",
-        y_title="Answered rightly [%]",
-        log_x=True,
+        charts.Labels(finding, "band from the least to the most of the seeds"),
     )
 
 
@@ -210,12 +171,8 @@ def real(found: Asked, finding: str) -> Chart:
     return charts.intervals(
         found.table,
         "asked",
-        "mean",
-        "low",
-        "high",
-        title=finding,
-        subtitle=f"{asked}, Wilson's 90% intervals",
-        unit="% answered rightly (misled: % of those known)",
+        charts.Axis("mean", "% answered rightly (misled: % of those known)", band=("low", "high")),
+        charts.Labels(finding, f"{asked}, Wilson's 90% intervals"),
         domain=(0.0, 100.0),
     )
 
@@ -226,8 +183,6 @@ def worth(found: Worth, finding: str) -> Chart:
     return charts.bars(
         found.table.head(10),
         "unknown",
-        "flips",
-        title=finding,
-        subtitle=f"{doubted}; without measuring, choose {found.usual}",
-        unit="% of cases in which the choice changes",
+        charts.Axis("flips", "% of cases in which the choice changes"),
+        charts.Labels(finding, f"{doubted}; without measuring, choose {found.usual}"),
     )

@@ -16,16 +16,14 @@ def valleys(study: Study, finding: str) -> Chart:
     """Loss by size for several budgets of compute."""
     return charts.lines(
         frames.valleys(study),
-        "parameters",
-        "left",
+        charts.Axis("parameters", "Parameters", log=True),
+        charts.Axis("left", "Loss above E [nats per token]", log=True),
         "of",
-        title=finding,
-        subtitle="what size and data leave of the loss where 6 N D is fixed, "
-        "for parts and multiples of the budget",
-        x_title="Parameters",
-        y_title="Loss above E [nats per token]",
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            finding,
+            "what size and data leave of the loss where 6 N D is fixed, "
+            "for parts and multiples of the budget",
+        ),
     )
 
 
@@ -34,17 +32,16 @@ def residuals(runs: pd.DataFrame, finding: str) -> Chart:
     unfitted = int((~runs["fitted"]).sum())
     return charts.points(
         runs,
-        "zettaflop",
-        "off",
+        charts.Axis("zettaflop", "Training compute [10²¹ FLOP]", log=True),
+        charts.Axis("off", "Loss above what the law says [%]"),
         "name",
-        title=finding,
-        subtitle=f"{len(runs)} runs of the figure; "
-        f"the {unfitted} on the fewest tokens, far off, were not fitted",
-        x_title="Training compute [10²¹ FLOP]",
-        y_title="Loss above what the law says [%]",
+        charts.Labels(
+            finding,
+            f"{len(runs)} runs of the figure; "
+            f"the {unfitted} on the fewest tokens, far off, were not fitted",
+        ),
         marked=[],
         labelled=[],
-        log_x=True,
     )
 
 
@@ -52,17 +49,17 @@ def ratios(study: Study, finding: str) -> Chart:
     """Tokens per parameter of the best size by compute, for each law."""
     return charts.lines(
         frames.ratios(study),
-        "zettaflop",
-        "ratio",
+        charts.Axis(
+            "zettaflop",
+            "Training compute [10²¹ FLOP]",
+            log=True,
+            rules={"this budget": float(study.answer.compute) / frames.ZETTA},
+        ),
+        charts.Axis(
+            "ratio", "Tokens per parameter", log=True, rules={"as their text says": frames.SAID}
+        ),
         "of",
-        title=finding,
-        subtitle="tokens per parameter of the best size, by law",
-        x_title="Training compute [10²¹ FLOP]",
-        y_title="Tokens per parameter",
-        rules_x={"this budget": float(study.answer.compute) / frames.ZETTA},
-        rules_y={"as their text says": frames.SAID},
-        log_x=True,
-        log_y=True,
+        charts.Labels(finding, "tokens per parameter of the best size, by law"),
     )
 
 
@@ -70,16 +67,17 @@ def ridge(study: Study, finding: str) -> Chart:
     """Loss by size for the compute of the study."""
     return charts.lines(
         frames.ridge(study),
-        "parameters",
-        "excess",
+        charts.Axis(
+            "parameters",
+            "Parameters",
+            log=True,
+            rules={"best": float(study.answer.best.parameters)},
+        ),
+        charts.Axis(
+            "excess", "Loss above the lowest [%]", rules={"near": 100 * study.scenario.near}
+        ),
         "of",
-        title=finding,
-        subtitle=f"same compute, {study.budget}",
-        x_title="Parameters",
-        y_title="Loss above the lowest [%]",
-        rules_x={"best": float(study.answer.best.parameters)},
-        rules_y={"near": 100 * study.scenario.near},
-        log_x=True,
+        charts.Labels(finding, f"same compute, {study.budget}"),
     )
 
 
@@ -87,17 +85,19 @@ def life(study: Study, finding: str) -> Chart:
     """What models of one loss cost in their life, by size."""
     return charts.lines(
         frames.life(study),
-        "parameters",
-        "usd",
+        charts.Axis(
+            "parameters",
+            "Parameters",
+            log=True,
+            rules={"best to train": float(study.answer.best.parameters)},
+        ),
+        charts.Axis("usd", "Cost in the model's life [USD]", log=True),
         "part",
-        title=finding,
-        subtitle="all reach the same loss; "
-        f"{words.number(study.scenario.served_tokens)} tokens served",
-        x_title="Parameters",
-        y_title="Cost in the model's life [USD]",
-        rules_x={"best to train": float(study.answer.best.parameters)},
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            finding,
+            "all reach the same loss; "
+            f"{words.quantity(study.scenario.served_tokens, 'tokens')} served",
+        ),
     )
 
 
@@ -106,16 +106,15 @@ def demand(study: Study, finding: str) -> Chart:
     served = study.scenario.served_tokens
     return charts.lines(
         frames.demand(study),
-        "served",
-        "ratio",
+        charts.Axis(
+            "served",
+            "Tokens served in the model's life [trillion]",
+            log=True,
+            rules={"as asked": served / frames.TRILLION} if served else {},
+        ),
+        charts.Axis("ratio", "Training tokens per parameter", log=True),
         "of",
-        title=finding,
-        subtitle=f"same loss as {study.budget} of training alone can reach",
-        x_title="Tokens served in the model's life [trillion]",
-        y_title="Training tokens per parameter",
-        rules_x={"as asked": served / frames.TRILLION} if served else {},
-        log_x=True,
-        log_y=True,
+        charts.Labels(finding, f"same loss as {study.budget} of training alone can reach"),
     )
 
 
@@ -123,15 +122,15 @@ def scarce(found: pd.DataFrame, study: Study, finding: str) -> Chart:
     """Loss where tokens repeat, by how many differ."""
     return charts.lines(
         found,
-        "unique",
-        "above",
+        charts.Axis(
+            "unique",
+            "Tokens that differ",
+            log=True,
+            rules={"as asked": study.scenario.unique_tokens},
+        ),
+        charts.Axis("above", "Loss above that of fresh tokens [%]"),
         "of",
-        title=finding,
-        subtitle=f"lowest loss for {study.budget}",
-        x_title="Tokens that differ",
-        y_title="Loss above that of fresh tokens [%]",
-        rules_x={"as asked": study.scenario.unique_tokens},
-        log_x=True,
+        charts.Labels(finding, f"lowest loss for {study.budget}"),
         point_label="passes",
     )
 
@@ -140,9 +139,8 @@ def elasticities(effects: Mapping[str, float], finding: str) -> Chart:
     """What moves the size that costs least in its life."""
     return charts.elasticities(
         effects,
-        title=finding,
-        outcome="the parameters that cost least in life",
-        subtitle="all else as it is",
+        "the parameters that cost least in life",
+        charts.Labels(finding, "all else as it is"),
     )
 
 
@@ -151,11 +149,11 @@ def reached(runs: pd.DataFrame, finding: str) -> Chart:
     return charts.intervals(
         runs,
         "name",
-        "middle",
-        "low",
-        "high",
-        title=finding,
-        subtitle="loss on C4, predicted over measured, by laws of the runs below "
-        + words.quantity(MOST_COMPUTE, "FLOP"),
-        unit="Predicted over measured",
+        charts.Axis("middle", "Predicted over measured", band=("low", "high")),
+        charts.Labels(
+            finding,
+            "loss on C4, predicted over measured, by laws of the runs below "
+            + words.quantity(MOST_COMPUTE, "FLOP")
+            + "; data, parameters and tokens",
+        ),
     )

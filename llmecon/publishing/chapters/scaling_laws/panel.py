@@ -74,9 +74,14 @@ def panel(study: Study, data: Provenance) -> live.Panel:
     )
 
 
+FEW = 1e9  # tokens served, at which their slider begins
+
+
 def _sliders(study: Study) -> list[live.Slider]:
     given = study.scenario
     hourly = float(study.case.rent) * SECONDS_PER_HOUR
+    # Where nothing is served the slider stands at what would change nothing.
+    least = min(FEW, float(study.answer.best.tokens) / 1000.0)
     return [
         live.Slider(
             "budget",
@@ -88,9 +93,9 @@ def _sliders(study: Study) -> list[live.Slider]:
         ),
         live.Slider(
             "served_tokens",
-            1e9,
+            least,
             1e16,
-            max(given.served_tokens, 1e9),
+            max(given.served_tokens, least),
             "Tokens served in its life",
             "tokens",
         ),

@@ -24,16 +24,17 @@ def products(study: Study, title: str) -> Any:
     """What one product attains as more tokens share its matrix."""
     return charts.lines(
         frames.products(study),
-        "tokens",
-        "tflops",
+        charts.Axis(
+            "tokens",
+            "Tokens that pass through together",
+            log=True,
+            rules={"in flight here": float(study.case.batch)},
+        ),
+        charts.Axis("tflops", "Arithmetic [TFLOP/s]", log=True),
         "series",
-        title=title,
-        subtitle=f"a product with weights in {study.scenario.precision} on {study.xpu_name}",
-        x_title="Tokens that pass through together",
-        y_title="Arithmetic [TFLOP/s]",
-        rules_x={"in flight here": float(study.case.batch)},
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            title, f"a product with weights in {study.scenario.precision} on {study.xpu_name}"
+        ),
     )
 
 
@@ -42,10 +43,8 @@ def attained(rates: pd.DataFrame, title: str) -> Any:
     return charts.bars(
         rates.assign(percent=100.0 * rates["share"]),
         "label",
-        "percent",
-        title=title,
-        subtitle="the best shapes that were found, nothing else running",
-        unit="% of the datasheet's dense rate",
+        charts.Axis("percent", "% of the datasheet's dense rate"),
+        charts.Labels(title, "the best shapes that were found, nothing else running"),
     )
 
 
@@ -53,16 +52,12 @@ def machine_products(measured: Rates, title: str) -> Any:
     """Products on the machine that built the book, against their roof."""
     return charts.lines(
         machine.products(measured),
-        "rows",
-        "gflops",
+        charts.Axis("rows", "Rows of activations", log=True),
+        charts.Axis("gflops", "Arithmetic [GFLOP/s]", log=True, pixels=300),
         "series",
-        title=title,
-        subtitle=f"{measured.machine}; one core, single precision, while the book was built",
-        x_title="Rows of activations",
-        y_title="Arithmetic [GFLOP/s]",
-        log_x=True,
-        log_y=True,
-        height=300,
+        charts.Labels(
+            title, f"{measured.machine}; one core, single precision, while the book was built"
+        ),
     )
 
 
@@ -70,16 +65,17 @@ def caches(study: Study, title: str) -> Any:
     """What a step reads as contexts grow."""
     return charts.lines(
         frames.caches(study),
-        "context",
-        "gigabytes",
+        charts.Axis(
+            "context",
+            "Context of each request [tokens]",
+            log=True,
+            rules={"mean here": float(study.case.requests.mean_context)},
+        ),
+        charts.Axis("gigabytes", "Read in a step [GB]", log=True),
         "series",
-        title=title,
-        subtitle=f"{system(study)}; {words.count(study.scenario.batch, 'request')} in flight",
-        x_title="Context of each request [tokens]",
-        y_title="Read in a step [GB]",
-        rules_x={"mean here": float(study.case.requests.mean_context)},
-        log_x=True,
-        log_y=True,
+        charts.Labels(
+            title, f"{system(study)}; {words.count(study.scenario.batch, 'request')} in flight"
+        ),
     )
 
 
@@ -87,18 +83,12 @@ def phases(study: Study, title: str) -> Any:
     """Steps and prompts on the plane of the roofline."""
     return charts.lines(
         frames.phases(study),
-        "intensity",
-        "tflops",
+        charts.Axis("intensity", "Arithmetic intensity [FLOP/byte]", log=True),
+        charts.Axis("tflops", "Arithmetic of a device [TFLOP/s]", log=True, pixels=380),
         "series",
-        title=title,
-        subtitle=f"{system(study)}; the more requests or tokens, the farther right",
-        x_title="Arithmetic intensity [FLOP/byte]",
-        y_title="Arithmetic of a device [TFLOP/s]",
+        charts.Labels(title, f"{system(study)}; the more requests or tokens, the farther right"),
         point_label="point",
-        log_x=True,
-        log_y=True,
         points=False,
-        height=380,
     )
 
 
@@ -106,16 +96,12 @@ def batching(study: Study, title: str) -> Any:
     """Tokens per second and device as more requests are in flight."""
     return charts.lines(
         frames.batching(study),
-        "batch",
-        "tokens",
+        charts.Axis(
+            "batch", "Requests in flight", log=True, rules={"here": float(study.case.batch)}
+        ),
+        charts.Axis("tokens", "Written by each device [tokens/s]", log=True),
         "series",
-        title=title,
-        subtitle=system(study),
-        x_title="Requests in flight",
-        y_title="Written by each device [tokens/s]",
-        rules_x={"here": float(study.case.batch)},
-        log_x=True,
-        log_y=True,
+        charts.Labels(title, system(study)),
     )
 
 
@@ -123,16 +109,17 @@ def experts(study: Study, title: str) -> Any:
     """Share of the experts that tokens visit together."""
     return charts.lines(
         frames.experts(study),
-        "tokens",
-        "percent",
+        charts.Axis(
+            "tokens",
+            "Tokens of a step",
+            log=True,
+            rules={"in flight here": float(study.case.batch)},
+        ),
+        charts.Axis("percent", "Experts of a layer that are read [%]", pixels=380),
         "series",
-        title=title,
-        subtitle="some experts are chosen more often than others, as load tests suggest",
-        x_title="Tokens of a step",
-        y_title="Experts of a layer that are read [%]",
-        rules_x={"in flight here": float(study.case.batch)},
-        log_x=True,
-        height=380,
+        charts.Labels(
+            title, "some experts are chosen more often than others, as load tests suggest"
+        ),
     )
 
 
@@ -142,12 +129,13 @@ def devices(study: Study, title: str) -> Any:
         frames.devices(study),
         "label",
         "part",
-        "ms",
-        title=title,
-        subtitle=f"{study.model_name} in {study.scenario.precision}, "
-        f"{words.count(study.scenario.batch, 'request')} in flight, "
-        f"{frames.WAYS[study.scenario.parallelism]}; as if memory sufficed",
-        unit="ms of a decode step",
+        charts.Axis("ms", "ms of a decode step"),
+        charts.Labels(
+            title,
+            f"{study.model_name} in {study.scenario.precision}, "
+            f"{words.count(study.scenario.batch, 'request')} in flight, "
+            f"{frames.WAYS[study.scenario.parallelism]}; as if memory sufficed",
+        ),
     )
 
 
@@ -156,16 +144,17 @@ def drafts(study: Study, title: str) -> Any:
     given = study.scenario
     return charts.lines(
         frames.drafts(study),
-        "drafted",
-        "gain",
+        charts.Axis(
+            "drafted", "Tokens drafted ahead in a step", rules={"here": given.draft_tokens}
+        ),
+        charts.Axis("gain", "Speed of answers over that without drafts", rules={"no gain": 1.0}),
         "series",
-        title=title,
-        subtitle=f"{system(study)}; a draft is kept with a chance of "
-        f"{words.percent(given.acceptance)} and takes {words.percent(given.draft_cost)} of a step",
-        x_title="Tokens drafted ahead in a step",
-        y_title="Speed of answers over that without drafts",
-        rules_x={"here": given.draft_tokens},
-        rules_y={"no gain": 1.0},
+        charts.Labels(
+            title,
+            f"{system(study)}; a draft is kept with a chance of "
+            f"{words.percent(given.acceptance)} and takes {words.percent(given.draft_cost)} of a "
+            "step",
+        ),
         points=True,
     )
 
@@ -174,16 +163,10 @@ def continuous(study: Study, title: str) -> Any:
     """Requests per second, joining as others leave and in rounds."""
     return charts.lines(
         frames.continuous(study),
-        "batch",
-        "rate",
+        charts.Axis("batch", "Requests at once", log=True, rules={"here": float(study.case.batch)}),
+        charts.Axis("rate", "Completed [requests/s]", log=True),
         "series",
-        title=title,
-        subtitle=f"{system(study)}; always enough that wait",
-        x_title="Requests at once",
-        y_title="Completed [requests/s]",
-        rules_x={"here": float(study.case.batch)},
-        log_x=True,
-        log_y=True,
+        charts.Labels(title, f"{system(study)}; always enough that wait"),
     )
 
 
@@ -192,11 +175,10 @@ def ladder(study: Study, title: str) -> Any:
     return charts.bars(
         frames.rungs(study),
         "rung",
-        "tokens",
-        title=title,
-        subtitle=f"{system(study)}; each row counts what those above it do, and one thing more",
-        unit="output tokens per second and device",
-        log=True,
+        charts.Axis("tokens", "output tokens per second and device", log=True),
+        charts.Labels(
+            title, f"{system(study)}; each row counts what those above it do, and one thing more"
+        ),
         ranked=False,
     )
 
@@ -205,7 +187,8 @@ def elasticities(study: Study, title: str) -> Any:
     """What moves the tokens per second of a device."""
     return charts.elasticities(
         frames.elasticities(study),
-        title=title,
-        outcome="tokens per second and device",
-        subtitle=f"{words.count(study.scenario.batch, 'request')} in flight, all else as it is",
+        "tokens per second and device",
+        charts.Labels(
+            title, f"{words.count(study.scenario.batch, 'request')} in flight, all else as it is"
+        ),
     )

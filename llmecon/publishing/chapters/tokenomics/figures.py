@@ -12,10 +12,10 @@ from llmecon.publishing.charts.figure import Chart, Figure
 from llmecon.publishing.prose import provenance
 from llmecon.studies.tokenomics import services, speed, traffic
 from llmecon.studies.tokenomics.frames import Ladder, Stream
-from llmecon.studies.tokenomics.services import TALK, VOLLEYS
+from llmecon.studies.tokenomics.services import VOLLEYS
 from llmecon.studies.tokenomics.speed import Asks, Needs, Ranking
 from llmecon.studies.tokenomics.study import Study
-from llmecon.studies.tokenomics.traffic import Bursts, Hidden, Queues, Talks
+from llmecon.studies.tokenomics.traffic import Bursts, Queues
 from llmecon.tables import catalog
 
 _BARS = 24  # for which a chart has room
@@ -33,10 +33,12 @@ def stream(study: Study, of: Stream, rests: Rests) -> Figure:
             "time",
             "delivered",
             "read",
+            charts.Labels(
+                title,
+                f"One answer of {study.answer_length} at the mean load; first token expected "
+                f"after {words.duration(of.expected)}",
+            ),
             wanted="wanted",
-            title=title,
-            subtitle=f"One answer of {study.answer_length} at the mean load; first token expected "
-            f"after {words.duration(of.expected)}",
         ),
         data=_read(study, rests),
         description=f"{title}: tokens delivered, read, and read by someone who never waits, over "
@@ -53,19 +55,22 @@ def patience(study: Study, curves: pd.DataFrame, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             curves.assign(start=starts),
-            "tpot",
-            "qoe",
+            charts.Axis(
+                "tpot",
+                "TPOT [s]",
+                log=True,
+                rules={
+                    "this service": float(study.answer.service.point.tpot),
+                    "the reader's pace": 1.0 / pace,
+                },
+            ),
+            charts.Axis("qoe", "Quality of experience, 0 to 1"),
             "start",
-            log_x=True,
-            rules_x={
-                "this service": float(study.answer.service.point.tpot),
-                "the reader's pace": 1.0 / pace,
-            },
-            title=f"Nobody notices until a token takes {slowest}",
-            subtitle=f"Answers of {study.answer_length}, read at {words.number(pace)} tokens/s "
-            f"({reader})",
-            x_title="TPOT [s]",
-            y_title="Quality of experience, 0 to 1",
+            charts.Labels(
+                f"Nobody notices until a token takes {slowest}",
+                f"Answers of {study.answer_length}, read at {words.number(pace)} tokens/s "
+                f"({reader})",
+            ),
         ),
         data=_read(study, rests),
         description=f"Quality of experience is flat in TPOT up to {slowest} a token and falls "
@@ -82,12 +87,9 @@ def ladder(of: Ladder, rests: Rests) -> Figure:
         charts.bars(
             of.rows,
             "name",
-            "speed",
+            charts.Axis("speed", "tokens/s", log=True),
+            charts.Labels(title, "Slowest speed that a limit on TPOT allows"),
             group="kind",
-            log=True,
-            title=title,
-            unit="tokens/s",
-            subtitle="Slowest speed that a limit on TPOT allows",
         ),
         data=rests.service | provenance.of(latency_targets=of.limits, reading_speeds=all),
         description=f"{title}; {of.stricter or 'none'} ask for more than this service gives at its "
@@ -154,14 +156,14 @@ def ranking(study: Study, of: Ranking, rests: Rests) -> Figure:
         charts.bars(
             rows.head(_BARS),
             "label",
-            "blended",
+            charts.Axis("blended", "USD per million tokens", log=True),
+            charts.Labels(
+                title,
+                f"{study.model_name} within your limits, fully loaded, at the catalogue's "
+                f"newest rents{drawn}{f'; {missing} can’t meet them' if of.missing else ''}",
+            ),
             group="vendor",
-            log=True,
             ranked=False,
-            title=title,
-            unit="USD per million tokens",
-            subtitle=f"{study.model_name} within your limits, fully loaded, at the catalogue's "
-            f"newest rents{drawn}{f'; {missing} can’t meet them' if of.missing else ''}",
         ),
         data=rests.service
         | sources.rents(study, rows["xpu"])
@@ -177,14 +179,14 @@ def needs(study: Study, of: Needs, rests: Rests) -> Figure:
         charts.bars(
             of.rows,
             "what",
-            "us",
+            charts.Axis("us", "µs of the instance per token", log=True),
+            charts.Labels(
+                title,
+                f"{study.model_name} on {_instance(study)}, {words.number(of.batch, 3)} "
+                "requests in flight",
+            ),
             group="kind",
-            log=True,
             ranked=False,
-            title=title,
-            unit="µs of the instance per token",
-            subtitle=f"{study.model_name} on {_instance(study)}, {words.number(of.batch, 3)} "
-            "requests in flight",
         ),
         data=rests.service,
         description=f"{title}: time per prompt token and per output token by resource.",
@@ -207,11 +209,12 @@ def asks(study: Study, of: Asks, rests: Rests) -> Figure:
         charts.bars(
             rows,
             "provider",
-            "ratio",
-            highlight=own,
-            title=title,
-            unit="output over input",
-            subtitle=f"Median of each provider's chat prices on sale in {sources.month(of.seen)}",
+            charts.Axis("ratio", "output over input"),
+            charts.Labels(
+                title,
+                f"Median of each provider's chat prices on sale in {sources.month(of.seen)}",
+                highlight=own,
+            ),
         ),
         data=rests.service | rests.rent | provenance.of(api_prices=of.prices),
         description=title,
@@ -224,16 +227,15 @@ def queues(study: Study, of: Queues, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines.assign(arrivals=of.lines["cv"].map(names)),
-            "load",
-            "ttft",
+            charts.Axis("load", "Load of one instance [% of what memory lets it complete]"),
+            charts.Axis(
+                "ttft", "TTFT [s]", log=True, rules={"limit on TTFT": study.scenario.ttft_limit_s}
+            ),
             "arrivals",
-            log_y=True,
-            rules_y={"limit on TTFT": study.scenario.ttft_limit_s},
-            title=title,
-            subtitle="TTFT that 99 in 100 requests stay below; a load above 100% is an hour of "
-            "overload",
-            x_title="Load of one instance [% of what memory lets it complete]",
-            y_title="TTFT [s]",
+            charts.Labels(
+                title,
+                "TTFT that 99 in 100 requests stay below; a load above 100% is an hour of overload",
+            ),
         ),
         data=rests.service | provenance.of(workloads="azure-code-2023"),
         description=f"{title}. TTFT against load, for several coefficients of variation of the "
@@ -249,91 +251,17 @@ def bursts(study: Study, of: Bursts, rests: Rests) -> Figure:
         charts.bars(
             of.rows.assign(name=named),
             "name",
-            "blended",
+            charts.Axis("blended", "USD per million tokens, full within the limits"),
+            charts.Labels(
+                title,
+                f"{study.model_name} on {study.xpu_name}, best layout for each coefficient of "
+                "variation of arrivals",
+            ),
             ranked=False,
-            title=title,
-            unit="USD per million tokens, full within the limits",
-            subtitle=f"{study.model_name} on {study.xpu_name}, best layout for each coefficient of "
-            "variation of arrivals",
         ),
         data=rests.service | rests.rent | provenance.of(workloads="azure-code-2023"),
         description=f"{title}. Cost per million tokens by the coefficient of variation of "
         "arrivals.",
-    )
-
-
-def shapes(study: Study, rows: pd.DataFrame, rests: Rests) -> Figure:
-    """Published workloads on the same hardware and at the API."""
-    big, small = (rows.iloc[int(at)] for at in (rows["request"].argmax(), rows["request"].argmin()))
-    title = (
-        f"A thousand requests cost from {words.usd(small['thousand'])} to "
-        f"{words.usd(big['thousand'])}, by their shape alone"
-    )
-    return charts.show(
-        charts.bars(
-            rows,
-            "label",
-            "thousand",
-            reference="api_thousand",
-            reference_name=f"{study.rival.name}, API",
-            log=True,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{study.model_name} on {study.xpu_name}, rented, at your peak to mean",
-        ),
-        data=rests.service | rests.rent | rests.api | provenance.of(workloads=all),
-        description=f"{title}; the most expensive is {big['label']}, the cheapest "
-        f"{small['label']}.",
-    )
-
-
-def hidden(of: Hidden, rests: Rests) -> Figure:
-    """How long hidden reasoning keeps a user waiting."""
-    title = said("finding_hidden", hidden=of)
-    return charts.show(
-        charts.lines(
-            of.lines,
-            "hidden",
-            "seconds",
-            "way",
-            log_x=True,
-            log_y=True,
-            rules_y={"attention lost": of.limit},
-            title=title,
-            subtitle="Time to the first token that the user sees",
-            x_title="Reasoning tokens before the answer",
-            y_title="Wait [s]",
-        ),
-        data=rests.service | provenance.of(latency_targets=traffic.ATTENTION),
-        description=f"{title}. Time to the first visible token against hidden reasoning tokens, "
-        f"{words.listing(of.lines['way'].unique())}.",
-    )
-
-
-def talks(of: Talks, rests: Rests) -> Figure:
-    """Conversations, self-run and at the API."""
-    title = said("finding_talks", talks=of)
-    opening, asked, told = (
-        words.number(float(tokens))
-        for tokens in (TALK.system_tokens, TALK.user_tokens, TALK.output_tokens)
-    )
-    return charts.show(
-        charts.lines(
-            of.lines,
-            "turns",
-            "usd",
-            "series",
-            log_x=True,
-            log_y=True,
-            points=True,
-            title=title,
-            x_title="Turns",
-            y_title="USD per conversation",
-            subtitle=f"{opening} tokens of instructions, then {asked} in and {told} out a turn",
-        ),
-        data=rests.service | rests.rent | rests.api,
-        description=f"{title}. Cost of a conversation against its turns, self-run and at the API, "
-        "with and without prefix cache.",
     )
 
 
@@ -357,10 +285,9 @@ def _frontier(study: Study, frame: pd.DataFrame, title: str, subtitle: str) -> C
         "speed",
         "blended",
         "label",
+        charts.Labels(title, subtitle),
         limits=speed.marks(study),
         point_label="layout",
-        title=title,
-        subtitle=subtitle,
     )
 
 

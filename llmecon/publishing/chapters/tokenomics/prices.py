@@ -1,6 +1,4 @@
-"""Charts of prices in the chapter on tokenomics: ways to pay, sellers, quality, a day."""
-
-import pandas as pd
+"""Charts of prices in the chapter on tokenomics: ways to pay, sellers, what moves them."""
 
 from llmecon import words
 from llmecon.publishing import charts
@@ -9,12 +7,9 @@ from llmecon.publishing.chapters.tokenomics.figures import said
 from llmecon.publishing.chapters.tokenomics.sources import Rests
 from llmecon.publishing.charts.figure import Figure
 from llmecon.publishing.prose import provenance
-from llmecon.studies.tokenomics import day as production
-from llmecon.studies.tokenomics import hardware, traffic
-from llmecon.studies.tokenomics.day import Day
+from llmecon.studies.tokenomics import hardware
 from llmecon.studies.tokenomics.frames import BreakEven, Elasticities, Hour, Offers
 from llmecon.studies.tokenomics.model import CALLING, OWNING, RENTING
-from llmecon.studies.tokenomics.quality import Decline, Edge
 from llmecon.studies.tokenomics.study import Study
 
 
@@ -28,12 +23,11 @@ def hour(study: Study, of: Hour, rests: Rests) -> Figure:
             of.rows,
             "way",
             "part",
-            "usd",
-            title=title,
-            unit="USD per xPU-hour",
-            subtitle=f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}"
-            if bought
-            else "",
+            charts.Axis("usd", "USD per xPU-hour"),
+            charts.Labels(
+                title,
+                f"Bought at {words.usd(bought.usd)} ({bought.said}), {terms}" if bought else "",
+            ),
         ),
         data=rests.rent | rests.owner | provenance.of(xpus=study.scenario.xpu),
         description=f"{title}, by part.",
@@ -50,17 +44,16 @@ def break_even(study: Study, of: BreakEven, rests: Rests) -> Figure:
     return charts.show(
         charts.lines(
             of.lines.assign(way=of.lines["way"].map(ways)),
-            "volume",
-            "usd",
+            charts.Axis(
+                "volume", "Requests a day", log=True, rules={**rules, "your load": of.load}
+            ),
+            charts.Axis("usd", "USD a month", log=True),
             "way",
-            log_x=True,
-            log_y=True,
-            rules_x={**rules, "your load": of.load},
-            title=title,
-            x_title="Requests a day",
-            y_title="USD a month",
-            subtitle=f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
-            f"price of {sources.month(study.rival.row['month'])}",
+            charts.Labels(
+                title,
+                f"{study.model_name} on {study.xpu_name} against {study.rival.name} at list "
+                f"price of {sources.month(study.rival.row['month'])}",
+            ),
         ),
         data=rests.every_way,
         description=f"{title}. Monthly cost of each way against requests a day, on logarithmic "
@@ -77,14 +70,14 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
         charts.bars(
             of.bars,
             "who",
-            "usd",
+            charts.Axis("usd", "USD per million tokens of your mix", log=True),
+            charts.Labels(
+                title,
+                f"List prices of {sources.month(study.market.seen)}, without discounts; "
+                f"self-run at {load}, spares included",
+            ),
             group="what",
-            log=True,
             ranked=False,
-            title=title,
-            unit="USD per million tokens of your mix",
-            subtitle=f"List prices of {sources.month(study.market.seen)}, without discounts; "
-            f"self-run at {load}, spares included",
         ),
         data=rests.service
         | rests.rent
@@ -92,163 +85,6 @@ def offers(study: Study, of: Offers, rests: Rests) -> Figure:
         | provenance.of(api_prices=of.rows.drop(columns="kind")),
         description=f"{title}. Prices asked for {study.model_name}, from {low} to {high} per "
         "million tokens, beside running it oneself.",
-    )
-
-
-def discounted(study: Study, rows: pd.DataFrame) -> Figure:
-    """What caching and batching take off list prices."""
-    usd = rows.pivot(index="model", columns="terms", values="usd")
-    off = 1 - usd["half cached, batched"] / usd["list price"]
-    title = (
-        f"Caching and batching together take {words.percent(off.min())} to "
-        f"{words.percent(off.max())} off the list price"
-    )
-    requests = study.case.requests
-    prompt, output = (
-        words.number(float(tokens), 3)
-        for tokens in (requests.prompt_tokens, requests.output_tokens)
-    )
-    return charts.show(
-        charts.bars(
-            rows.assign(what=rows["model"] + ": " + rows["terms"]),
-            "what",
-            "usd",
-            group="provider",
-            ranked=False,
-            title=title,
-            unit="USD per thousand requests",
-            subtitle=f"{prompt} tokens in, {output} out",
-        ),
-        data=provenance.of(
-            workloads=study.scenario.workload,
-            api_prices=study.market.prices.loc[rows["line"].unique()],
-            api_discounts=list(traffic.SELLERS.values()),
-        ),
-        description=title,
-    )
-
-
-def pictures(study: Study, found: pd.DataFrame) -> Figure:
-    """What a picture costs with each seller."""
-    rows = found.dropna(subset=["usd"]).sort_values("usd")
-    rows = rows.assign(seller=rows["seller"].str.removeprefix("gemini/"))
-    cheap, dear = rows.iloc[0], rows.iloc[-1]
-    title = (
-        f"The same picture costs {words.number(dear['usd'] / cheap['usd'])} times as much with "
-        f"{dear['seller']} as with {cheap['seller']}"
-    )
-    return charts.show(
-        charts.bars(
-            rows,
-            "seller",
-            "usd",
-            title=title,
-            unit="USD per thousand pictures of 1024 by 1024 pixels",
-            subtitle="Tokens by the vendor's rule times its newest input price",
-        ),
-        data=provenance.of(parameters=False, image_tokens=all, api_prices=traffic.pictured(study)),
-        description=title,
-    )
-
-
-def quality(study: Study, edge: Edge, rests: Rests) -> provenance.Provenance:
-    """What the cheapest ways to a quality rest on."""
-    scored = provenance.of(
-        quality=study.market.scores, api_prices=edge.hosted, models=list(edge.run_here["model"])
-    )
-    return rests.service | rests.rent | scored
-
-
-def edge(study: Study, of: Edge, rests: Rests) -> Figure:
-    """The cheapest way to each quality."""
-    dear, cheap = of.api.iloc[-1], of.api.iloc[0]
-    title = (
-        f"From {words.number(cheap['score'])}% to {words.number(dear['score'])}% on {of.measure}, "
-        f"the price of an API grows {words.number(dear['blended'] / cheap['blended'])}-fold"
-    )
-    return charts.show(
-        charts.lines(
-            of.rows,
-            "score",
-            "blended",
-            "way",
-            log_y=True,
-            points=True,
-            point_label="who",
-            title=title,
-            rules_x={study.model_name: of.level} if of.scored else {},
-            subtitle="Cheapest way to reach a score; self-run at your peak to mean, without spares",
-            x_title=f"Score on {of.measure} [%]",
-            y_title="USD per million tokens",
-        ),
-        data=quality(study, of, rests),
-        description=f"{title}. Cost per million tokens of the cheapest model at each level of "
-        "quality, by API and self-run.",
-    )
-
-
-def decline(study: Study, of: Decline, measure: str) -> Figure:
-    """The lowest price at which a level of quality could be had, over the years."""
-    most, steps = of.longest, of.steps
-    levels = [
-        f"as good as {nickname} ({words.number(score, 3)}%)"
-        for nickname, score in zip(steps["nickname"], steps["score"], strict=True)
-    ]
-    title = (
-        f"The lowest price of what scores {most['nickname']}'s {words.number(most['score'], 3)}% "
-        f"on {measure} fell {words.number(most['first'] / most['last'])}-fold in "
-        f"{words.count(most['years'], 'year')}"
-    )
-    return charts.show(
-        charts.lines(
-            steps.assign(level=levels),
-            "since",
-            "usd",
-            "level",
-            log_y=True,
-            points=True,
-            title=title,
-            x_title=f"Years since {of.start}",
-            y_title="USD per million tokens",
-            subtitle="Lowest list price so far, your mix of input and output",
-        ),
-        data=provenance.of(
-            workloads=study.scenario.workload, api_prices=of.dated, quality=study.market.scores
-        ),
-        description=f"{title}. Lowest price per million tokens by date, for several levels of "
-        "quality.",
-    )
-
-
-def day(of: Day, rests: Rests) -> Figure:
-    """A day in production against what the datasheet predicts."""
-    likely, published = of.likely, of.published
-    title = (
-        f"Predicted from the datasheet: {words.number(likely['nodes'], 3)} nodes, "
-        f"{words.number(published['nodes_mean'], 3)} were used"
-    )
-    ours, theirs = (of.compared[name].map(words.number) for name in ("ours", "theirs"))
-    return charts.show(
-        charts.bars(
-            of.compared,
-            "what",
-            "ours",
-            reference="theirs",
-            ranked=False,
-            title=title,
-            unit="tokens/s per node of 8 H800",
-            subtitle="Cache hits count as input",
-        ),
-        data=rests.fits
-        | provenance.of(
-            parameters=False,
-            models=production.MODEL,
-            xpus=production.XPU_ID,
-            workloads=production.WORKLOAD,
-            serving_days=all,
-        ),
-        description=f"{title}. Prefill {ours[0]} against {theirs[0]} tokens a second published, "
-        f"decode {ours[1]} against {theirs[1]}.",
     )
 
 
@@ -260,10 +96,11 @@ def elasticities(study: Study, of: Elasticities, rests: Rests) -> Figure:
     return charts.show(
         charts.elasticities(
             of.effects,
-            title=title,
-            outcome="the cost of a token",
-            subtitle=f"{study.model_name} on instances of {devices}; a large fleet, resized, no "
-            "spares",
+            "the cost of a token",
+            charts.Labels(
+                title,
+                f"{study.model_name} on instances of {devices}; a large fleet, resized, no spares",
+            ),
         ),
         data=rests.service | rests.rent,
         description=f"{title}: "

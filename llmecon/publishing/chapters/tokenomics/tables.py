@@ -3,42 +3,8 @@
 import pandas as pd
 
 from llmecon import words
-from llmecon.publishing.chapters.tokenomics.sources import month
-from llmecon.studies.tokenomics import frames, traffic
+from llmecon.studies.tokenomics import frames
 from llmecon.studies.tokenomics.study import Study
-from llmecon.tables import catalog
-
-
-def discounts() -> pd.DataFrame:
-    """What providers ask for cached prompts and take off for batches."""
-    of = catalog.table("api_discounts")
-    return pd.DataFrame(
-        {
-            "Provider": of["provider"],
-            "Cached prompt": of["cache_read_multiplier"].map(words.percent),
-            "Cache write": of["cache_write_multiplier"].map(words.percent),
-            "Batch": of["batch_discount"].map(words.percent),
-            "As of": of["as_of"].map(month),
-            "Checked": _checked(of["checked"]),
-            "Remark": of["note"].fillna(""),
-        }
-    )
-
-
-def pictures(found: pd.DataFrame) -> pd.DataFrame:
-    """Tokens of a picture by vendor.
-
-    Args:
-        found: as `traffic.pictures` returns them.
-    """
-    sizes = {f"{w} by {h} pixels": found[(w, h)] for w, h in traffic.SIZES}
-    return pd.DataFrame(
-        {
-            "Model family": found["family"],
-            **{size: tokens.map("{:,.0f}".format) for size, tokens in sizes.items()},
-            "Rule checked": _checked(found["checked"]),
-        }
-    )
 
 
 def efficiencies(study: Study) -> pd.DataFrame:
@@ -56,10 +22,11 @@ def efficiencies(study: Study) -> pd.DataFrame:
             "90% range": spans,
             "Unit": of["unit"],
             "Source": of["source"].map(words.sources),
-            "Checked": _checked(of["checked"]),
+            "Checked": checked(of["checked"]),
         }
     )
 
 
-def _checked(column: pd.Series) -> pd.Series:
+def checked(column: pd.Series) -> pd.Series:
+    """Whether rows were read in their sources, as a reader sees it."""
     return column.astype(bool).map({True: "yes", False: "no"})

@@ -14,14 +14,16 @@ def agreement(study: Study, finding: str) -> Chart:
     return charts.agreement(
         frames.side_by_side(study),
         "target",
-        frames.TITLES,
         "measured",
         frames.WITHOUT,
         {"accelerator": "xpu", "engine": "engine", "model": "model"},
-        details={"setting": "setting"},
+        charts.Labels(
+            finding,
+            f"{told}, the band half to twice that. {software}",
+            names=frames.TITLES,
+            details={"setting": "setting"},
+        ),
         first=(study.scenario.target, study.group_left_out, "accelerator"),
-        title=finding,
-        subtitle=f"{told}, the band half to twice that. {software}",
     )
 
 
@@ -30,14 +32,9 @@ def at_fixed_clients(study: Study, simulated: Simulated, finding: str) -> Chart:
     how = "each client asks again as soon as it is answered, as load generators do"
     return charts.lines(
         simulated.clients,
-        "clients",
-        "off",
+        charts.Axis("clients", "Clients", log=True),
+        charts.Axis("off", "Formula over simulation, less 1 [%]", rules={" ": 0.0}),
         "series",
-        title=finding,
-        subtitle=f"{study.system_name}; {how}",
-        x_title="Clients",
-        y_title="Formula over simulation, less 1 [%]",
-        log_x=True,
+        charts.Labels(finding, f"{study.system_name}; {how}"),
         points=True,
-        rules_y={" ": 0.0},
     )

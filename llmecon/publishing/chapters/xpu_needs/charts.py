@@ -48,17 +48,20 @@ def costs(study: Study, every: pd.DataFrame, job: Use, data: Provenance) -> Figu
         charts.bars(
             found.assign(**{"xPU": found["name"], unit: found["usd"] / scale}),
             "xPU",
-            unit,
-            title=finding,
-            subtitle=(
-                f"{study.model_name}, {tokens} tokens in {days}, rented"
-                if trains
-                else f"rent of the fleet for {requests}, peaks and spares included"
-            )
-            + drawn,
-            unit=unit.capitalize().replace("usd", "USD") + ("" if trains else " per month"),
+            charts.Axis(
+                unit, unit.capitalize().replace("usd", "USD") + ("" if trains else " per month")
+            ),
+            charts.Labels(
+                finding,
+                (
+                    f"{study.model_name}, {tokens} tokens in {days}, rented"
+                    if trains
+                    else f"rent of the fleet for {requests}, peaks and spares included"
+                )
+                + drawn,
+                highlight=study.xpu_name if given.xpu in found.index else None,
+            ),
             group="vendor",
-            highlight=study.xpu_name if given.xpu in found.index else None,
             ranked=False,
         ),
         data=data,
@@ -100,9 +103,11 @@ def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
     return charts.show(
         charts.elasticities(
             effects,
-            title=_on_hardware(effects, f"{job} fleet"),
-            subtitle=f"{study.model_name} on {study.xpu_name}, layout held.",
-            outcome=_OUTCOMES[job],
+            _OUTCOMES[job],
+            charts.Labels(
+                _on_hardware(effects, f"{job} fleet"),
+                f"{study.model_name} on {study.xpu_name}, layout held.",
+            ),
         ),
         data=data,
         description=f"Elasticities of the number of {job} devices. {listed}",

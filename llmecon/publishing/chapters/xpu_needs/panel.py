@@ -218,12 +218,14 @@ def _layouts(study: Study, of: str, on: str, overhead: Multiple) -> LayoutsByPac
     shortest, longest = min(DAYS[0], given.deadline_days), max(DAYS[1], given.deadline_days)
     fewest, most = min(TOKENS[0], given.training_tokens), max(TOKENS[1], given.training_tokens)
     return planning.layouts_by_pace(
-        catalog.llm(of),
-        catalog.xpu(on),
-        run_of(given, of),
+        training.TrainingJob(
+            catalog.llm(of),
+            catalog.xpu(on),
+            run_of(given, of),
+            catalog.efficiency(catalog.system(xpu=on)),
+        ),
         fewest / (longest * SECONDS_PER_DAY),
         most / (shortest * SECONDS_PER_DAY),
-        catalog.efficiency(catalog.system(xpu=on)),
         whole_runs.with_overhead(cluster(given), overhead.median),
     )
 
@@ -283,7 +285,9 @@ def _fleet_and_days(
     run, attained = case.run, case.likely
     replicas = jnp.exp(along * jnp.log(run.global_batch / run.sequence))
     spread = eqx.tree_at(lambda of: of.data, case.layout, replicas)
-    seconds = training.wall_clock(case.llm, case.xpu, run, spread, attained, case.cluster)
+    seconds = training.wall_clock(
+        training.TrainingJob(case.llm, case.xpu, run, attained), spread, case.cluster
+    )
     usable = case.xpu.memory * attained.usable_memory
     fits = training.training_memory(case.llm, run, spread) <= usable * (1 + 1e-9)
     return seconds / SECONDS_PER_DAY, jnp.where(fits, spread.devices, jnp.nan)

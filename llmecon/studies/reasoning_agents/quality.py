@@ -9,9 +9,10 @@ import pandas as pd
 
 from llmecon.costs import economics
 from llmecon.execution.interpreter import interpreted
+from llmecon.studies.reasoning_agents import equals
+from llmecon.studies.reasoning_agents.study import Study
 from llmecon.studies.tokenomics import apis
 from llmecon.studies.tokenomics.services import Services
-from llmecon.studies.tokenomics.study import Study
 
 ANCHORS = {
     "gpt-3-175b": "GPT-3",
@@ -54,50 +55,37 @@ class Edge:
     @property
     def matching(self) -> pd.Series | None:
         """The cheapest hosted model that reaches the level; None where none does."""
-        return _first(self.hosted[self.hosted["score"] >= self.level])
+        return equals.matching(self.hosted, self.level)
 
     @property
     def local(self) -> pd.Series | None:
         """The cheapest model on the scenario's hardware that does."""
-        return _first(self.run_here[self.run_here["score"] >= self.level])
+        return equals.matching(self.run_here, self.level)
 
 
 def edge(study: Study, services: Services) -> Edge:
     """The cheapest way to each quality, hosted and self-run."""
     market, here = study.market, services.solved("quality")
-    sold = market.on_sale
-    hosted = sold.assign(score=sold["model"].map(market.percent)).dropna(subset=["score"])
-    hosted = hosted.sort_values("blended").drop_duplicates("model")
-    hosted = hosted.assign(who=hosted["model"] + ", " + hosted["provider"])
+    hosted = equals.hosted(market)
     run_here = here.assign(
         score=here["x"],
         blended=here["blended"] * study.scenario.peak_to_mean,
         who=here["label"],
     )
-    api = _undominated(hosted).assign(way="cheapest API")
+    api = equals.undominated(hosted).assign(way="cheapest API")
     edges = [api]
     if not run_here.empty:
-        edges.append(_undominated(run_here).assign(way=f"self-run on {study.xpu_name}"))
-    own = market.score(study.scenario.model)
+        edges.append(equals.undominated(run_here).assign(way=f"self-run on {study.xpu_name}"))
     return Edge(
         rows=pd.concat(edges)[["way", "score", "blended", "who"]],
         api=api,
         hosted=hosted,
         run_here=run_here,
-        level=float(api["score"].median()) if own is None else own,
-        scored=own is not None,
+        level=equals.level(market, study.scenario.model),
+        scored=market.score(study.scenario.model) is not None,
         measure=apis.BENCHMARKS[study.scenario.benchmark],
         settings=dict(zip(market.scores["model"], market.scores["setting"], strict=True)),
     )
-
-
-def _undominated(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.sort_values(["blended", "score"], ascending=[True, False])
-    return frame[frame["score"] > frame["score"].cummax().shift(fill_value=-1.0)]
-
-
-def _first(frame: pd.DataFrame) -> pd.Series | None:
-    return None if frame.empty else frame.sort_values("blended").iloc[0]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What the chapter on reasoning and agents shows."""

@@ -1,0 +1,1 @@
+"""The chapter on reasoning and agents: what a task costs."""
