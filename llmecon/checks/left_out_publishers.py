@@ -45,8 +45,9 @@ def summary() -> pd.DataFrame:
     Returns:
         One row a reading, prediction and publisher, with ALL for every row and publisher: rows,
         median (error), within_2x, bias (median of predicted over measured, less 1), inside (share
-        in the 90% interval), over_publishers (mean of their shares), width (median factor between
-        a prediction and the end of its interval).
+        in the 90% interval), over_publishers (mean of their shares), worst_quarter (the least share
+        among quarters of the rows, by what was predicted), width (median factor between a
+        prediction and the end of its interval).
     """
     every = cases()
     keys = ["reading", "prediction", "publisher"]
@@ -66,5 +67,11 @@ def _figures(rows: pd.DataFrame) -> dict[str, float]:
         "bias": float(ratio.median() - 1.0),
         "inside": float(rows["inside"].mean()),
         "over_publishers": float(rows.groupby("by")["inside"].mean().mean()),
+        "worst_quarter": float(rows["inside"].groupby(_quarter(rows["predicted"])).mean().min()),
         "width": float(np.exp(NINETY * rows["sd"].median())),
     }
+
+
+def _quarter(values: pd.Series) -> pd.Series:
+    """In which quarter of all of them each lies: 0 to 3."""
+    return ((values.rank(method="first") - 1.0) * 4.0 / len(values)).astype(int)

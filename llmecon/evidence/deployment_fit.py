@@ -22,7 +22,7 @@ def published_predictions() -> pd.DataFrame:
     """What the physics predicts of every published row that may be used.
 
     Returns:
-        Rows of the table published_predictions: kind, id, target, predicted, sd, outside.
+        Rows of the table published_predictions: kind, id, target, predicted, sd, outside, crowded.
     """
     parts = []
     for kind, name in published.TABLES.items():
@@ -35,7 +35,7 @@ def published_predictions() -> pd.DataFrame:
                 "target": target,
                 "predicted": found[target],
                 "sd": found[f"{target}_sd"],
-                "outside": found["outside"] if target == "ttft" else np.nan,
+                **{of: found[of] if target == "ttft" else np.nan for of in ("outside", "crowded")},
             }
             parts.append(pd.DataFrame(part))
     return pd.concat(parts, ignore_index=True)

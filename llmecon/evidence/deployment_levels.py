@@ -6,7 +6,8 @@ Such differences are pooled partially [Gelman2006]. The logarithm of measured ov
 taken for a normal process over rows::
 
     r = x b + publisher + stack (engine on accelerator) + system (model on it, in a precision)
-        + slope (log batch) + a smooth function of the load within the stack + noise
+        + slope (log batch) + wait for memory + a smooth function of the load within the stack
+        + noise
 
 whose standard deviations are the most probable ones given what was published. TPOT and throughput,
 of few requests or of a backlog, are readings of one quantity, pace, that differ a little. A
@@ -39,6 +40,9 @@ READINGS: Mapping[str, Mapping[str, tuple[str, str, float]]] = {
 MATURING = 0.5
 # Before then engines had few kernels for sparse models.
 SPARSE_KERNELS = 2025.6
+# Work on a request outside the model takes others about so much of the time that the fit finds in
+# the benchmarks: near it, TTFT follows the sum of its parts.
+OUTSIDE = 0.3
 # What a backlog's batch counts as: it fills what is allowed, commonly some hundred requests.
 BACKLOG = 256.0
 # Factors over which a deployment's deviation changes smoothly.
@@ -48,10 +52,17 @@ PIVOT = 1.0
 
 # Terms that may explain a quantity, in the order in which they are tried. That software matures,
 # and that what a request does outside the model weighs on a short TTFT, is part of every model:
-# few publishers show it, and most of what is measured next is of new models.
+# few publishers show it, and most of what is measured next is of new models. Where groups of chips
+# attend apart, TTFT is longer with every publisher. Of pace that is so with one alone: a term that
+# is learnt from it misleads own rows of others.
 CANDIDATES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "pace": (("young",), ("young", "early_sparse")),
-    "first_token": (("outside", "young"), ("outside", "young", "early_sparse")),
+    "first_token": (
+        ("outside", "young"),
+        ("outside", "young", "apart"),
+        ("outside", "young", "early_sparse"),
+        ("outside", "young", "apart", "early_sparse"),
+    ),
     "energy": ((),),
 }
 # A row further from the physics than this, in logs, met a limit of its server that nobody recorded:
@@ -71,6 +82,7 @@ class Spreads:
         stack: between engines on accelerators, of one publisher.
         system: between models on one of them, beside what the physics is unsure of.
         slope: of a publisher's slope over 16 times the batch.
+        queue: of a publisher's wait for memory, as a multiple of how long it may be.
         load: of a smooth function of batch, lengths and size within a stack.
         target: between the targets of one quantity, of one publisher.
         noise: between repeats.
@@ -80,16 +92,19 @@ class Spreads:
     stack: float
     system: float
     slope: float
+    queue: float
     load: float
     target: float
     noise: float
 
 
-# Half-normal priors of the spreads.
+# What rows may have in common: every spread but the last.
+_COMMON = tuple(of.name for of in fields(Spreads) if of.name != "noise")
+# Half-normal priors of the spreads. TTFT alone holds a wait for memory; others ask for none.
 WIDEST: Mapping[str, Spreads] = {
-    "pace": Spreads(0.5, 0.3, 0.2, 0.2, 0.2, 0.1, 0.1),
-    "first_token": Spreads(0.8, 0.5, 0.3, 0.3, 0.5, 0.1, 0.3),
-    "energy": Spreads(0.15, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+    "pace": Spreads(0.5, 0.3, 0.2, 0.2, 1.0, 0.2, 0.1, 0.1),
+    "first_token": Spreads(0.8, 0.5, 0.3, 0.3, 1.0, 0.5, 0.1, 0.3),
+    "energy": Spreads(0.15, 0.1, 0.1, 0.1, 1.0, 0.1, 0.1, 0.1),
 }
 # What a further term must add to the logarithm of the density, mean over unseen publishers.
 WORTH = 0.02
@@ -119,13 +134,14 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
     Args:
         rows: usable rows of the kind.
         physics: what the physics predicts of them: for every target TARGET and TARGET_sd (of its
-            logarithm), and for serving outside (share of TTFT spent outside the model).
+            logarithm), and for serving outside (share of TTFT spent outside the model) and crowded
+            (how far TTFT may rise, in logs, if less memory is free than thought).
         kind: serving or offline.
 
     Returns:
         One row a row and target, with the index of its row: column (the target as the file names
         it), target, quantity, sign, publisher, stack, system, predicted, sd, the coordinates
-        batch, prompt, output and size, and the terms; NaN in a term that can't be told.
+        batch, prompt, output, size and crowded, and the terms; NaN in a term that can't be told.
     """
     said = conditions.stated(rows)
     models = catalog.table("models").set_index("id")
@@ -142,7 +158,8 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
             "size": rows["model"].map(models["parameters_active_b"]),
             "young": young,
             "early_sparse": early,
-            "outside": physics.get("outside", 0.0),
+            "outside": _shortened(physics.get("outside", pd.Series(0.0, index=rows.index))),
+            "apart": _apart(rows),
         },
         index=rows.index,
     )
@@ -155,6 +172,7 @@ def describe(rows: pd.DataFrame, physics: pd.DataFrame, kind: str) -> pd.DataFra
             target=target,
             quantity=quantity,
             sign=sign,
+            crowded=physics.get("crowded", 0.0) if quantity == "first_token" else 0.0,
             predicted=physics[column],
             sd=physics[f"{column}_sd"],
         )
@@ -179,6 +197,24 @@ def maturity(model: pd.Series, year: pd.Series) -> tuple[pd.Series, pd.Series]:
     early = (SPARSE_KERNELS - year).clip(0.0, 1.0)
     # A dense model's kernels are those of its forerunners, whatever its age.
     return np.exp(-age / MATURING).where(sparse, 0.0), early.where(sparse, 0.0)
+
+
+def _shortened(outside: pd.Series) -> pd.Series:
+    """How far TTFT shrinks when what a request does outside the model takes OUTSIDE of its time.
+
+    In logs, and as a share of what it would shrink by if nothing else were in it.
+    """
+    return np.log(1.0 - outside * (1.0 - OUTSIDE)) / np.log(OUTSIDE)
+
+
+def _apart(rows: pd.DataFrame) -> pd.Series:
+    """1 where groups of devices attend to requests of their own and share the experts, else 0."""
+    nothing = pd.Series(np.nan, index=rows.index)
+    expert, tensor = (
+        pd.to_numeric(rows.get(f"{of}_parallel", nothing), errors="coerce")
+        for of in ("expert", "tensor")
+    )
+    return (expert > tensor).astype(float)
 
 
 def _years(month: str) -> float:
@@ -218,13 +254,14 @@ class _Shared:
     stack: np.ndarray
     system: np.ndarray
     slope: np.ndarray
+    queue: np.ndarray
     load: np.ndarray
     target: np.ndarray
     physics: np.ndarray
 
     def covariance(self, spreads: Spreads) -> np.ndarray:
         found = self.physics.copy()
-        for name in ("publisher", "stack", "system", "slope", "load", "target"):
+        for name in _COMMON:
             found += getattr(spreads, name) ** 2 * getattr(self, name)
         return found
 
@@ -239,6 +276,7 @@ def _shared(one: pd.DataFrame, other: pd.DataFrame) -> _Shared:
         stack=stack,
         system=system,
         slope=publisher * np.outer(*batch),
+        queue=publisher * np.outer(one["crowded"], other["crowded"]),
         load=stack * _near(one, other),
         target=publisher * _alike(one["target"], other["target"]),
         # What the physics is unsure of, it is unsure of alike for all rows of one system.
@@ -277,25 +315,42 @@ def fit(known: pd.DataFrame, quantity: str, terms: tuple[str, ...]) -> Level:
         for _, of in known.groupby("publisher", sort=False)
     ]
 
-    def loss(logs: np.ndarray) -> float:
+    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        """The negative logarithm of the density, and its slope."""
         spreads = Spreads(*np.exp(logs))
         inner = np.zeros((1 + len(prior),) * 2)
-        total = 0.0
+        bent = np.zeros((len(logs), *inner.shape))
+        total, slope = 0.0, np.zeros(len(logs))
         for shared, columns in blocks:
             matrix = shared.covariance(spreads)
             matrix[np.diag_indices_from(matrix)] += spreads.noise**2
             factor = cho_factor(matrix, lower=True)
-            inner += columns.T @ cho_solve(factor, columns)
+            inverse = cho_solve(factor, np.eye(len(matrix)))
+            solved = inverse @ columns
+            inner += columns.T @ solved
             total += float(np.sum(np.log(np.diag(factor[0]))))
+            for place, name in enumerate(_COMMON):
+                common = getattr(shared, name)
+                slope[place] += np.sum(inverse * common)
+                bent[place] -= 2.0 * solved.T @ common @ solved
+            slope[-1] += np.trace(inverse)
+            bent[-1] -= 2.0 * solved.T @ solved
         # The terms are integrated out: their precision is the identity, in units of their prior.
         middle = cho_factor(np.eye(len(prior)) + inner[1:, 1:], lower=True)
-        squares = inner[0, 0] - inner[0, 1:] @ cho_solve(middle, inner[1:, 0])
+        weights = np.concatenate([[1.0], -cho_solve(middle, inner[1:, 0])])
+        squares = inner[0, 0] + inner[0, 1:] @ weights[1:]
         total += float(np.sum(np.log(np.diag(middle[0])))) + 0.5 * float(squares)
-        return total + float(np.sum(0.5 * (np.exp(logs) / widest) ** 2 - logs))
+        within = cho_solve(middle, np.eye(len(prior)))
+        slope += 0.5 * np.sum(within * bent[:, 1:, 1:], axis=(1, 2))
+        slope += 0.5 * np.einsum("i,kij,j->k", weights, bent, weights)
+        wide = (np.exp(logs) / widest) ** 2
+        slope = slope * np.exp(2.0 * logs) + wide - 1.0
+        return total + float(np.sum(0.5 * wide - logs)), slope
 
     found = minimize(
         loss,
         np.log(widest / 2.0),
+        jac=True,
         method="L-BFGS-B",
         bounds=[SEARCHED] * len(widest),
         options={"maxiter": MOST_STEPS},
@@ -358,7 +413,8 @@ def _own(spreads: Spreads, rows: pd.DataFrame) -> np.ndarray:
         getattr(spreads, name) ** 2 for name in ("publisher", "stack", "system", "load", "target")
     )
     slope = (rows["batch"].to_numpy(float) - PIVOT) * spreads.slope
-    return np.asarray(constant + slope**2 + rows["sd"].to_numpy(float) ** 2)
+    queue = rows["crowded"].to_numpy(float) * spreads.queue
+    return np.asarray(constant + slope**2 + queue**2 + rows["sd"].to_numpy(float) ** 2)
 
 
 def log_density(known: pd.DataFrame, quantity: str, terms: tuple[str, ...]) -> float:

@@ -17,7 +17,7 @@ from llmecon.evidence import deployment_levels, published
 # The publisher of own rows.
 MINE = "mine"
 # What such a file calls itself, and the version of its form.
-KIND, VERSION = "llmecon-server", 1
+KIND, VERSION = "llmecon-server", 2
 _COLUMNS = {
     "quantity": str,
     "target": str,
@@ -30,6 +30,8 @@ _COLUMNS = {
     "young": float,
     "early_sparse": float,
     "outside": float,
+    "apart": float,
+    "crowded": float,
     "sd": float,
     "slowness": float,
 }

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array
+from scipy.special import ndtr
 
 from llmecon.errors import InputError
 from llmecon.evidence import conditions, deployment_levels, own_rows, published
@@ -28,6 +29,7 @@ from llmecon.execution.interpreter import interpreted
 from llmecon.scaling import fit as loss_fit
 from llmecon.scaling import over_training
 from llmecon.scaling.laws import loss
+from llmecon.serving.batching import largest_batch
 from llmecon.serving.load_test import saturated
 from llmecon.specs import Efficiency, Instance
 from llmecon.tables import catalog
@@ -63,6 +65,10 @@ MOST_MEASURED = 1e12
 # A submission's layout, batch and settings are its own: what choosing for it adds, in logs.
 OFFLINE_SPREAD = 0.25
 
+
+# How unsure the room for requests is, in logs: engines keep caches in one byte or two, set memory
+# aside, and take in so many requests at most, and few say which.
+ROOM_SPREAD = 1.0
 
 # What the losses of training data are of, and between which sizes and tokens laws are asked.
 VALIDATION: Mapping[str, str] = {
@@ -214,7 +220,8 @@ def physics(
     Returns:
         Predictions of the usable rows: for each target TARGET, TARGET_low, TARGET_high and
         TARGET_sd (of its logarithm), and for serving outside (share of TTFT that is spent outside
-        the model). And for every row why it can't be used, empty where it can.
+        the model) and crowded (how far TTFT may rise, in logs, if less memory is free than thought;
+        its root mean square). And for every row why it can't be used, empty where it can.
 
     Raises:
         InputError: a column is missing.
@@ -228,6 +235,7 @@ def physics(
             outside = of.request_time + of.request_time_per_client * rows["concurrency"].to_numpy()
             share = of.first_token_multiple * outside / found["ttft"].to_numpy()
             found["outside"] = np.clip(np.asarray(share), 0.0, 1.0)
+            found["crowded"] = _crowded(systems(rows), of, found)
     else:
         reasons, rows = _usable(frame.assign(regime="offline"), OFFLINE_COLUMNS)
         found = with_intervals(rows, attainment, _saturated, ("throughput",), OFFLINE_SPREAD)
@@ -237,6 +245,26 @@ def physics(
     for target in [of for of in TARGETS[kind] if len(found)]:
         found[f"{target}_sd"] = np.log(found[f"{target}_high"] / found[target]) / NINETY
     return found, reasons
+
+
+def _crowded(of: Systems, efficiency: Efficiency, found: pd.DataFrame) -> np.ndarray:
+    """How far TTFT may rise, in logs: how long a wait for memory is, if it comes to that.
+
+    A request that finds no room waits until another has ended.
+    """
+    room = np.maximum(np.asarray(_room(of, efficiency)), 1e-9)
+    comes = ndtr(np.log(np.asarray(of.clients) / room) / ROOM_SPREAD)
+    lasts = np.asarray(of.workload.output_tokens) * found["tpot"] / found["ttft"]
+    return np.asarray(np.sqrt(comes) * np.log1p(lasts))
+
+
+@interpreted
+def _room(of: Systems, efficiency: Efficiency) -> Array:
+    """Requests that each system can hold in flight."""
+    room: Array = jax.vmap(largest_batch)(
+        Instance(of.llm, of.xpu, of.deployment, efficiency), of.workload
+    )
+    return room
 
 
 def _at_level(

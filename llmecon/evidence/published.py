@@ -62,8 +62,9 @@ def known() -> pd.DataFrame:
                 **{f"{target}_sd": of["sd", target] for target in of["sd"]},
             }
         )
-        if ("outside", "ttft") in of:
-            physics["outside"] = of["outside", "ttft"]
+        for name in ("outside", "crowded"):
+            if (name, "ttft") in of:
+                physics[name] = of[name, "ttft"]
         described = deployment_levels.describe(rows, physics, kind)
         parts.append(
             described.assign(

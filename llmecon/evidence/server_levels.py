@@ -198,6 +198,7 @@ def _level(system: System, mine: _Mine) -> tuple[Effect, ...]:
             young=young,
             early_sparse=early,
             outside=0.0,
+            crowded=0.0,
             sd=0.0,
             publisher=own_rows.MINE,
         )
@@ -278,7 +279,8 @@ def _own(level: Level, stack_known: bool, system_known: bool) -> dict[str, float
 
 def _row(quantity: str, young: float, early_sparse: float) -> pd.DataFrame:
     """A described row of a deployment of which nothing is known but its model's age."""
-    row = dict.fromkeys(REACHES, PIVOT) | {"outside": 0.0, "sd": 0.0, "quantity": quantity}
+    nothing = dict.fromkeys(("outside", "apart", "crowded", "sd"), 0.0)
+    row = dict.fromkeys(REACHES, PIVOT) | nothing | {"quantity": quantity}
     return pd.DataFrame([row | {"young": young, "early_sparse": early_sparse}])
 
 

@@ -20,8 +20,11 @@ BOUNDS = {
     "tpot": (0.27, 0.85, 0.88, 2.6),
     "throughput": (0.27, 0.85, 0.88, 2.6),
     "backlog": (0.3, 0.85, 0.65, 3.0),
-    "ttft": (0.6, 0.83, 0.86, 7.0),
+    "ttft": (0.47, 0.92, 0.94, 5.6),
 }
+# Least share in the interval in any quarter of the rows, by what was predicted. Most of what lies
+# outside is of one publisher, who measured a sparse model within weeks of its release.
+WORST_QUARTER = {"tpot": 0.83, "throughput": 0.76, "backlog": 0.88, "ttft": 0.84}
 
 
 @pytest.mark.parametrize("reading", BOUNDS)
@@ -32,6 +35,7 @@ def test_publishers_left_out_stay_bounded(summary: pd.DataFrame, reading: str) -
     assert found["inside"] >= inside
     assert found["over_publishers"] >= over_publishers
     assert found["width"] <= width
+    assert found["worst_quarter"] >= WORST_QUARTER[reading]
 
 
 # From five of a source's rows: median error, least share in the interval, greatest median width.
@@ -39,7 +43,7 @@ FROM_FIVE = {
     "tpot": (0.16, 0.82, 1.7),
     "throughput": (0.11, 0.85, 1.7),
     "backlog": (0.21, 0.88, 2.4),
-    "ttft": (0.36, 0.85, 4.0),
+    "ttft": (0.32, 0.89, 3.2),
 }
 
 

@@ -1,6 +1,6 @@
 """Levels of deployments: by hand, and as they are stored."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ from llmecon.evidence import deployment_fit, deployment_levels, published
 from llmecon.evidence.deployment_levels import Level, Spreads
 from llmecon.tables import catalog
 
-ALONE = Spreads(publisher=0.3, stack=0.0, system=0.0, slope=0.0, load=0.0, target=0.0, noise=0.1)
+ALONE = Spreads(
+    publisher=0.3, stack=0.0, system=0.0, slope=0.0, queue=0.0, load=0.0, target=0.0, noise=0.1
+)
 
 
 def rows(publishers: list[str], slowness: list[float], **columns: object) -> pd.DataFrame:
@@ -28,6 +30,8 @@ def rows(publishers: list[str], slowness: list[float], **columns: object) -> pd.
         "young": 0.0,
         "early_sparse": 0.0,
         "outside": 0.0,
+        "apart": 0.0,
+        "crowded": 0.0,
         "predicted": 1.0,
         "sd": 0.0,
         "slowness": slowness,
@@ -75,6 +79,27 @@ def test_spreads_of_many_deployments_are_found_again() -> None:
     between = found.publisher**2 + found.stack**2 + found.system**2 + found.target**2
     assert np.sqrt(between + found.load**2) == pytest.approx(0.4, rel=0.25)
     assert found.noise == pytest.approx(0.05, rel=0.3)
+
+
+def test_a_wait_for_memory_widens_by_how_long_it_may_be() -> None:
+    known = rows(["a", "b"], [0.2, 0.6])
+    level = Level("first_token", (), replace(ALONE, queue=0.5))
+    free, crowded = (
+        deployment_levels.expected(
+            level,
+            known.assign(quantity="first_token"),
+            rows(["?"], [0.0], quantity="first_token", crowded=of),
+        )
+        for of in (0.0, 2.0)
+    )
+    assert crowded.mean == pytest.approx(free.mean)
+    assert crowded.sd[0] ** 2 - free.sd[0] ** 2 == pytest.approx((0.5 * 2.0) ** 2)
+
+
+def test_groups_that_attend_apart_are_told_by_their_layout() -> None:
+    frame = pd.DataFrame({"tensor_parallel": [1, 8, np.nan], "expert_parallel": [8, 8, 8]})
+    assert list(deployment_levels._apart(frame)) == [1.0, 0.0, 0.0]
+    assert list(deployment_levels._apart(frame[[]])) == [0.0, 0.0, 0.0]
 
 
 def test_levels_are_stored_as_they_are() -> None:

@@ -103,17 +103,26 @@ BROKEN = {
     "no JSON": ("{", "is no JSON"),
     "another file": ("{}", "was not written by `llmecon fit-mine`"),
     "another version": (json.dumps({"kind": own_rows.KIND, "version": 99}), "is of version 99"),
-    "no rows": (json.dumps({"kind": own_rows.KIND, "version": 1, "rows": []}), "holds no rows"),
+    "no rows": (
+        json.dumps({"kind": own_rows.KIND, "version": own_rows.VERSION, "rows": []}),
+        "holds no rows",
+    ),
     "a row without its load": (
-        json.dumps({"kind": own_rows.KIND, "version": 1, "rows": [{"target": "tpot"}]}),
-        "lacks batch",
+        json.dumps(
+            {"kind": own_rows.KIND, "version": own_rows.VERSION, "rows": [{"target": "tpot"}]}
+        ),
+        "lacks apart",
     ),
     "words for numbers": (
-        json.dumps({"kind": own_rows.KIND, "version": 1, "rows": [ROW | {"sd": "wide"}]}),
+        json.dumps(
+            {"kind": own_rows.KIND, "version": own_rows.VERSION, "rows": [ROW | {"sd": "wide"}]}
+        ),
         "something else than numbers",
     ),
     "blanks": (
-        json.dumps({"kind": own_rows.KIND, "version": 1, "rows": [ROW | {"slowness": None}]}),
+        json.dumps(
+            {"kind": own_rows.KIND, "version": own_rows.VERSION, "rows": [ROW | {"slowness": None}]}
+        ),
         "holds blanks",
     ),
 }

@@ -50,6 +50,7 @@ def by_publishers_left_out() -> pd.DataFrame:
             "Bias": [words.signed_percent(bias) for bias in found["bias"]],
             "In 90% interval": found["inside"].map(words.percent),
             "Mean over publishers": found["over_publishers"].map(words.percent),
+            "Worst quarter": found["worst_quarter"].map(words.percent),
             "Interval's upper end": ["+" + words.percent(end - 1.0) for end in found["width"]],
         }
     )
