@@ -8,7 +8,8 @@ def main() -> None:
     found = left_out_publishers.summary()
     for reading, of in found.groupby("reading", sort=False):
         print(
-            f"{reading}: median error, within 2x, bias, in the 90% interval, there in the worst quarter, width"
+            f"{reading}: median error, within 2x, bias, in the 90% interval, there in the worst"
+            " quarter, width"
         )
         for row in of.to_dict("records"):
             print(
