@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmecon import serving, training
@@ -83,10 +83,12 @@ def scaled(record: Any, factor: float, names: tuple[str, ...]) -> Any:
 def test_faster_hardware_never_slows_a_pass(
     llm: Any, xpu: Any, layout: Any, tokens: Any, rate: str, gain: float
 ) -> None:
+    # A chip that gains a format's arithmetic spends kernels on rounding activations to the format.
+    assume(rate not in ("fp8_flops", "fp4_flops") or getattr(xpu, rate) > xpu.bf16_flops)
     price = roofline.forward_pass
-    before = evaluate(price, llm, xpu, layout, EFFICIENCY, *floats(*tokens))
+    before = evaluate(price, Instance(llm, xpu, layout, EFFICIENCY), *floats(*tokens))
     better = scaled(xpu, gain, (rate,))
-    after = evaluate(price, llm, better, layout, EFFICIENCY, *floats(*tokens))
+    after = evaluate(price, Instance(llm, better, layout, EFFICIENCY), *floats(*tokens))
     assert after.seconds <= before.seconds * ROUNDING
 
 
@@ -96,9 +98,9 @@ def test_wider_fast_links_never_slow_a_pass(
     llm: Any, layout: Any, tokens: Any, gain: float
 ) -> None:
     price = roofline.forward_pass
-    before = evaluate(price, llm, H100, layout, EFFICIENCY, *floats(*tokens))
+    before = evaluate(price, Instance(llm, H100, layout, EFFICIENCY), *floats(*tokens))
     wider = scaled(H100, gain, ("link_domain",))
-    after = evaluate(price, llm, wider, layout, EFFICIENCY, *floats(*tokens))
+    after = evaluate(price, Instance(llm, wider, layout, EFFICIENCY), *floats(*tokens))
     assert after.seconds <= before.seconds * ROUNDING
 
 
@@ -109,9 +111,10 @@ def test_pass_scales_with_all_rates(
 ) -> None:
     """All rates times c and all overheads over c: the same machine on a faster clock."""
     price = roofline.forward_pass
-    slow = evaluate(price, llm, xpu, layout, EFFICIENCY, *floats(*tokens))
-    faster = scaled(xpu, factor, RATES), layout, scaled(EFFICIENCY, 1 / factor, OVERHEADS)
-    fast = evaluate(price, llm, *faster, *floats(*tokens))
+    slow = evaluate(price, Instance(llm, xpu, layout, EFFICIENCY), *floats(*tokens))
+    quicker = scaled(EFFICIENCY, 1 / factor, OVERHEADS)
+    faster = Instance(llm, scaled(xpu, factor, RATES), layout, quicker)
+    fast = evaluate(price, faster, *floats(*tokens))
     assert fast.seconds * factor == pytest.approx(float(slow.seconds), rel=1e-9)
     assert fast.bytes == slow.bytes
     assert fast.flops == slow.flops
@@ -124,9 +127,10 @@ def test_operating_point_scales_with_all_rates(
 ) -> None:
     """Times shrink, the rate grows; shares, batch and power stay."""
     point = serving.operating_point
-    slow = evaluate(point, llm, H100, layout, CHAT, EFFICIENCY, *floats(batch))
-    faster = scaled(H100, factor, RATES), layout, CHAT, scaled(EFFICIENCY, 1 / factor, OVERHEADS)
-    fast = evaluate(point, llm, *faster, *floats(batch))
+    slow = evaluate(point, Instance(llm, H100, layout, EFFICIENCY), CHAT, *floats(batch))
+    quicker = scaled(EFFICIENCY, 1 / factor, OVERHEADS)
+    faster = Instance(llm, scaled(H100, factor, RATES), layout, quicker)
+    fast = evaluate(point, faster, CHAT, *floats(batch))
     expected = changed(
         slow,
         tpot=slow.tpot / factor,
@@ -233,18 +237,19 @@ def test_goodput_is_a_share_and_falls_with_devices(
 
 
 @few
-@given(models, st.sampled_from([1.0, 4.0, 8.0]), st.floats(1.0, 256.0), st.floats(1.01, 4.0))
+@given(models, st.sampled_from([1.0, 4.0, 8.0]), st.floats(1.0, 128.0), st.floats(1.01, 4.0))
 def test_more_replicas_train_faster_and_need_no_more_memory(
     llm: Any, tensor: float, data: float, factor: float
 ) -> None:
-    """As long as every replica has a sequence of its own and failures are rare."""
+    """As long as every replica has two sequences, which fill a pipeline, and failures are rare."""
+    rare = changed(RELIABILITY, device_mtbf=1e4 * RELIABILITY.device_mtbf)
     one, more = (changed(LAYOUT, tensor=tensor, data=n) for n in (data, data * factor))
     clocks = [
         evaluate(
             training.wall_clock,
             training.TrainingJob(llm, H100, RUN, EFFICIENCY),
             layout,
-            RELIABILITY,
+            rare,
         )
         for layout in (one, more)
     ]

@@ -26,7 +26,7 @@ _CONFIG = re.compile(r'(?<=<script type="application/json">\{)"config":(\{.*?\}\
 # Names, punctuation and blanks, which have the colour of plain text.
 _PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|pm|w)">([^<]*)</span>')
 # Words glued together by charts' axes, and private names.
-_GLUED = re.compile(r"^\d+[a-z_]{4,}|sourcesrow|.{25}|^_|^0\d|^$")
+_GLUED = re.compile(r"^\d+[a-z_]{3,}|^\d+e\d+$|sourcesrow|.{25}|^_|^0\d|^$")
 # Keys of the bibliography, which pages cite and link.
 _KEY = re.compile(r"^[a-z]+(?:19|20)\d\d[a-z0-9]*$")
 # Words that say nothing of a page: those of sentences, and of how the library is described.
@@ -45,7 +45,9 @@ _ICON_RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"\\([0-9a-f]+)\"
 _ICON_FACE = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}|@font-face\{[^}]*FontAwesome[^}]*\}")
 _ICON_SCRIPT = re.compile(r"\s*<!-- So that users.*?</script>", re.DOTALL)
 
-_END_OF_WORDS = re.compile(r"(</(?:td|th|text|option|p|li|div|label|h\d|summary|button)>)(?=<)")
+_END_OF_WORDS = re.compile(
+    r"(</(?:td|th|text|tspan|option|p|li|div|span|strong|label|h\d|summary|button)>)(?=<)"
+)
 
 
 # ---------------------------------------------------------------------------- before the pages

@@ -2,6 +2,12 @@
 (() => {
   // A chart's specification, its rows unpacked from columns; read once.
   const read = new WeakMap();
+  // A column of rows: a list, places in a list of distinct values, or places of runs of equal rows.
+  function unpacked(column) {
+    if (Array.isArray(column)) return column;
+    const values = column.at.map((place) => column.of[place]);
+    return column.runs ? values.flatMap((value, i) => Array(column.runs[i]).fill(value)) : values;
+  }
   function specification(box) {
     if (!read.has(box)) {
       const spec = JSON.parse(box.querySelector("script").textContent);
@@ -9,9 +15,7 @@
       if (look) spec.config ??= JSON.parse(look.textContent);
       for (const [name, columns] of Object.entries(spec.datasets ?? {})) {
         if (Array.isArray(columns)) continue;
-        const cells = Object.entries(columns).map(([column, values]) => [
-          column, Array.isArray(values) ? values : values.at.map((place) => values.of[place]),
-        ]);
+        const cells = Object.entries(columns).map(([column, values]) => [column, unpacked(values)]);
         const rows = Array.from({ length: cells[0]?.[1].length ?? 0 }, () => ({}));
         for (const [column, values] of cells) rows.forEach((row, i) => { row[column] = values[i]; });
         spec.datasets[name] = rows;

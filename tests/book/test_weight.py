@@ -74,6 +74,9 @@ def test_without_scripts_every_chart_is_a_picture_with_words(
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{host}/{name}", wait_until="networkidle")
+    # What is folded opens without scripts, too.
+    for folded in page.locator(".llmecon-depth > summary").all():
+        folded.click()
     charts = page.locator(".llmecon-chart")
     pictures = page.locator(".llmecon-chart noscript img")
     # The first picture stands in the page itself.

@@ -4,6 +4,7 @@ import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -96,16 +97,35 @@ def show(chart: Chart, description: str, data: provenance.Provenance | None = No
 
 
 def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows by column, repeated values as places in a list; the site's script unpacks them."""
+    """Rows by column, in the shortest of three ways; the site's script unpacks them.
+
+    A column is a list, or its distinct values `of` with the place of each row `at`, or the same by
+    runs of equal rows, whose lengths are `runs`.
+    """
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
-        values = [row.get(name) for row in rows]
+        values = [_short(row.get(name)) for row in rows]
         keys = [json.dumps(value) for value in values]
         distinct = dict(zip(keys, values, strict=True))
         places = {key: place for place, key in enumerate(distinct)}
-        coded = {"of": list(distinct.values()), "at": [places[key] for key in keys]}
-        columns[name] = min((values, coded), key=lambda of: len(json.dumps(of)))
+        at = [places[key] for key in keys]
+        runs = [(place, len(list(run))) for place, run in groupby(at)]
+        columns[name] = min(
+            values,
+            {"of": list(distinct.values()), "at": at},
+            {
+                "of": list(distinct.values()),
+                "at": [place for place, _ in runs],
+                "runs": [length for _, length in runs],
+            },
+            key=lambda of: len(json.dumps(of)),
+        )
     return columns
+
+
+def _short(value: Any) -> Any:
+    """A whole number without the decimal that JSON would give a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _joined(text: object) -> str:

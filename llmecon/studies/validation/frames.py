@@ -116,7 +116,9 @@ def side_by_side(study: Study) -> pd.DataFrame:
         columns="left_out",
         values="predicted",
     )
-    return wide.add_prefix("without_").reset_index()
+    # Rows of one system stand together, so that the page can carry what they share once.
+    system = ["target", "model", "xpu", "engine", "setting"]
+    return wide.add_prefix("without_").reset_index().sort_values(system, ignore_index=True)
 
 
 def by_group(study: Study) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from llmecon.adaptation.knowledge import PASSAGE
 from llmecon.publishing import charts
 from llmecon.publishing.charts.figure import Chart
 from llmecon.studies.rag_vs_ft.assumptions import DOUBT
-from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Reading, Tried
+from llmecon.studies.rag_vs_ft.findings import Asked, Learning, Published, Reading, Tried
 from llmecon.studies.rag_vs_ft.frames import (
     Intervals,
     Lengths,
@@ -162,6 +162,19 @@ def reading(found: Reading, finding: str) -> Chart:
         charts.Axis("share", "Answered rightly [%]", band=("low", "high")),
         "what",
         charts.Labels(finding, "band from the least to the most of the seeds"),
+    )
+
+
+def studies(found: Published, finding: str) -> Chart:
+    """Right answers in published studies by way to answer."""
+    told = "dots are means over the models and sets of questions of a study"
+    return charts.intervals(
+        found.table,
+        "study",
+        charts.Axis("mean", "% answered rightly", band=("low", "high")),
+        charts.Labels(finding, f"{told}, bars reach from the least to the most"),
+        group="way",
+        domain=(0.0, 100.0),
     )
 
 

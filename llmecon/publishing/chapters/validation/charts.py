@@ -1,5 +1,7 @@
 """Charts of the chapter on validation; each takes its finding as the title."""
 
+import pandas as pd
+
 from llmecon.publishing import charts
 from llmecon.publishing.charts.figure import Chart
 from llmecon.studies.validation import frames
@@ -37,4 +39,38 @@ def at_fixed_clients(study: Study, simulated: Simulated, finding: str) -> Chart:
         "series",
         charts.Labels(finding, f"{study.system_name}; {how}"),
         points=True,
+    )
+
+
+def by_publisher(covered: pd.DataFrame, finding: str) -> Chart:
+    """Coverage of each publisher's measurements, for typical servers and for the best."""
+    return charts.bars(
+        covered,
+        "label",
+        charts.Axis("percent", "Inside [%]"),
+        charts.Labels(
+            finding,
+            "share of each publisher's measurements inside 90% intervals computed without it",
+        ),
+        ranked=False,
+        reference=charts.Reference(
+            "best_percent",
+            "intervals for a server tuned as the best",
+            ours="intervals for a typical server",
+        ),
+    )
+
+
+def widths(found: frames.Widths, finding: str) -> Chart:
+    """How wide intervals are, for the unknown and for what the fit has seen."""
+    told = "upper end of the 90% interval over the prediction, median over rows"
+    return charts.bars(
+        found.rows,
+        "short",
+        charts.Axis("percent", "Upper end above the prediction [%]"),
+        charts.Labels(finding, f"{told}; {found.without} left out, of training runs the family"),
+        ranked=False,
+        reference=charts.Reference(
+            "measured_percent", "for what the fit has seen", ours="for the unknown"
+        ),
     )

@@ -9,7 +9,7 @@ from llmecon import words
 from llmecon.evidence import sourcing
 from llmecon.evidence.sourcing import Use
 from llmecon.publishing import charts, prose
-from llmecon.publishing.charts.figure import Figure
+from llmecon.publishing.charts.figure import Chart, Figure
 from llmecon.publishing.prose.provenance import Provenance
 from llmecon.studies.xpu_needs import comparison, frames
 from llmecon.studies.xpu_needs.study import Study
@@ -111,6 +111,23 @@ def elasticities(study: Study, job: Use, data: Provenance) -> Figure | None:
         ),
         data=data,
         description=f"Elasticities of the number of {job} devices. {listed}",
+    )
+
+
+def loaded(study: Study, found: frames.Loaded, finding: str) -> Chart:
+    """Latencies over their limits against the load of one instance."""
+    on = f"{study.instance}, {study.model_name} in {study.scenario.precision}"
+    return charts.lines(
+        found.lines,
+        charts.Axis(
+            "rate",
+            "Load offered to one instance [requests/s]",
+            log=True,
+            rules={"full": found.full},
+        ),
+        charts.Axis("over", "Latency over its limit", log=True, rules={"limit": 1.0}),
+        "series",
+        charts.Labels(finding, f"latency over its limit; {on}"),
     )
 
 
