@@ -71,7 +71,7 @@ class Study(Names):
         scenario: what was asked.
         plain: the study of tokenomics of the same service.
         case: its records.
-        equal: the cheapest offer of another model that is as good, a row of the market's prices;
+        equal: the cheapest offer of a model that is as good, a row of the market's prices;
             None where none is known.
         answers: with the most probable efficiencies, then with every set that measurements allow,
             each in the layouts that suit it.
@@ -169,7 +169,7 @@ class Study(Names):
 
     @property
     def equal_name(self) -> str:
-        """The cheapest offer of another model that is as good, in words; empty where none is."""
+        """The cheapest offer of a model that is as good, in words; empty where none is."""
         row = self.equal
         return "" if row is None else f"{row['provider']}'s {row['model']}"
 
