@@ -29,8 +29,10 @@ CALLED = tuple(f"{size} requests" for size in SIZES)
 
 def rates(given: Scenario) -> tuple[float, float]:
     """Short and long requests per second."""
-    whole = given.requests_per_second
-    return whole * (1.0 - given.long_share), whole * given.long_share
+    whole, share = given.requests_per_second, given.long_share
+    # Twelve digits, so that 0.2 of 23 reads as 4.6 where the problem is written down.
+    short, long = (float(f"{whole * part:.12g}") for part in (1.0 - share, share))
+    return short, long
 
 
 def sizes(given: Scenario, slower: float = 1.0) -> list[dict[str, float]]:
