@@ -304,17 +304,22 @@ def intervals(study: Study) -> Intervals | None:
 class Recalls:
     """Cost of retrieval, an adapter and both against how often a search finds the passage.
 
+    That is how often it does among the passages on which searches are measured: among the many more
+    of a collection each finds it less often.
+
     Attributes:
         lines: columns recall [%], usd for a thousand questions, and way.
         together: shares found where doing both is cheapest.
         cheapest: the cheapest way from the poorest search to the best.
         turn: share found from which the last of them is.
+        own: share that the scenario's search finds.
     """
 
     lines: pd.DataFrame
     together: np.ndarray
     cheapest: tuple[str, ...]
     turn: float
+    own: float
 
 
 def recalls(study: Study) -> Recalls:
@@ -341,6 +346,7 @@ def recalls(study: Study) -> Recalls:
         together=found[best == "both"],
         cheapest=tuple(best),
         turn=float(found[np.argmax(best != best[0])]),
+        own=1.0 - (1.0 - float(retriever.first)) * 5.0**-decline,
     )
 
 

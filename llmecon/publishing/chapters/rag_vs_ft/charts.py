@@ -90,7 +90,11 @@ def recalls(found: Recalls, finding: str) -> Chart:
     """Cost of retrieval, an adapter and both against how often a search finds the passage."""
     return charts.lines(
         found.lines,
-        charts.Axis("recall", "Passage among five found [%]"),
+        charts.Axis(
+            "recall",
+            "Found among five, of the passages on which searches are measured [%]",
+            rules={"this search": 100.0 * found.own},
+        ),
         charts.Axis("usd", _USD),
         "way",
         charts.Labels(finding, "each with its best knobs, wrong answers included"),
