@@ -101,14 +101,20 @@ def _run(cells: Sequence[str], names: Sequence[str], seconds: float, channel: An
 
 
 def _stand_in() -> None:
-    """Let `check` say nothing here: it would take seconds, and isn't what gives points."""
+    """Let `check` say nothing here: it would take seconds, and isn't what gives points.
+
+    Solutions search for the setting at which an answer turns, so that both searches stay.
+    """
     import llmecon
+    from llmecon.teaching import turning
 
     def check(*_: Any, **__: Any) -> None:
         """Nothing; the verdict is found elsewhere."""
 
     module = types.ModuleType("llmecon.teaching", "Not there while a submission is graded.")
     module.check = check  # type: ignore[attr-defined]
+    module.turning_point = turning.turning_point  # type: ignore[attr-defined]
+    module.first_of_many = turning.first_of_many  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     llmecon.teaching = module
 
