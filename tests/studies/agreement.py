@@ -33,6 +33,27 @@ def evaluated(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return interpreted(function)
 
 
+def assert_told_as_answered(
+    quantities: Mapping[str, Any], answered: Mapping[str, Any], absent: tuple[float, str]
+) -> None:
+    """Headline numbers are the answer's, inside their intervals.
+
+    Args:
+        quantities: of a study, by name.
+        answered: what its function answers, by name.
+        absent: what it answers where there is no number, and how that is told.
+    """
+    for name, of in quantities.items():
+        if of.value is None:
+            np.testing.assert_equal((float(answered[name]), of.text), absent)
+        else:
+            assert of.value == pytest.approx(float(answered[name]), rel=1e-12), name
+        if of.low is not None:
+            assert of.high is not None
+            assert of.value is not None
+            assert of.low <= of.value <= of.high
+
+
 @cache
 def _of_rows(function: Callable[[Any], Mapping[str, Any]], structure: Any) -> Callable[..., Any]:
     """A function of cases of one structure, a row of numbers each, likewise."""

@@ -21,7 +21,13 @@ from llmecon.studies.reasoning_agents.model import ANEW, CACHED, PLAIN, REASONED
 from llmecon.studies.reasoning_agents.scenario import Scenario
 from llmecon.studies.reasoning_agents.study import Study, resolve
 from llmecon.studies.tokenomics.services import Services
-from tests.studies.agreement import assert_finite_differences, at_first, scenarios
+from tests.studies.agreement import (
+    assert_finite_differences,
+    assert_told_as_answered,
+    at_first,
+    evaluated,
+    scenarios,
+)
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -59,17 +65,8 @@ def served() -> Services:
 @every_scenario
 def test_headline_is_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in interpreted(numbers)(study.case).items()}
-    for key, of in study.quantities.items():
-        if of.value is None:
-            assert math.isnan(answered[key])
-            assert of.text == "None known"
-        else:
-            assert of.value == pytest.approx(answered[key], rel=1e-12), key
-        if of.low is not None:
-            assert of.high is not None
-            assert of.value is not None
-            assert of.low <= of.value <= of.high
+    answered = evaluated(numbers)(study.case)
+    assert_told_as_answered(study.quantities, answered, (math.nan, "None known"))
 
 
 @pytest.mark.slow

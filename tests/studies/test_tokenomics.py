@@ -19,7 +19,12 @@ from llmecon.studies.tokenomics.scenario import Scenario
 from llmecon.studies.tokenomics.services import Services
 from llmecon.studies.tokenomics.study import Study, resolve
 from llmecon.tables import catalog
-from tests.studies.agreement import assert_finite_differences, at_first, evaluated
+from tests.studies.agreement import (
+    assert_finite_differences,
+    assert_told_as_answered,
+    at_first,
+    evaluated,
+)
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -75,17 +80,8 @@ def served() -> Services:
 @every_scenario
 def test_headline_is_the_answer(name: str) -> None:
     study = studied(name)
-    answered = {key: float(value) for key, value in evaluated(numbers)(study.case).items()}
-    for key, of in study.quantities.items():
-        if of.value is None:
-            assert math.isinf(answered[key])
-            assert of.text == "Never"
-        else:
-            assert of.value == pytest.approx(answered[key], rel=1e-12), key
-        if of.low is not None:
-            assert of.high is not None
-            assert of.value is not None
-            assert of.low <= of.value <= of.high
+    answered = evaluated(numbers)(study.case)
+    assert_told_as_answered(study.quantities, answered, (math.inf, "Never"))
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ request's cost is therefore what the chapter on tokenomics has at scale.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -20,9 +19,9 @@ from llmecon.costs.economics import ApiPrice, Conversation
 from llmecon.serving import experience
 from llmecon.specs import Deployment, LatencyTarget, Number, Workload, number
 from llmecon.studies.tokenomics import model as tokenomics
+from llmecon.tables import catalog
 
 Scalar = Float[Array, "..."]
-Record = TypeVar("Record")
 
 THOUSAND = 1000.0  # tasks, that costs are told for
 
@@ -47,7 +46,7 @@ class Case(eqx.Module):
         layouts: of instances for each of `TASKS` but the plain request, whose layout is the
             service's.
         talk: an agent's conversation; its reuse is what the prefix cache supplies.
-        equal: price list of another model, equally good; None where none is known.
+        equal: price list of the cheapest model that is as good; None where none is known.
         reasoning: hidden tokens before a reasoned answer.
         pictures: beside a plain prompt.
         picture_tokens: of one of them.
@@ -71,7 +70,8 @@ class Answer(eqx.Module):
         feasible: by task, 1 where some load of an instance keeps its limits, else 0.
         usd: of a task on the service's hardware at scale, USD.
         called: of a task at the rival API, USD.
-        equal: of a task at the API of another model, equally good, USD; None where none is known.
+        equal: of a task at the API of the cheapest model that is as good, USD; None where none is
+            known.
         ttft: of a reasoned answer's first hidden token, at the mean load, s.
         tpot: of its tokens, at the mean load, s.
         first_word: from the request to its first token that is no hidden reasoning, s.
@@ -135,7 +135,7 @@ def answer(case: Case, tasks: Sequence[str] = TASKS) -> Answer:
     limits = targets(case)
     feasible, usd, rates = jax.vmap(
         lambda requests, layout, target: at_scale(service, requests, layout, target)
-    )(*(_together([of[task] for task in tasks]) for of in (asked, layouts, limits)))
+    )(*(catalog.stack(of[task] for task in tasks) for of in (asked, layouts, limits)))
     times = {task: case.talk.turns if task in (CACHED, ANEW) else 1.0 for task in tasks}
     reasoned = serving.serve(
         replace(service, layout=layouts[REASONED]).instance,
@@ -274,11 +274,3 @@ def inputs_moved(effects: Case) -> dict[str, Scalar]:
         "peak to mean": service.peak_to_mean,
         "price of an xPU-hour": service.rent,
     }
-
-
-def _together(records: Sequence[Record]) -> Record:
-    """Records of numbers in one, with a leading dimension."""
-    found: Record = jax.tree.map(
-        lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *records
-    )
-    return found

@@ -162,7 +162,7 @@ class Study(Names):
             "uncached_over_cached": "as much for a conversation without one",
             "usd_per_thousand_pictured": "for a thousand plain requests with "
             f"{words.count(given.pictures, 'picture')} each",
-            "usd_per_thousand_equal": f"of another model as good by {self.measure}"
+            "usd_per_thousand_equal": f"of a hosted model as good by {self.measure}"
             if self.equal is None
             else f"for a thousand plain requests at {self.equal_name}, {self.equality}",
         }
